@@ -1,0 +1,1 @@
+"""Plays history as a live stream."""

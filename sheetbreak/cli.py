@@ -1,0 +1,150 @@
+"""The console script: a table of command → function, imported when called, and the exit codes of the contract.
+
+A command is `main(argv: Sequence[str]) -> int`: it gets its arguments without its own name, prints results to
+standard output, and raises a SheetbreakError for what the user must change. `run` gives that its exit code:
+
+    # trainer/__main__.py
+    sys.exit(run(command("train")))
+"""
+
+import difflib
+import importlib
+import os
+import select
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from sheetbreak.errors import DataError, SheetbreakError, StreamFenced
+
+Main = Callable[[Sequence[str]], int]
+
+DONE, BUG, USER, FENCED, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+class Command(NamedTuple):
+    target: str
+    """module:function, imported when called: this file imports neither trainer, monitor nor replay."""
+    extra: str
+    """The extra of the distribution that holds what it needs."""
+    summary: str
+
+
+COMMANDS = {
+    "demo": Command("sheetbreak.demo:main", "all", "simulate, train, replay into monitor: a minute or two"),
+    "simulate": Command("trainer.simulate:main", "trainer", "write a simulated mill in the historical format"),
+    "train": Command("trainer.train:main", "trainer", "fit and evaluate a model on a CSV, make it current"),
+    "backtest": Command("trainer.backtest:main", "trainer", "rolling-origin evaluation over a CSV; changes no model"),
+    "monitor": Command("monitor.main:main", "monitor", "score a stream of rows, warn before the sheet breaks"),
+    "replay": Command("replay.main:main", "replay", "play a CSV as a live stream"),
+    "alerts": Command("monitor.alerts:main", "monitor", "watch an alert topic, one readable line an alert"),
+    "topics": Command("sheetbreak.streams.kafka_topics:main", "monitor", "create or check the five Kafka topics"),
+    "models": Command("sheetbreak.models_command:main", "monitor", "list, use, verify or prune the models"),
+}
+
+
+def main() -> int:
+    """The console script `sheetbreak`."""
+    return run(dispatch)
+
+
+def dispatch(argv: Sequence[str]) -> int:
+    """Run the command that `argv` names first. Raises DataError for an unknown one."""
+    match list(argv):
+        case []:
+            print(_overview(), file=sys.stderr)
+            return USER
+        case ["-h" | "--help" | "help", *_]:
+            print(_overview())
+            return DONE
+        case ["--version", *_]:
+            from importlib.metadata import version  # 30 ms that no other command should pay
+
+            print(f"sheetbreak {version('sheetbreak')}")
+            return DONE
+        case [name, *rest] if name in COMMANDS:
+            return command(name)(rest)
+        case [name, *_]:
+            near = difflib.get_close_matches(name, COMMANDS, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"the commands are {', '.join(COMMANDS)}"
+            raise DataError(f"there is no command {name!r}; {hint}")
+    raise AssertionError("unreachable")
+
+
+def command(name: str) -> Main:
+    """The main of a command, imported when called.
+
+    Calling it raises DataError where a library of an extra is not installed.
+    """
+    module, _, function = COMMANDS[name].target.partition(":")
+
+    def imported_main(argv: Sequence[str]) -> int:
+        try:
+            found: Main = getattr(importlib.import_module(module), function)
+            return found(argv)
+        except ModuleNotFoundError as error:
+            missing = (error.name or "").partition(".")[0]
+            if missing in ("", "sheetbreak", "trainer", "monitor", "replay"):
+                raise
+            extra = COMMANDS[name].extra
+            raise DataError(
+                f"sheetbreak {name} needs {missing}, which is not installed: pip install 'sheetbreak[{extra}]'"
+            ) from error
+
+    return imported_main
+
+
+def run(main: Main, argv: Sequence[str] | None = None) -> int:
+    """Call `main` with the arguments (default: the process's) and return the exit code of the contract.
+
+    0 done, also when the reader of standard output has gone · 1 a bug, with its traceback · 2 the user must change
+    something · 3 fenced: another instance runs under our id · 130 interrupted.
+    """
+    try:
+        code = main(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()  # here, where a reader that has gone is caught, and not in the interpreter's last breath
+        return code
+    except StreamFenced as error:
+        return _fail(str(error), FENCED)
+    except SheetbreakError as error:
+        return _fail(str(error), USER)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        if not _standard_output_is_closed():
+            traceback.print_exc()
+            return BUG
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the last flush has where to go
+        return DONE
+    except Exception:
+        traceback.print_exc()
+        return BUG
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return code
+
+
+def _standard_output_is_closed() -> bool:
+    """Whether the other end of standard output has gone, as against that of some socket."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+
+
+def _overview() -> str:
+    lines = [f"  {name:<10}{entry.summary}" for name, entry in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: sheetbreak COMMAND [options]",
+            "",
+            "Warns before the sheet of a paper machine breaks.",
+            "",
+            "commands:",
+            *lines,
+            "",
+            "sheetbreak COMMAND --help shows a command's options with an example; sheetbreak --version the version.",
+        ]
+    )

@@ -1,0 +1,149 @@
+"""Command-line options that are environment variables too: flag, else SHEETBREAK_<OPTION>, else default.
+
+    def main(argv: Sequence[str]) -> int:
+        parser = OptionParser("sheetbreak monitor", "Score a stream of rows and warn before the sheet breaks.",
+                              example="sheetbreak replay mill.csv --speed 3600x | sheetbreak monitor -")
+        parser.add_argument("source", help="kafka://host:9092/topic, rows.csv, rows.ndjson or - (standard input)")
+        parser.add_argument("--models", type=Path, default=Path("models"), help="directory of the models")
+        parser.add_argument("--metrics-port", type=whole_number(maximum=65535), default=9464, help="0: no server")
+        parser.add_argument("--json", action="store_true", help="print the manifest")
+        options = parser.parse_args(argv)       # SHEETBREAK_MODELS, SHEETBREAK_METRICS_PORT, SHEETBREAK_JSON
+
+All of argparse works as ever (groups, choices, sub-commands); the variable's name is that of the first long flag,
+and --help shows it. A bad option, on the command line or in the environment, raises DataError.
+"""
+
+import argparse
+import os
+import shlex
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from sheetbreak.errors import DataError
+
+_WORDS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+_WITHOUT_VARIABLE = (argparse._HelpAction, argparse._VersionAction)
+
+
+class OptionParser(argparse.ArgumentParser):
+    """An ArgumentParser whose every flag can come from the environment, and whose errors are DataErrors.
+
+    A variable that is empty counts as absent (compose files write `NAME=${NAME:-}`). A switch (store_true) takes
+    1, true, yes, 0, false or no; a flag that takes several values takes them separated by blanks. A sub-command's flag
+    with `default=argparse.SUPPRESS` keeps what its parent's flag of the same name was given.
+    """
+
+    def __init__(self, prog: str, description: str = "", *, example: str = "", **settings: Any) -> None:
+        settings.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        settings.setdefault("allow_abbrev", False)  # an abbreviation breaks when a later version adds an option
+        if example:
+            settings["epilog"] = "example:\n  " + example.strip().replace("\n", "\n  ")
+        super().__init__(prog=prog, description=description, **settings)
+        self._described: set[argparse.Action] = set()
+
+    # The overload of the base class (namespace given or not) tells callers nothing that they use.
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse `args`, then fill what was not given from the environment, then from the defaults.
+
+        Raises DataError for a bad option or variable.
+        """
+        self._describe_variables()
+        flags = self._flags()
+        before = {action: (action.default, action.required) for action in flags}
+        try:
+            for action in flags:  # absent from the namespace afterwards: not given
+                action.default = argparse.SUPPRESS
+                action.required = action.required and not _text(action)
+            options, rest = super().parse_known_args(args, namespace)
+        finally:
+            for action, (default, required) in before.items():
+                action.default, action.required = default, required
+        for action in flags:
+            if action.default is not argparse.SUPPRESS and not hasattr(options, action.dest):
+                setattr(options, action.dest, self._from_environment(action))
+        return options, rest
+
+    def format_help(self) -> str:
+        self._describe_variables()
+        return super().format_help()
+
+    def error(self, message: str) -> NoReturn:
+        raise DataError(f"{message}; see: {self.prog} --help")
+
+    def _flags(self) -> list[argparse.Action]:
+        return [a for a in self._actions if a.option_strings and not isinstance(a, _WITHOUT_VARIABLE)]
+
+    def _describe_variables(self) -> None:
+        for action in self._flags():
+            if action in self._described or action.help is argparse.SUPPRESS:
+                continue
+            self._described.add(action)
+            notes = [variable_of(action)]
+            if action.default not in (None, False, argparse.SUPPRESS) and action.default != []:
+                notes.append(f"default {action.default}".replace("%", "%%"))
+            action.help = f"{action.help or ''} [{', '.join(notes)}]".lstrip()
+
+    def _from_environment(self, action: argparse.Action) -> Any:
+        text = _text(action)
+        if not text:
+            default = action.default
+            return self._convert(action, default) if isinstance(default, str) else default
+        try:
+            return self._parse_variable(action, text)
+        except argparse.ArgumentError as error:
+            self.error(f"environment variable {variable_of(action)}: {error.message}")
+
+    def _parse_variable(self, action: argparse.Action, text: str) -> Any:
+        if action.nargs == 0 and action.const in (True, False) or isinstance(action, argparse.BooleanOptionalAction):
+            word = text.strip().lower()
+            if word not in _WORDS:
+                expected = ", ".join(_WORDS)
+                raise argparse.ArgumentError(action, f"{text!r} is not one of {expected}")
+            return _WORDS[word]
+        if isinstance(action, argparse._AppendAction) or action.nargs not in (None, argparse.OPTIONAL):
+            return [self._convert(action, word) for word in shlex.split(text)]
+        return self._convert(action, text)
+
+    def _convert(self, action: argparse.Action, text: str) -> Any:
+        value = self._get_value(action, text)
+        self._check_value(action, value)
+        return value
+
+
+def variable_of(action: argparse.Action) -> str:
+    """The environment variable of a flag: `--metrics-port` is SHEETBREAK_METRICS_PORT."""
+    name = next((flag for flag in action.option_strings if flag.startswith("--")), action.option_strings[0])
+    return "SHEETBREAK_" + name.lstrip("-").replace("-", "_").upper()
+
+
+def whole_number(minimum: int = 0, maximum: int | None = None) -> Callable[[str], int]:
+    """An argument type: a whole number from `minimum` to `maximum`, both included."""
+    bounds = f"a whole number from {minimum} to {maximum}" if maximum is not None else f"a whole number ≥ {minimum}"
+
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not {bounds}") from None
+        if value < minimum or (maximum is not None and value > maximum):
+            raise argparse.ArgumentTypeError(f"{text!r} is not {bounds}")
+        return value
+
+    return parse
+
+
+def positive_number(text: str) -> float:
+    """An argument type: a finite number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value
+
+
+def _text(action: argparse.Action) -> str:
+    return os.environ.get(variable_of(action), "").strip()

@@ -1,0 +1,1 @@
+"""Learns what the machine looks like while the sheet holds; the only package that imports tensorflow."""
