@@ -12,12 +12,14 @@ class SheetbreakError(Exception):
 class RowError(SheetbreakError):
     """This record is not a row: it becomes a dead letter with its original bytes, and the stream goes on.
 
-    `reason` is one lower-case word or phrase with hyphens, fit for a metric label ("not-json", "late").
+    `reason` is one lower-case word or phrase with hyphens ("not-json", "late"); `machine` is empty where it could
+    not be read.
     """
 
-    def __init__(self, message: str, *, reason: str) -> None:
+    def __init__(self, message: str, *, reason: str, machine: str = "") -> None:
         super().__init__(message)
         self.reason = reason
+        self.machine = machine
 
 
 class DataError(SheetbreakError):

@@ -1,0 +1,87 @@
+"""Times as plants write them: recognise a column's format, and read it fast."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from sheetbreak.errors import DataError
+from sheetbreak.rows import to_us
+
+ISO = "ISO 8601"
+FORMATS = tuple(
+    f"{date} {clock}"
+    for clock in ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p")
+    for date in ("%m/%d/%y", "%d/%m/%y", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%y", "%d.%m.%Y", "%d-%m-%Y", "%Y/%m/%d")
+)
+
+
+class TimeReader:
+    """Reads one column's times to µs since 1970 UTC; times without a zone are in `timezone`.
+
+    Calling it raises ValueError for a text that is not in `format`.
+    """
+
+    def __init__(self, time_format: str, timezone: str) -> None:
+        self.format = time_format
+        self._zone = UTC if timezone == "UTC" else ZoneInfo(timezone)
+        date_format, _, clock_format = time_format.partition(" ")
+        self._by_parts = time_format != ISO and clock_format == "%H:%M" and " " not in clock_format
+        self._date_us = lru_cache(maxsize=64)(self._read_with(date_format))
+
+    def __call__(self, text: str) -> int:
+        text = text.strip()
+        if self.format == ISO:
+            moment = datetime.fromisoformat(text)
+            return to_us(moment if moment.tzinfo else moment.replace(tzinfo=self._zone))
+        if self._by_parts and self._zone is UTC:
+            date, _, clock = text.partition(" ")
+            return self._date_us(date) + _clock_us(clock)
+        return self._read_with(self.format)(text)
+
+    def _read_with(self, time_format: str):  # type: ignore[no-untyped-def]  # a closure for lru_cache
+        def read(text: str) -> int:
+            moment = datetime.strptime(text, time_format)  # noqa: DTZ007 - the zone follows in the next line
+            return to_us(moment if moment.tzinfo else moment.replace(tzinfo=self._zone))
+
+        return read
+
+
+@lru_cache(maxsize=2048)
+def _clock_us(clock: str) -> int:
+    moment = datetime.strptime(clock, "%H:%M")  # noqa: DTZ007 - a time of day
+    return (moment.hour * 60 + moment.minute) * 60_000_000
+
+
+def recognise_time_format(samples: Sequence[str], *, name: str) -> str:
+    """The format that all samples have: ISO 8601, else the one of FORMATS under which they ascend.
+
+    Raises DataError when none or several do (2/3/21: February or March?): the schema file then has to say it.
+    """
+    texts = [sample.strip() for sample in samples if sample.strip()]
+    fitting = [(f, times) for f in (ISO, *FORMATS) if (times := _read_all(texts, f)) is not None]
+    if not fitting:
+        shown = f'"{texts[0][:40]}"' if texts else "no time"
+        raise DataError(f"{name}: {shown} is in no format known; set sampling.time_format in --schema")
+    if fitting[0][0] == ISO:
+        return ISO
+    ascending = [(f, t) for f, t in fitting if t == sorted(t)] or fitting
+    steady = min(_longest_step(t) for _, t in ascending)
+    best = [f for f, t in ascending if _longest_step(t) == steady]
+    if len(best) > 1:
+        raise DataError(
+            f'{name}: "{texts[0]}" could be {" or ".join(best[:2])}; set sampling.time_format in --schema'
+        )
+    return best[0]
+
+
+def _read_all(texts: Sequence[str], time_format: str) -> list[int] | None:
+    read = TimeReader(time_format, "UTC")
+    try:
+        return [read(text) for text in texts]
+    except ValueError:
+        return None
+
+
+def _longest_step(times: Sequence[int]) -> int:
+    return max((abs(b - a) for a, b in zip(times, times[1:], strict=False)), default=0)
