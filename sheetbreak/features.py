@@ -1,0 +1,191 @@
+"""Streaming z: each sensor against its own recent past, a fold over a machine's rows.
+
+The input matters more than the network: sensors of a paper machine drift for weeks, and a model on raw values is at
+chance a month later. The same fold serves trainer and monitor, so live and offline scores agree to the bit, and
+however the rows are batched: state is rounded to its stored precision after every row, never at the end of a batch.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+MASK_AFTER_ROWS = 30
+"""A sensor missing for longer counts as normal (z = 0) until it is back."""
+MAX_MISSING_SHARE = 0.2
+"""A row in which more than this share of the sensors is missing is refused."""
+_STORED_MEAN_BITS = np.uint64(0xFFFFFFFFFF000000)
+"""The mean keeps 40 of its 64 bits (28 of the fraction: 4e-9), so that a machine's core state stays under 1 kB."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureParams:
+    """How sensor values become features; every tuple has one entry a sensor, in plant units."""
+
+    kind: Literal["streaming-z", "identity"]
+    fallback: tuple[float, ...]
+    """Training medians: a sensor's value before its first one."""
+    start_sd: tuple[float, ...] = ()
+    """Standard deviation over the first tenth of the training rows: a machine's variance begins there (streaming-z)."""
+    floor_ratio: float = 0.05
+    """The standard deviation never counts as less than this share of start_sd."""
+    half_life_rows: float = 120.0
+    warm_up_rows: int = 120
+    """Rows of a machine before the first one that is scored."""
+    hold_rows: int = 15
+    """Rows after a restart during which mean and variance are held: they look unlike the run to come."""
+    clip_sd: float = 6.0
+    """A value counts as at most this many standard deviations away inside the update."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureState:
+    """What a machine's features depend on, beside the row itself; a value, never changed in place."""
+
+    mean: Floats
+    """(sensors,) exponentially weighted mean, plant units."""
+    variance: npt.NDArray[np.float32]
+    """(sensors,) exponentially weighted variance, plant units squared."""
+    last: npt.NDArray[np.float32]
+    """(sensors,) the last value seen; NaN before there is one."""
+    missing: npt.NDArray[np.uint8]
+    """(sensors,) rows since the sensor was last seen, at most MASK_AFTER_ROWS + 1."""
+    rows: int
+    """Rows folded so far, at most warm_up_rows."""
+
+
+class Features(NamedTuple):
+    """Features of k rows, and what turns them back into plant units."""
+
+    z: Floats
+    """(k, sensors) (observed - centre) / spread; 0 where masked."""
+    observed: Floats
+    """(k, sensors) plant units, missing values filled in."""
+    centre: Floats
+    spread: Floats
+    imputed: dict[int, list[int]]
+    """Row -> sensors that were missing."""
+    masked: dict[int, list[int]]
+    """Row -> sensors missing for so long that they count as normal."""
+
+
+class FeatureFold:
+    """The fold with its parameters as arrays, made once per model."""
+
+    def __init__(self, params: FeatureParams) -> None:
+        self.params = params
+        self._fallback = np.asarray(params.fallback, np.float64)
+        self._streaming = params.kind == "streaming-z"
+        # A constant sensor has no spread of its own: any positive number keeps z finite, and 1 in its units is neutral.
+        start = np.asarray(params.start_sd, np.float64) if self._streaming else np.ones_like(self._fallback)
+        self._start_variance = np.where(start > 0, start, 1.0) ** 2
+        self._floor = self._start_variance * params.floor_ratio**2
+        self._alpha = 1.0 - 0.5 ** (1.0 / params.half_life_rows)
+
+    @property
+    def warm_up_rows(self) -> int:
+        """Rows of a machine that are not scored at first."""
+        return self.params.warm_up_rows if self._streaming else 0
+
+    def cold(self) -> FeatureState:
+        """The state of a machine never seen."""
+        sensors = len(self._fallback)
+        return FeatureState(
+            mean=np.zeros(sensors),
+            variance=self._start_variance.astype(np.float32),
+            last=np.full(sensors, np.nan, np.float32),
+            missing=np.zeros(sensors, np.uint8),
+            rows=0,
+        )
+
+    def fold(self, state: FeatureState, values: Floats, *, hold: list[bool]) -> tuple[FeatureState, Features]:
+        """Features of k rows of one machine and the state after them.
+
+        values: (k, sensors) plant units, NaN where missing. hold: per row, whether mean and variance stay as they are.
+        Exponentially weighted mean and variance: Finch, "Incremental calculation of weighted mean and variance"
+        (2009), section 9.
+        """
+        values, state, imputed, masked = self._fill(state, values)
+        if not self._streaming:
+            zero, one = np.zeros_like(values), np.ones_like(values)
+            z = values.copy()
+            for row, sensors in masked.items():
+                z[row, sensors] = self._fallback[sensors]
+            return state, Features(z, values, zero, one, imputed, masked)
+        k, sensors_n = values.shape
+        z = np.empty((k, sensors_n))
+        centre, spread = np.empty_like(z), np.empty_like(z)
+        mean, variance, rows = state.mean.copy(), state.variance.copy(), state.rows
+        if rows == 0 and k:
+            mean[:] = values[0]
+            _round_to_stored(mean)
+        alpha, clip, floor, keep = self._alpha, self.params.clip_sd, self._floor, 1.0 - self._alpha
+        step, square = np.empty(sensors_n), np.empty(sensors_n)
+        mean_bits = mean.view(np.uint64)
+        for i in range(k):
+            now, sd = z[i], spread[i]
+            centre[i] = mean
+            np.maximum(variance, floor, out=sd)
+            np.sqrt(sd, out=sd)
+            np.subtract(values[i], mean, out=now)
+            np.divide(now, sd, out=now)
+            if hold[i]:
+                continue
+            np.minimum(now, clip, out=step)
+            np.maximum(step, -clip, out=step)
+            if i in imputed:
+                step[imputed[i]] = 0.0  # a held value says nothing new
+                variance_before = variance[imputed[i]]
+            np.multiply(step, sd, out=step)
+            np.multiply(step, step, out=square)
+            np.multiply(square, alpha, out=square)
+            np.add(square, variance, out=square)
+            np.multiply(square, keep, out=variance, casting="same_kind")
+            np.multiply(step, alpha, out=step)
+            np.add(mean, step, out=mean)
+            np.bitwise_and(mean_bits, _STORED_MEAN_BITS, out=mean_bits)
+            if i in imputed:
+                variance[imputed[i]] = variance_before
+        for row, sensors in masked.items():
+            z[row, sensors] = 0.0
+        rows = min(rows + k, self.params.warm_up_rows)
+        state = replace(state, mean=mean, variance=variance, rows=rows)
+        return state, Features(z, values, centre, spread, imputed, masked)
+
+    def _fill(
+        self, state: FeatureState, values: Floats
+    ) -> tuple[Floats, FeatureState, dict[int, list[int]], dict[int, list[int]]]:
+        """Values with the last one held where they are missing, and the state with last values moved on."""
+        imputed: dict[int, list[int]] = {}
+        masked: dict[int, list[int]] = {}
+        if not len(values):
+            return values, state, imputed, masked
+        gaps = np.isnan(values)
+        if not gaps.any():
+            last = _as_stored(values[-1])
+            missing = np.zeros_like(state.missing) if state.missing.any() else state.missing
+            return values, replace(state, last=last, missing=missing), imputed, masked
+        values, last, missing = values.copy(), state.last.copy(), state.missing.copy()
+        for i, gap in enumerate(gaps):
+            if gap.any():
+                held = np.where(np.isnan(last), self._fallback, last)
+                values[i, gap] = held[gap]
+                imputed[i] = np.flatnonzero(gap).tolist()
+            missing = np.where(gap, np.minimum(missing + 1, MASK_AFTER_ROWS + 1), 0).astype(np.uint8)
+            last = np.where(gap, last, _as_stored(values[i]))
+            if (missing > MASK_AFTER_ROWS).any():
+                masked[i] = np.flatnonzero(missing > MASK_AFTER_ROWS).tolist()
+        return values, replace(state, last=last, missing=missing), imputed, masked
+
+
+def _as_stored(values: Floats) -> npt.NDArray[np.float32]:
+    limit = np.finfo(np.float32).max  # a reading of 1e300 must not become an infinite one
+    return np.clip(values, -limit, limit).astype(np.float32)
+
+
+def _round_to_stored(mean: Floats) -> None:
+    bits = mean.view(np.uint64)
+    np.bitwise_and(bits, _STORED_MEAN_BITS, out=bits)

@@ -1,0 +1,92 @@
+"""When is a score too high: a fixed level, or a quantile of the machine's own last scores."""
+
+from array import array
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+TRAILING_ROWS = 1440
+"""Scored rows that the trailing quantile looks back on: two days at 2 minutes."""
+TRAILING_MIN_ROWS = 240
+"""Until the trailing window holds this many scores the fixed level serves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """What the trainer chose: a level, and for `trailing` the quantile that adapts it."""
+
+    level: float
+    """The fixed level, in units of the score."""
+    policy: str
+    """The policy as the user named it, with its parameter: "trailing:0.985", "quantile:.99"."""
+    quantile: float | None = None
+    """For a trailing threshold: the quantile of the last scores, 0 to 1."""
+    trailing_rows: int = TRAILING_ROWS
+    min_rows: int = TRAILING_MIN_ROWS
+
+
+class Trailing:
+    """The last scores of one machine: in order of time (a ring) and sorted. float32, for a state of a few kB.
+
+    `copy` before adding: a machine's state is a value.
+    """
+
+    __slots__ = ("_sorted", "count", "ring", "rows")
+
+    def __init__(self, rows: int, ring: Iterable[float] = (), *, count: int = 0) -> None:
+        self.rows = rows
+        self.ring = array("f", ring)
+        self.count = count
+        """Scores ever added; the next one goes to place count % rows."""
+        self._sorted = array("f", sorted(self.ring))
+
+    def __len__(self) -> int:
+        return len(self.ring)
+
+    def copy(self) -> "Trailing":
+        """An independent copy."""
+        twin = Trailing.__new__(Trailing)
+        twin.rows, twin.count = self.rows, self.count
+        twin.ring, twin._sorted = self.ring[:], self._sorted[:]
+        return twin
+
+    def add(self, score: float) -> None:
+        """Add a score; the oldest goes once `rows` are held."""
+        place = self.count % self.rows
+        if len(self.ring) < self.rows:
+            self.ring.append(score)
+        else:
+            del self._sorted[bisect_left(self._sorted, self.ring[place])]
+            self.ring[place] = score
+        insort(self._sorted, self.ring[place])
+        self.count += 1
+
+    def quantile(self, q: float) -> float:
+        """The q-quantile, linear between neighbours as numpy's default (Hyndman and Fan, type 7)."""
+        place = q * (len(self._sorted) - 1)
+        below = int(place)
+        low = self._sorted[below]
+        if below + 1 == len(self._sorted):
+            return low
+        return low + (self._sorted[below + 1] - low) * (place - below)
+
+
+def level_now(threshold: Threshold, trailing: Trailing) -> float:
+    """The level that the next score is held against."""
+    if threshold.quantile is None or len(trailing) < threshold.min_rows:
+        return threshold.level
+    return trailing.quantile(threshold.quantile)
+
+
+def trailing_levels(scores: Sequence[float], quantiles: Sequence[float], threshold: Threshold) -> list[list[float]]:
+    """For every score in turn, the level that each of several quantiles would have given: what a trainer chooses from.
+
+    One pass over the scores of one machine, whatever the number of quantiles. Before `min_rows`: the fixed level.
+    """
+    trailing = Trailing(threshold.trailing_rows)
+    levels = []
+    for score in scores:
+        ready = len(trailing) >= threshold.min_rows
+        levels.append([trailing.quantile(q) if ready else threshold.level for q in quantiles])
+        trailing.add(score)
+    return levels
