@@ -1,7 +1,7 @@
-"""The console script: a table of command → function, imported when called, and the exit codes of the contract.
+"""The console script: a table of command → function, imported when called, and the contract's exit codes.
 
-A command is `main(argv: Sequence[str]) -> int`: it gets its arguments without its own name, prints results to
-standard output, and raises a SheetbreakError for what the user must change. `run` gives that its exit code:
+A command is `main(argv: Sequence[str]) -> int`: it gets its arguments without its own name, prints results
+to standard output, and raises a SheetbreakError for what the user must change. `run` makes exit codes of it:
 
     # trainer/__main__.py
     sys.exit(run(command("train")))
@@ -24,6 +24,8 @@ DONE, BUG, USER, FENCED, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 class Command(NamedTuple):
+    """One line of the table."""
+
     target: str
     """module:function, imported when called: this file imports neither trainer, monitor nor replay."""
     extra: str
@@ -32,14 +34,14 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "demo": Command("sheetbreak.demo:main", "all", "simulate, train, replay into monitor: a minute or two"),
-    "simulate": Command("trainer.simulate:main", "trainer", "write a simulated mill in the historical format"),
-    "train": Command("trainer.train:main", "trainer", "fit and evaluate a model on a CSV, make it current"),
-    "backtest": Command("trainer.backtest:main", "trainer", "rolling-origin evaluation over a CSV; changes no model"),
-    "monitor": Command("monitor.main:main", "monitor", "score a stream of rows, warn before the sheet breaks"),
+    "demo": Command("sheetbreak.demo:main", "all", "simulate, train, replay, monitor: in a minute or two"),
+    "simulate": Command("trainer.simulate:main", "trainer", "write a simulated mill's CSV"),
+    "train": Command("trainer.train:main", "trainer", "fit and evaluate a model, make it current"),
+    "backtest": Command("trainer.backtest:main", "trainer", "evaluate over a whole CSV; changes no model"),
+    "monitor": Command("monitor.main:main", "monitor", "score a stream, warn before the sheet breaks"),
     "replay": Command("replay.main:main", "replay", "play a CSV as a live stream"),
     "alerts": Command("monitor.alerts:main", "monitor", "watch an alert topic, one readable line an alert"),
-    "topics": Command("sheetbreak.streams.kafka_topics:main", "monitor", "create or check the five Kafka topics"),
+    "topics": Command("sheetbreak.streams.kafka_topics:main", "kafka", "create or check the five topics"),
     "models": Command("sheetbreak.models_command:main", "monitor", "list, use, verify or prune the models"),
 }
 
@@ -89,7 +91,7 @@ def command(name: str) -> Main:
                 raise
             extra = COMMANDS[name].extra
             raise DataError(
-                f"sheetbreak {name} needs {missing}, which is not installed: pip install 'sheetbreak[{extra}]'"
+                f"sheetbreak {name} needs {missing}, not installed here: pip install 'sheetbreak[{extra}]'"
             ) from error
 
     return imported_main
@@ -98,12 +100,12 @@ def command(name: str) -> Main:
 def run(main: Main, argv: Sequence[str] | None = None) -> int:
     """Call `main` with the arguments (default: the process's) and return the exit code of the contract.
 
-    0 done, also when the reader of standard output has gone · 1 a bug, with its traceback · 2 the user must change
-    something · 3 fenced: another instance runs under our id · 130 interrupted.
+    0 done, also when the reader of standard output has gone · 1 a bug, with its traceback · 2 the user must
+    change something · 3 fenced: another instance runs under our id · 130 interrupted.
     """
     try:
         code = main(sys.argv[1:] if argv is None else argv)
-        sys.stdout.flush()  # here, where a reader that has gone is caught, and not in the interpreter's last breath
+        sys.stdout.flush()  # here, where a reader that has gone is caught, and not as the interpreter ends
         return code
     except StreamFenced as error:
         return _fail(str(error), FENCED)
@@ -115,9 +117,10 @@ def run(main: Main, argv: Sequence[str] | None = None) -> int:
         if not _standard_output_is_closed():
             traceback.print_exc()
             return BUG
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the last flush has where to go
+        # The interpreter flushes once more as it ends, and that must have where to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
-    except Exception:
+    except Exception:  # noqa: BLE001 - the last resort: a bug is shown whole, and is told by its own code
         traceback.print_exc()
         return BUG
 
@@ -145,6 +148,6 @@ def _overview() -> str:
             "commands:",
             *lines,
             "",
-            "sheetbreak COMMAND --help shows a command's options with an example; sheetbreak --version the version.",
+            "sheetbreak COMMAND --help shows the options of a command, with an example.",
         ]
     )

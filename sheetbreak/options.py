@@ -1,16 +1,16 @@
 """Command-line options that are environment variables too: flag, else SHEETBREAK_<OPTION>, else default.
 
     def main(argv: Sequence[str]) -> int:
-        parser = OptionParser("sheetbreak monitor", "Score a stream of rows and warn before the sheet breaks.",
+        parser = OptionParser("sheetbreak monitor", "Score a stream, warn before the sheet breaks.",
                               example="sheetbreak replay mill.csv --speed 3600x | sheetbreak monitor -")
-        parser.add_argument("source", help="kafka://host:9092/topic, rows.csv, rows.ndjson or - (standard input)")
-        parser.add_argument("--models", type=Path, default=Path("models"), help="directory of the models")
-        parser.add_argument("--metrics-port", type=whole_number(maximum=65535), default=9464, help="0: no server")
+        parser.add_argument("source", help="kafka://host:9092/topic, rows.csv, rows.ndjson or -")
+        parser.add_argument("--models", type=Path, default=Path("models"), help="where the models are")
+        parser.add_argument("--metrics-port", type=whole_number(maximum=65535), default=9464)
         parser.add_argument("--json", action="store_true", help="print the manifest")
         options = parser.parse_args(argv)       # SHEETBREAK_MODELS, SHEETBREAK_METRICS_PORT, SHEETBREAK_JSON
 
-All of argparse works as ever (groups, choices, sub-commands); the variable's name is that of the first long flag,
-and --help shows it. A bad option, on the command line or in the environment, raises DataError.
+All of argparse works as ever (groups, choices, sub-commands); the variable's name is that of the first long
+flag, and --help shows it. A bad option, on the command line or in the environment, raises DataError.
 """
 
 import argparse
@@ -28,14 +28,16 @@ _WITHOUT_VARIABLE = (argparse._HelpAction, argparse._VersionAction)
 class OptionParser(argparse.ArgumentParser):
     """An ArgumentParser whose every flag can come from the environment, and whose errors are DataErrors.
 
-    A variable that is empty counts as absent (compose files write `NAME=${NAME:-}`). A switch (store_true) takes
-    1, true, yes, 0, false or no; a flag that takes several values takes them separated by blanks. A sub-command's flag
-    with `default=argparse.SUPPRESS` keeps what its parent's flag of the same name was given.
+    A variable that is empty counts as absent (compose files write `NAME=${NAME:-}`). A switch (store_true)
+    takes 1, true, yes, 0, false or no; a flag that takes several values takes them separated by blanks. A
+    sub-command's flag with `default=argparse.SUPPRESS` keeps what its parent's flag of that name was given.
     """
 
     def __init__(self, prog: str, description: str = "", *, example: str = "", **settings: Any) -> None:
         settings.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
-        settings.setdefault("allow_abbrev", False)  # an abbreviation breaks when a later version adds an option
+        settings.setdefault(
+            "allow_abbrev", False
+        )  # an abbreviation breaks when a later version adds an option
         if example:
             settings["epilog"] = "example:\n  " + example.strip().replace("\n", "\n  ")
         super().__init__(prog=prog, description=description, **settings)
@@ -96,15 +98,15 @@ class OptionParser(argparse.ArgumentParser):
             self.error(f"environment variable {variable_of(action)}: {error.message}")
 
     def _parse_variable(self, action: argparse.Action, text: str) -> Any:
-        if action.nargs == 0 and action.const in (True, False) or isinstance(action, argparse.BooleanOptionalAction):
-            word = text.strip().lower()
-            if word not in _WORDS:
-                expected = ", ".join(_WORDS)
-                raise argparse.ArgumentError(action, f"{text!r} is not one of {expected}")
-            return _WORDS[word]
-        if isinstance(action, argparse._AppendAction) or action.nargs not in (None, argparse.OPTIONAL):
-            return [self._convert(action, word) for word in shlex.split(text)]
-        return self._convert(action, text)
+        if action.nargs == 0:
+            return _switch(action, text)
+        if not isinstance(action, argparse._AppendAction) and action.nargs in (None, argparse.OPTIONAL):
+            return self._convert(action, text)
+        try:
+            words = shlex.split(text)
+        except ValueError as error:  # an open quotation mark
+            raise argparse.ArgumentError(action, f"{text!r}: {error}") from error
+        return [self._convert(action, word) for word in words]
 
     def _convert(self, action: argparse.Action, text: str) -> Any:
         value = self._get_value(action, text)
@@ -120,7 +122,11 @@ def variable_of(action: argparse.Action) -> str:
 
 def whole_number(minimum: int = 0, maximum: int | None = None) -> Callable[[str], int]:
     """An argument type: a whole number from `minimum` to `maximum`, both included."""
-    bounds = f"a whole number from {minimum} to {maximum}" if maximum is not None else f"a whole number ≥ {minimum}"
+    bounds = (
+        f"a whole number from {minimum} to {maximum}"
+        if maximum is not None
+        else f"a whole number ≥ {minimum}"
+    )
 
     def parse(text: str) -> int:
         try:
@@ -147,3 +153,13 @@ def positive_number(text: str) -> float:
 
 def _text(action: argparse.Action) -> str:
     return os.environ.get(variable_of(action), "").strip()
+
+
+def _switch(action: argparse.Action, text: str) -> Any:
+    """What a flag without a value makes of its variable: given or not."""
+    if text.lower() not in _WORDS:
+        raise argparse.ArgumentError(action, f"{text!r} is not one of {', '.join(_WORDS)}")
+    given = _WORDS[text.lower()]
+    if isinstance(action, argparse.BooleanOptionalAction):  # --color and --no-color in one
+        return given
+    return action.const if given else action.default
