@@ -1,0 +1,153 @@
+"""A machine's state as bytes, in parts, so that a commit writes the core and the one chunk of scores that changed.
+
+Keys: machine, NUL, part ("core", "t00"…"t44"); a machine's name holds no control character. What a part says is exact:
+a state that went through bytes gives the same scores, to the bit, as one that did not.
+"""
+
+import logging
+from array import array
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from sheetbreak.alerts import AlertState, OpenAlert
+from sheetbreak.engine import State
+from sheetbreak.features import FeatureState
+from sheetbreak.rows import Schema
+from sheetbreak.thresholds import Trailing
+
+CHUNK_SCORES = 32
+FORMAT = 1
+_MEAN_BYTES = 5
+"""The upper bytes of a float64 that features.py keeps of the mean."""
+
+log = logging.getLogger(__name__)
+
+
+class _Core(msgspec.Struct, array_like=True, gc=False):
+    format: int
+    schema: bytes
+    model: str
+    last_us: int | None
+    since_restart: int
+    was_broken: bool
+    late: int
+    late_us: int
+    mean: bytes
+    variance: bytes
+    last: bytes
+    missing: bytes
+    rows: int
+    recent: bytes
+    over: int
+    since_open: int
+    open: tuple[str, int, str, str, int, int] | None
+    trailing_rows: int
+    trailing_count: int
+
+
+class StateCodec:
+    """Dumps and loads the states of machines that share a schema."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._digest = bytes.fromhex(schema.digest)[:8]
+        self._sensors = len(schema.sensors)
+
+    def dump(self, machine: str, old: State | None, new: State) -> dict[bytes, bytes]:
+        """The parts of `new` that differ from those of `old` (all of them when there was none)."""
+        stem = machine.encode() + b"\0"
+        parts = {stem + b"core": self._core(new)}
+        ring = new.trailing.ring
+        for chunk in _changed_chunks(old.trailing.ring if old is not None else array("f"), ring):
+            parts[stem + b"t%02d" % chunk] = ring[chunk * CHUNK_SCORES : (chunk + 1) * CHUNK_SCORES].tobytes()
+        return parts
+
+    def load(self, parts: Mapping[bytes, bytes]) -> dict[str, State]:
+        """All machines' states of their parts; a machine whose core is of another schema or format starts cold."""
+        states = {}
+        for key, value in parts.items():
+            stem, _, part = key.rpartition(b"\0")
+            if part != b"core":
+                continue
+            machine = stem.decode()
+            try:
+                core = msgspec.msgpack.decode(value, type=_Core)
+            except msgspec.DecodeError as cause:
+                log.warning("event=state-dropped machine=%s reason=%r", machine, str(cause))
+                continue
+            if core.format != FORMAT or core.schema != self._digest:
+                log.warning("event=state-dropped machine=%s reason=%r", machine, "other format or schema")
+                continue
+            held = min(core.trailing_count, core.trailing_rows)
+            ring = array("f")
+            for chunk in range(-(-held // CHUNK_SCORES)):
+                ring.frombytes(parts[stem + b"\0t%02d" % chunk])
+            states[machine] = self._state(core, ring[:held])
+        return states
+
+    def _core(self, state: State) -> bytes:
+        features, alert, now = state.features, state.alert, state.alert.open
+        mean = np.ascontiguousarray(features.mean, "<f8").view(np.uint8).reshape(-1, 8)
+        return msgspec.msgpack.encode(
+            _Core(
+                format=FORMAT,
+                schema=self._digest,
+                model=state.model,
+                last_us=state.last_us,
+                since_restart=state.since_restart,
+                was_broken=state.was_broken,
+                late=state.late,
+                late_us=state.late_us,
+                mean=mean[:, 8 - _MEAN_BYTES :].tobytes(),
+                variance=features.variance.astype("<f4").tobytes(),
+                last=features.last.astype("<f4").tobytes(),
+                missing=features.missing.tobytes() if features.missing.any() else b"",
+                rows=features.rows,
+                recent=state.recent.astype("<f4").tobytes(),
+                over=alert.over,
+                since_open=alert.since_open,
+                open=(now.alert_id, now.opened_us, now.severity, now.leading, now.since_event, now.quiet) if now else None,
+                trailing_rows=state.trailing.rows,
+                trailing_count=state.trailing.count,
+            )
+        )
+
+    def _state(self, core: _Core, ring: "array[float]") -> State:
+        mean = np.zeros((self._sensors, 8), np.uint8)
+        mean[:, 8 - _MEAN_BYTES :] = np.frombuffer(core.mean, np.uint8).reshape(-1, _MEAN_BYTES)
+        missing = np.frombuffer(core.missing, np.uint8) if core.missing else np.zeros(self._sensors, np.uint8)
+        features = FeatureState(
+            mean=mean.reshape(-1).view("<f8").astype(np.float64),
+            variance=_floats(core.variance),
+            last=_floats(core.last),
+            missing=missing,
+            rows=core.rows,
+        )
+        now: Any = core.open
+        return State(
+            features=features,
+            trailing=Trailing(core.trailing_rows, ring, count=core.trailing_count),
+            recent=_floats(core.recent).reshape(-1, self._sensors),
+            alert=AlertState(core.over, core.since_open, OpenAlert(*now) if now else None),
+            model=core.model,
+            last_us=core.last_us,
+            since_restart=core.since_restart,
+            was_broken=core.was_broken,
+            late=core.late,
+            late_us=core.late_us,
+        )
+
+
+def _changed_chunks(old: "array[float]", new: "array[float]") -> list[int]:
+    common = min(len(old), len(new))
+    before, after = np.frombuffer(old, np.float32)[:common], np.frombuffer(new, np.float32)[:common]
+    changed = set((np.flatnonzero(before != after) // CHUNK_SCORES).tolist())
+    changed.update(range(common // CHUNK_SCORES, -(-len(new) // CHUNK_SCORES)) if len(new) > common else ())
+    return sorted(changed)
+
+
+def _floats(stored: bytes) -> npt.NDArray[np.float32]:
+    return np.frombuffer(stored, "<f4").astype(np.float32)

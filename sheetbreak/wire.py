@@ -1,0 +1,105 @@
+"""What goes out: scores, alerts and dead letters as UTF-8 JSON, one object a message."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from sheetbreak.alerts import AlertEvent, ratio_of
+from sheetbreak.engine import SCORED, Results
+from sheetbreak.errors import RowError
+from sheetbreak.rows import RowBatch, format_time
+from sheetbreak.scoring import TopSensor
+
+SCORES, ALERTS, DEAD_LETTERS = "scores", "alerts", "dead-letters"
+DEAD_LETTER_BYTES = 256 * 1024
+"""A dead letter keeps this much of the record, and says when that is not all of it."""
+
+_STATE = {"warming_up": "warming-up"}
+
+
+class _Top(msgspec.Struct):
+    sensor: str
+    share: float
+    observed: float
+    expected: float
+
+
+class _ScoreMessage(msgspec.Struct, kw_only=True):
+    topic: str = SCORES
+    machine: str
+    time: str
+    state: str
+    score: float | None = None
+    threshold: float | None = None
+    ratio: float | None = None
+    over: bool = False
+    model: str
+    imputed: Sequence[str]
+    top: list[_Top] | msgspec.UnsetType = msgspec.UNSET
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def encode_score(rows: RowBatch, results: Results, place: int, *, model: str) -> bytes:
+    """The score message of one row that was taken."""
+    outcome = results.outcome[place]
+    score = float(results.score[place])
+    top = results.top.get(place) if results.over[place] else None
+    message = _ScoreMessage(
+        machine=rows.machines[place],
+        time=format_time(rows.times_us[place]),
+        state=outcome if outcome == SCORED else _STATE.get(outcome, outcome),
+        model=model,
+        imputed=results.imputed.get(place, ()),
+    )
+    if score == score:
+        level = float(results.threshold[place])
+        message.score, message.threshold = score, level
+        message.ratio, message.over = ratio_of(score, level), bool(results.over[place])
+    if top:
+        message.top = _tops(top)
+    return _encoder.encode(message)
+
+
+def encode_alert(event: AlertEvent) -> bytes:
+    """The message of an alert's opening, update or end."""
+    return _encoder.encode(
+        {
+            "topic": ALERTS,
+            "alert_id": event.alert_id,
+            "kind": event.kind,
+            "machine": event.machine,
+            "time": format_time(event.time_us),
+            "opened_at": format_time(event.opened_us),
+            "score": event.score,
+            "threshold": event.threshold,
+            "ratio": event.ratio,
+            "severity": event.severity,
+            "top": _tops(event.top),
+            "model": event.model,
+            "quality": {"imputed": event.imputed, "masked": event.masked},
+            "message": event.message,
+        }
+    )
+
+
+def encode_dead_letter(record: bytes, error: RowError, *, source: Mapping[str, Any]) -> bytes:
+    """The message of a record that is not a row; `source` says where it was read."""
+    return _encoder.encode(
+        {
+            "topic": DEAD_LETTERS,
+            "reason": error.reason,
+            "error": "RowError",
+            "message": str(error),
+            "source": source,
+            "record_base64": base64.b64encode(record[:DEAD_LETTER_BYTES]).decode("ascii"),
+            "truncated": len(record) > DEAD_LETTER_BYTES,
+        }
+    )
+
+
+def _tops(top: Sequence[TopSensor]) -> list[_Top]:
+    return [_Top(t.sensor, t.share, t.observed, t.expected) for t in top]
