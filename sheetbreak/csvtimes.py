@@ -1,6 +1,6 @@
 """Times as plants write them: recognise a column's format, and read it fast."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -26,20 +26,21 @@ class TimeReader:
         self.format = time_format
         self._zone = UTC if timezone == "UTC" else ZoneInfo(timezone)
         date_format, _, clock_format = time_format.partition(" ")
-        self._by_parts = time_format != ISO and clock_format == "%H:%M" and " " not in clock_format
-        self._date_us = lru_cache(maxsize=64)(self._read_with(date_format))
+        self._by_parts = clock_format == "%H:%M" and timezone == "UTC"
+        self._date_us: Callable[[str], int] = lru_cache(maxsize=64)(self._read_with(date_format))
+        self._whole_us = self._read_with(time_format)
 
     def __call__(self, text: str) -> int:
         text = text.strip()
         if self.format == ISO:
             moment = datetime.fromisoformat(text)
             return to_us(moment if moment.tzinfo else moment.replace(tzinfo=self._zone))
-        if self._by_parts and self._zone is UTC:
+        if self._by_parts:
             date, _, clock = text.partition(" ")
             return self._date_us(date) + _clock_us(clock)
-        return self._read_with(self.format)(text)
+        return self._whole_us(text)
 
-    def _read_with(self, time_format: str):  # type: ignore[no-untyped-def]  # a closure for lru_cache
+    def _read_with(self, time_format: str) -> Callable[[str], int]:
         def read(text: str) -> int:
             moment = datetime.strptime(text, time_format)  # noqa: DTZ007 - the zone follows in the next line
             return to_us(moment if moment.tzinfo else moment.replace(tzinfo=self._zone))
