@@ -75,24 +75,26 @@ def dispatch(argv: Sequence[str]) -> int:
 
 
 def command(name: str) -> Main:
-    """The main of a command, imported when called.
+    """The main of a command of the table, imported when called."""
+    return imported(COMMANDS[name])
 
-    Calling it raises DataError where a library of an extra is not installed.
+
+def imported(entry: Command) -> Main:
+    """The main that `entry` names, imported when called.
+
+    Calling it raises DataError where a library of the extra is not installed.
     """
-    module, _, function = COMMANDS[name].target.partition(":")
+    module, _, function = entry.target.partition(":")
 
     def imported_main(argv: Sequence[str]) -> int:
         try:
             found: Main = getattr(importlib.import_module(module), function)
             return found(argv)
         except ModuleNotFoundError as error:
-            missing = (error.name or "").partition(".")[0]
-            if missing in ("", "sheetbreak", "trainer", "monitor", "replay"):
+            library = (error.name or "").partition(".")[0]
+            if library in ("", "sheetbreak", "trainer", "monitor", "replay"):  # ours: a bug
                 raise
-            extra = COMMANDS[name].extra
-            raise DataError(
-                f"sheetbreak {name} needs {missing}, not installed here: pip install 'sheetbreak[{extra}]'"
-            ) from error
+            raise DataError(f"{library} is not installed: pip install 'sheetbreak[{entry.extra}]'") from error
 
     return imported_main
 

@@ -1,0 +1,60 @@
+"""What every test starts from: none of our variables, an empty directory to work in, a quiet TensorFlow."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# TensorFlow reads these as it is imported, in this process and in the programs that tests start.
+os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ["MPLBACKEND"] = "Agg"
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+REAL_CSV = "processminer-rare-event-mts.csv"
+
+# Deadlines are flaky on a shared machine; nothing is remembered on disk; CI sees the same examples always.
+settings.register_profile("sheetbreak", deadline=None, database=None, derandomize="CI" in os.environ)
+settings.load_profile("sheetbreak")
+
+_real_data = os.environ.get("SHEETBREAK_DATA")  # before the fixture below takes it away
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_variables_of_ours() -> Iterator[None]:
+    """Every option is a variable too: what a developer has exported must not reach a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith("SHEETBREAK_") or name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
+                patch.delenv(name)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Defaults such as --models models are relative: each test has its own directory to find them in."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def checkout() -> Path:
+    """The root of the repository."""
+    return CHECKOUT
+
+
+@pytest.fixture(scope="session")
+def real_csv() -> Path:
+    """The real mill's CSV, not ours to publish; a test that asks for it is skipped where it is not."""
+    path = Path(_real_data) if _real_data else CHECKOUT.parent / "shared" / "data" / REAL_CSV
+    if path.is_dir():
+        path /= REAL_CSV
+    if path.is_file():
+        return path
+    if _real_data:
+        pytest.fail(f"SHEETBREAK_DATA={_real_data} is not a file", pytrace=False)
+    pytest.skip(
+        f"the real data is not here; ask its authors for {REAL_CSV} (arXiv:1809.10717 names the form) "
+        "and set SHEETBREAK_DATA to its path"
+    )

@@ -1,0 +1,286 @@
+"""The console script: its table, its options, and the exit codes of the contract."""
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sheetbreak.cli import COMMANDS, Command, command, dispatch, imported, run
+from sheetbreak.errors import ArtifactError, DataError, StreamFenced, StreamUnavailable
+from sheetbreak.options import OptionParser, positive_number, whole_number
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_shows_its_options_with_an_example(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        command(name)(["--help"])
+    shown = capsys.readouterr().out
+    assert exit_.value.code == 0
+    assert f"usage: sheetbreak {name}" in shown
+    assert "example" in shown
+    assert f"sheetbreak {name}" in shown.partition("example")[2]
+
+
+@pytest.mark.parametrize(
+    ("package", "name"), [("trainer", "train"), ("monitor", "monitor"), ("replay", "replay")]
+)
+def test_a_program_can_be_called_by_its_package(package: str, name: str) -> None:
+    done = _python("-m", package, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"usage: sheetbreak {name}" in done.stdout
+
+
+def test_the_overview_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(dispatch, ["--help"]) == 0
+    shown = capsys.readouterr()
+    assert all(f"\n  {name}" in shown.out for name in COMMANDS)
+    assert run(dispatch, []) == 2
+    assert capsys.readouterr() == ("", shown.out)
+
+
+def test_the_console_script_tells_its_version() -> None:
+    done = _python("-m", "sheetbreak", "--version")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("sheetbreak ")
+
+
+def test_an_unknown_command_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(dispatch, ["trian", "mill.csv"]) == 2
+    assert capsys.readouterr().err == "error: there is no command 'trian'; did you mean 'train'?\n"
+    assert run(dispatch, ["42"]) == 2
+    assert "the commands are demo, simulate, " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("raised", "code"),
+    [
+        (DataError("rows.csv line 3: no"), 2),
+        (ArtifactError("models: no"), 2),
+        (StreamUnavailable("localhost:9092: no"), 2),
+        (StreamFenced("another instance: no"), 3),
+    ],
+)
+def test_what_the_user_must_change_is_one_line(
+    raised: Exception, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(_raising(raised), []) == code
+    assert capsys.readouterr() == ("", f"error: {raised}\n")
+
+
+def test_a_bug_shows_its_traceback_and_is_not_the_users_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(_raising(ZeroDivisionError("by nought")), []) == 1
+    shown = capsys.readouterr().err
+    assert "Traceback" in shown
+    assert "ZeroDivisionError: by nought" in shown
+
+
+def test_an_interrupt_is_130_without_a_word(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(_raising(KeyboardInterrupt()), []) == 130
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_commands_own_code_is_the_exit_code() -> None:
+    assert run(len, ["a", "b", "c"]) == 3
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    endless = _program("for i in range(10**7): print(i)")
+    writer = subprocess.Popen([sys.executable, "-c", endless], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert writer.stdout is not None
+    assert writer.stderr is not None
+    with writer, writer.stderr:
+        assert writer.stdout.readline() == b"0\n"
+        writer.stdout.close()
+        assert writer.stderr.read() == b""
+        assert writer.wait(20) == 0
+
+
+def test_a_broken_pipe_that_is_not_standard_output_is_a_bug() -> None:
+    other = _program("raise BrokenPipeError('a socket')")
+    done = _python("-c", other)
+    assert done.returncode == 1
+    assert "BrokenPipeError: a socket" in done.stderr
+
+
+def test_a_missing_library_is_answered_with_the_extra_that_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "needy.py").write_text("def main(argv):\n    import tensorphlow.keras\n")
+    assert run(imported(Command("needy:main", "trainer", "")), []) == 2
+    assert (
+        capsys.readouterr().err == "error: tensorphlow is not installed: pip install 'sheetbreak[trainer]'\n"
+    )
+
+
+def test_a_missing_module_of_ours_is_a_bug(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(imported(Command("sheetbreak.nowhere:main", "all", "")), []) == 1
+    assert "No module named 'sheetbreak.nowhere'" in capsys.readouterr().err
+
+
+def _parser() -> OptionParser:
+    parser = OptionParser("sheetbreak try", "Tries options.", example="sheetbreak try --seed 3")
+    parser.add_argument("--models", type=Path, default=Path("models"), help="where the models are")
+    parser.add_argument("--seed", type=whole_number(maximum=99), default=7, help="100%% of the luck")
+    parser.add_argument("--speed", type=positive_number, default="1")
+    parser.add_argument("--missing", choices=["hold", "refuse"], default="hold")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--no-labels", action="store_false", dest="labels")
+    parser.add_argument("--colour", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--tags", nargs="+", default=[])
+    parser.add_argument("--secret", help=argparse.SUPPRESS)
+    group = parser.add_argument_group("faults")
+    group.add_argument("--fault", action="append")
+    return parser
+
+
+@pytest.mark.parametrize(
+    ("variables", "argv", "option", "expected"),
+    [
+        ({}, [], "seed", 7),
+        ({}, [], "speed", 1.0),  # a default given as text is read like an argument
+        ({"SEED": "8"}, [], "seed", 8),
+        ({"SEED": "8"}, ["--seed", "9"], "seed", 9),
+        ({"SEED": "a word"}, ["--seed", "9"], "seed", 9),  # hidden by the flag, so nobody's trouble
+        ({"SEED": ""}, [], "seed", 7),  # compose files write NAME=${NAME:-}
+        ({"SEED": " 8 "}, [], "seed", 8),
+        ({"MODELS": "here"}, [], "models", Path("here")),
+        ({"MISSING": "refuse"}, [], "missing", "refuse"),
+        ({}, [], "json", False),
+        ({"JSON": "1"}, [], "json", True),
+        ({"JSON": "Yes"}, [], "json", True),
+        ({"JSON": "false"}, [], "json", False),
+        ({"JSON": "0"}, ["--json"], "json", True),
+        ({}, [], "labels", True),
+        ({"NO_LABELS": "true"}, [], "labels", False),
+        ({"NO_LABELS": "no"}, [], "labels", True),
+        ({"COLOUR": "no"}, [], "colour", False),
+        ({"COLOUR": "no"}, ["--colour"], "colour", True),
+        ({"TAGS": "a 'b c'"}, [], "tags", ["a", "b c"]),
+        ({"FAULT": "stuck:x17@1-2 drift"}, [], "fault", ["stuck:x17@1-2", "drift"]),
+        ({"FAULT": "drift"}, ["--fault", "late", "--fault", "garbage"], "fault", ["late", "garbage"]),
+        ({}, [], "fault", None),
+        ({"SECRET": "s"}, [], "secret", "s"),
+    ],
+)
+def test_a_flag_wins_over_its_variable_and_that_over_the_default(
+    variables: dict[str, str],
+    argv: list[str],
+    option: str,
+    expected: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, text in variables.items():
+        monkeypatch.setenv(f"SHEETBREAK_{name}", text)
+    assert getattr(_parser().parse_args(argv), option) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "complaint"),
+    [
+        ("SEED", "soon", "'soon' is not a whole number from 0 to 99"),
+        ("SEED", "100", "'100' is not a whole number from 0 to 99"),
+        ("SPEED", "-1", "'-1' is not a number above 0"),
+        ("SPEED", "fast", "'fast' is not a number above 0"),
+        ("JSON", "maybe", "'maybe' is not one of 1, true, yes, 0, false, no"),
+        ("MISSING", "hide", "invalid choice: 'hide'"),
+        ("TAGS", "'open", '"\'open": No closing quotation'),
+    ],
+)
+def test_a_bad_variable_is_named_with_what_was_expected(
+    name: str, text: str, complaint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"SHEETBREAK_{name}", text)
+    with pytest.raises(DataError) as raised:
+        _parser().parse_args([])
+    assert str(raised.value).startswith(f"environment variable SHEETBREAK_{name}: {complaint}")
+    assert str(raised.value).endswith("; see: sheetbreak try --help")
+
+
+@pytest.mark.parametrize("argv", [["--seed", "soon"], ["--sed", "1"], ["--se", "1"], ["--seed"], ["stray"]])
+def test_a_bad_flag_is_a_data_error_that_leads_to_the_help(argv: list[str]) -> None:
+    with pytest.raises(DataError, match=r"see: sheetbreak try --help$"):
+        _parser().parse_args(argv)
+
+
+def test_a_required_flag_may_come_from_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    parser = OptionParser("sheetbreak try")
+    parser.add_argument("--from", type=whole_number(1), required=True, dest="start")
+    with pytest.raises(DataError, match="required: --from"):
+        parser.parse_args([])
+    monkeypatch.setenv("SHEETBREAK_FROM", "3")
+    assert parser.parse_args([]).start == 3
+    with pytest.raises(DataError, match="'0' is not a whole number ≥ 1"):
+        parser.parse_args(["--from", "0"])
+
+
+def test_a_sub_command_inherits_what_its_parent_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    parser = OptionParser("sheetbreak models")
+    parser.add_argument("--models", default="models")
+    use = parser.add_subparsers(dest="verb").add_parser("use")
+    use.add_argument("--models", default=argparse.SUPPRESS)
+    use.add_argument("--keep", type=whole_number(), default=5)
+
+    def models(*argv: str) -> str:
+        return str(parser.parse_args(argv).models)
+
+    assert models("use") == "models"
+    assert models("--models", "here", "use") == "here"
+    assert models("use", "--models", "there") == "there"
+    monkeypatch.setenv("SHEETBREAK_MODELS", "elsewhere")
+    assert models("use") == "elsewhere"
+    assert models("--models", "here", "use") == "here"
+    assert models("use", "--models", "there") == "there"
+    monkeypatch.setenv("SHEETBREAK_KEEP", "2")
+    assert parser.parse_args(["use"]).keep == 2
+
+
+def test_help_tells_each_flags_variable_and_default_once() -> None:
+    parser = _parser()
+    parser.parse_args([])
+    shown = " ".join(parser.format_help().split())
+    assert parser.format_help() == parser.format_help()
+    assert "where the models are [SHEETBREAK_MODELS, default models]" in shown
+    assert "100% of the luck [SHEETBREAK_SEED, default 7]" in shown
+    assert "--json [SHEETBREAK_JSON]" in shown
+    assert "[SHEETBREAK_FAULT]" in shown
+    assert "SHEETBREAK_HELP" not in shown
+    assert "SECRET" not in shown
+    assert "example: sheetbreak try --seed 3" in shown
+
+
+@given(st.integers(-200, 200))
+def test_a_whole_number_is_taken_exactly_within_its_bounds(value: int) -> None:
+    parse = whole_number(-100, 100)
+    if -100 <= value <= 100:
+        assert parse(str(value)) == value
+    else:
+        with pytest.raises(argparse.ArgumentTypeError):
+            parse(str(value))
+
+
+def _raising(error: BaseException) -> Callable[[Sequence[str]], int]:
+    def main(argv: Sequence[str]) -> int:
+        raise error
+
+    return main
+
+
+def _program(body: str) -> str:
+    """The source of a program whose main is `body`."""
+    return f"import sys; from sheetbreak.cli import run\ndef main(argv):\n    {body}\nsys.exit(run(main))"
+
+
+def _python(*argv: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *argv], check=False, capture_output=True, text=True, timeout=60, env=os.environ
+    )
