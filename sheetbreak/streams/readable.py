@@ -1,0 +1,43 @@
+"""One line for people from one message on the wire."""
+
+from typing import Any
+
+import msgspec
+
+
+def readable_line(value: bytes) -> str:
+    """A score, alert or dead letter as one line; anything else as it is."""
+    try:
+        message = msgspec.json.decode(value)
+        return _LINES[message["topic"]](message)
+    except (msgspec.DecodeError, LookupError, TypeError, ValueError):
+        return printable(value.decode("utf-8", "replace"))
+
+
+def printable(text: str) -> str:
+    """Control characters escaped: a machine's name must not be able to steer a terminal."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def _alert(message: dict[str, Any]) -> str:
+    return printable(f"{_time(message)}  {message['kind']} {message['severity']}  {message['message']}")
+
+
+def _score(message: dict[str, Any]) -> str:
+    head = f"{_time(message)}  {message['machine']}  {message['state']}"
+    if message.get("score") is None:
+        return printable(head)
+    over = "  OVER" if message["over"] else ""
+    return printable(f"{head}  score {message['score']:.4g}  threshold {message['threshold']:.4g}{over}")
+
+
+def _dead_letter(message: dict[str, Any]) -> str:
+    source = " ".join(f"{key} {value}" for key, value in message["source"].items())
+    return printable(f"dead letter  {source}  {message['reason']}: {message['error']}")
+
+
+def _time(message: dict[str, Any]) -> str:
+    return str(message["time"]).replace("T", " ").removesuffix("Z")
+
+
+_LINES = {"alerts": _alert, "scores": _score, "dead-letters": _dead_letter}
