@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.services import plain_environment
+
 PACKAGES = ("sheetbreak", "trainer", "monitor", "replay")
 HEAVY = {"tensorflow", "keras", "tf2onnx", "onnx", "sklearn", "pandas", "scipy", "matplotlib"}
 
@@ -125,8 +127,9 @@ def _is_of_kafka(module: str) -> bool:
 
 def _import(*modules: str) -> tuple[float, set[str]]:
     """CPU seconds to import the modules in a new interpreter, and the top-level modules then loaded."""
+    probe = [sys.executable, "-c", PROBE, *modules]
     done = subprocess.run(
-        [sys.executable, "-c", PROBE, *modules], check=False, capture_output=True, text=True, timeout=60
+        probe, check=False, capture_output=True, text=True, timeout=60, env=plain_environment()
     )
     assert done.returncode == 0, done.stderr
     seconds, loaded = json.loads(done.stdout)
