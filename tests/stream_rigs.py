@@ -58,7 +58,7 @@ class FileRig:
     def open(self, *, max_records: int = 500) -> FileStream:
         if self.state is not None:
             self.state.close()  # the process before this one was killed, and its lock with it
-        self.state = StateLog(self.state_dir, schema="s")
+        self.state = StateLog(self.state_dir)
         return FileStream(
             self.input_fd(),
             sink=Sink(self.out, emit=ALL),

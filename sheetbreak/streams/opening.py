@@ -9,7 +9,7 @@ from sheetbreak.rows import Decoded, Schema, WireDecoder
 from sheetbreak.streams import Record, Stream
 
 if TYPE_CHECKING:
-    from sheetbreak.streams.kafka import KafkaOptions
+    from sheetbreak.streams.kafka_settings import KafkaOptions
 
 Decode = Callable[[Sequence[bytes], Sequence[int]], Decoded]
 """From the values and the offsets of a batch's records to rows and rejects."""
@@ -22,6 +22,8 @@ class Opened(NamedTuple):
     decode: Decode
     origin: Callable[[Record], Mapping[str, str | int]]
     """Where a record came from, as a dead letter's `source` says it."""
+    emit: frozenset[str]
+    """The topics that the stream publishes; outputs of others need not be made."""
 
 
 def open_stream(
@@ -56,7 +58,7 @@ def _open_file(
     is_csv = source.lower().endswith(".csv")
     fd = open_input(source)
     try:
-        state = None if state_dir is None else StateLog(state_dir, schema=schema.digest)
+        state = None if state_dir is None else StateLog(state_dir)
         stream = FileStream(fd, sink=Sink(out, emit=emit), state=state, name=source, has_header=is_csv)
     except OSError as cause:
         raise DataError(f"--state {state_dir}: {cause.strerror}; name a writable directory") from cause
@@ -68,7 +70,7 @@ def _open_file(
         if not head:
             raise DataError(f"{source} is empty; expected a header line and one row a sampling period")
         decode = CsvDecoder(schema, head, name=source).decode
-    return Opened(stream, decode, lambda record: {"file": source, "line": record.offset})
+    return Opened(stream, decode, lambda record: {"file": source, "line": record.offset}, emit)
 
 
 def _open_kafka(
@@ -83,4 +85,5 @@ def _open_kafka(
         stream,
         WireDecoder(schema).decode,
         lambda record: {"topic": topic, "partition": record.partition, "offset": record.offset},
+        emit,
     )

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import select
 import stat
 from collections.abc import Sequence
 from typing import BinaryIO
@@ -13,6 +14,10 @@ from sheetbreak.streams.statelog import OutputMark
 
 _PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.EIO}
 """What can end while we wait: a full disk or quota, a slow reader of a non-blocking pipe, a disk away."""
+
+_PIPE_CHUNK = 4096
+"""A pipe that select calls writable takes this much without blocking (PIPE_BUF)."""
+_READER_WAIT_S = 0.5
 
 
 class Sink:
@@ -59,8 +64,13 @@ class Sink:
     def write(self, content: memoryview) -> int:
         """Write at least one byte. Returns how many. Raises StreamUnavailable when trying again can help.
 
+        It never blocks in a write: a reader that has stalled must not keep us from being stopped.
         BrokenPipeError (the reader wants no more) passes through: the command decides what that means.
         """
+        if self._file is None:
+            if not select.select([], [self._fd], [], _READER_WAIT_S)[1]:
+                raise StreamUnavailable("the reader of the output does not read")
+            content = content[:_PIPE_CHUNK]
         try:
             return os.write(self._fd, content)
         except BrokenPipeError:

@@ -50,8 +50,6 @@ class OutputMark(msgspec.Struct, frozen=True, array_like=True):
 class Entry(msgspec.Struct, frozen=True, array_like=True):
     """One commit."""
 
-    schema: str
-    """Digest of the schema that the parts were written under."""
     input: InputMark | None
     output: OutputMark | None
     parts: dict[bytes, bytes]
@@ -60,10 +58,9 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
 class StateLog:
     """The log of one state directory, held by one process at a time."""
 
-    def __init__(self, directory: Path, *, schema: str, clock: Callable[[], float] = time.monotonic) -> None:
-        """Read what is there, or begin. Raises DataError: not ours, damaged, another schema, or in use."""
+    def __init__(self, directory: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Read what is there, or begin. Raises DataError: not ours, damaged, or in use."""
         self._path = directory / "monitor.state"
-        self._schema = schema
         self._clock = clock
         self._synced_at = clock()
         self.parts: dict[bytes, bytes] = {}
@@ -84,7 +81,7 @@ class StateLog:
         self, parts: Mapping[bytes, bytes], *, input_mark: InputMark | None, output_mark: OutputMark | None
     ) -> None:
         """Add one commit. Raises OSError with the log as it was."""
-        entry = _encode(Entry(self._schema, input_mark, output_mark, dict(parts)))
+        entry = _encode(Entry(input_mark, output_mark, dict(parts)))
         try:
             _write_all(self._fd, entry)
         except OSError:
@@ -117,7 +114,7 @@ class StateLog:
         """The whole state as one entry in a new file, put in the old one's place at one instant."""
         beside = self._path.with_suffix(".new")
         fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
-        entry = _MAGIC + _encode(Entry(self._schema, self.input_mark, self.output_mark, self.parts))
+        entry = _MAGIC + _encode(Entry(self.input_mark, self.output_mark, self.parts))
         try:
             _write_all(fd, entry)
             os.fsync(fd)
@@ -157,11 +154,6 @@ class StateLog:
             entry = msgspec.msgpack.decode(payload, type=Entry)
         except msgspec.MsgspecError as cause:
             raise DataError(f"{self._path} is of another version; remove it to start cold") from cause
-        if entry.schema != self._schema:
-            raise DataError(
-                f"{self._path} belongs to a model with another schema (other sensors or sampling); "
-                "use one --state directory for each kind of model"
-            )
         self.input_mark, self.output_mark = entry.input, entry.output
         self.parts.update(entry.parts)
 

@@ -1,0 +1,60 @@
+"""`sheetbreak alerts`: one readable line for every alert of a topic, file or pipe."""
+
+import sys
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from sheetbreak.options import OptionParser
+from sheetbreak.streams.files import open_input
+from sheetbreak.streams.lines import LineReader
+from sheetbreak.streams.readable import readable_line
+from sheetbreak.wire import ALERTS
+
+_WAIT_S = 1.0
+_LINES = 500
+
+
+class _Topic(msgspec.Struct):
+    topic: str
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command; returns its exit code. Raises DataError when the source cannot be read."""
+    parser = OptionParser(
+        "sheetbreak alerts",
+        "Watch an alert topic, one readable line an alert.",
+        example="sheetbreak alerts kafka://localhost:9092/alerts",
+    )
+    parser.add_argument("source", help="kafka://host:9092/alerts, alerts.ndjson or - (standard input)")
+    source = parser.parse_args(argv).source
+    foreign = 0
+    for value in _messages(source):
+        if is_alert(value):
+            sys.stdout.write(readable_line(value) + "\n")
+            sys.stdout.flush()
+        else:
+            foreign += 1
+    if foreign:
+        print(f"{foreign} lines of {source} are no alerts", file=sys.stderr)
+    return 0
+
+
+def is_alert(value: bytes) -> bool:
+    """True for a message whose topic says so; scores may stand in the same file."""
+    try:
+        return msgspec.json.decode(value, type=_Topic).topic == ALERTS
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+
+
+def _messages(source: str) -> Iterator[bytes]:
+    if source.startswith("kafka://"):
+        from sheetbreak.streams.kafka import follow
+
+        yield from follow(source)
+        return
+    reader = LineReader(open_input(source))
+    while not reader.ended:
+        for line in reader.read(_WAIT_S, max_lines=_LINES):
+            yield line.value

@@ -1,0 +1,123 @@
+"""One batch through the pure core: from records to what is to be committed. Changes nothing."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from sheetbreak.artifact import Artifact
+from sheetbreak.engine import Results, State, advance
+from sheetbreak.errors import RowError
+from sheetbreak.rows import RowBatch
+from sheetbreak.statecodec import StateCodec
+from sheetbreak.streams import Batch, Output, Snapshot
+from sheetbreak.streams.opening import Opened
+from sheetbreak.wire import (
+    ALERTS,
+    DEAD_LETTERS,
+    SCORES,
+    encode_alert,
+    encode_dead_letter,
+    encode_score,
+)
+
+States = Mapping[int, Mapping[str, State]]
+"""By partition, then machine: what was last committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredBatch:
+    """What a batch comes to; true once it is committed."""
+
+    outputs: list[Output]
+    """In the order of the records; a row's alert comes behind its score."""
+    snapshots: list[Snapshot]
+    states: dict[int, dict[str, State]]
+    """The new states, by partition, of the machines seen."""
+    results: list[tuple[RowBatch, Results]]
+    """One a partition."""
+    rejects: list[RowError]
+    """Records that could not be decoded."""
+
+
+def score_batch(
+    batch: Batch,
+    opened: Opened,
+    *,
+    states: States,
+    history: Mapping[str, State],
+    model: Artifact,
+    codec: StateCodec,
+) -> ScoredBatch:
+    """Decode, advance and encode: every record gets exactly one score or dead letter.
+
+    history: states to start from of machines that have none yet. Outputs that the stream does not publish are
+    not made.
+    """
+    values = [record.value for record in batch.records]
+    decoded = opened.decode(values, [record.offset for record in batch.records])
+    answers = _Answers(batch, opened, model.version)
+    for place, error in decoded.rejects:
+        answers.bury(place, error)
+    scored = ScoredBatch([], [], {}, [], [error for _, error in decoded.rejects])
+    for partition, places, rows in _by_partition(batch, decoded.rows, decoded.index):
+        known = states.get(partition, {})
+        new, results = advance({**_of(history, rows), **_of(known, rows)} if history else known, rows, model)
+        answers.add(places, rows, results)
+        for machine, state in new.items():
+            parts = codec.dump(machine, known.get(machine), state)
+            scored.snapshots.extend(Snapshot(partition, key, value) for key, value in parts.items())
+        scored.states[partition] = new
+        scored.results.append((rows, results))
+    scored.outputs.extend(answers.in_order())
+    return scored
+
+
+class _Answers:
+    """The outputs of a batch, by the record that they answer."""
+
+    def __init__(self, batch: Batch, opened: Opened, version: str) -> None:
+        self._records, self._opened, self._version = batch.records, opened, version
+        self._of: list[list[Output]] = [[] for _ in batch.records]
+
+    def bury(self, place: int, error: RowError) -> None:
+        """Answer a record with a dead letter."""
+        if DEAD_LETTERS in self._opened.emit:
+            record = self._records[place]
+            letter = encode_dead_letter(record.value, error, source=self._opened.origin(record))
+            self._of[place].append(Output(DEAD_LETTERS, error.machine.encode(), letter))
+
+    def add(self, places: list[int], rows: RowBatch, results: Results) -> None:
+        """Answer the records at `places`, one a row, with scores, alerts and dead letters."""
+        rejected = dict(results.rejects)
+        for row, error in rejected.items():
+            self.bury(places[row], error)
+        if SCORES in self._opened.emit:
+            for row, machine in enumerate(rows.machines):
+                if row not in rejected:
+                    score = encode_score(rows, results, row, model=self._version)
+                    self._of[places[row]].append(Output(SCORES, machine.encode(), score))
+        if ALERTS in self._opened.emit:
+            for row, event in results.alerts:
+                self._of[places[row]].append(Output(ALERTS, event.machine.encode(), encode_alert(event)))
+
+    def in_order(self) -> Iterator[Output]:
+        """All outputs in the order of the records."""
+        return (output for answer in self._of for output in answer)
+
+
+def _of(states: Mapping[str, State], rows: RowBatch) -> dict[str, State]:
+    return {machine: states[machine] for machine in set(rows.machines) if machine in states}
+
+
+def _by_partition(batch: Batch, rows: RowBatch, index: list[int]) -> list[tuple[int, list[int], RowBatch]]:
+    """(partition, each row's place among the records, the rows) for each partition that has rows."""
+    if not index:
+        return []
+    partitions = [batch.records[place].partition for place in index]
+    found = sorted(set(partitions))
+    if len(found) == 1:
+        return [(found[0], index, rows)]
+    taken = []
+    for partition in found:
+        mine = [row for row, of in enumerate(partitions) if of == partition]
+        taken.append((partition, [index[row] for row in mine], rows.take(mine)))
+    return taken

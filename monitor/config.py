@@ -1,0 +1,112 @@
+"""What a user can say to `sheetbreak monitor`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sheetbreak.errors import DataError
+from sheetbreak.options import OptionParser, whole_number
+from sheetbreak.streams.kafka_settings import KafkaOptions
+from sheetbreak.wire import ALERTS, DEAD_LETTERS, SCORES
+
+TOPICS = (ALERTS, SCORES, DEAD_LETTERS)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """One run of the monitor."""
+
+    source: str
+    models: Path
+    emit: frozenset[str]
+    metrics_port: int
+    """0: no server."""
+    metrics_host: str
+    state: Path | None
+    history: Path | None
+    all_sensor_series: bool
+    kafka: KafkaOptions | None
+    """None when the source is a file or pipe."""
+
+
+def read_options(argv: Sequence[str]) -> Options:
+    """Options from arguments and environment. Raises DataError."""
+    parser = OptionParser(
+        "sheetbreak monitor",
+        "Score a stream of rows and warn before the sheet breaks.",
+        example="sheetbreak replay mill.csv --speed 3600x | sheetbreak monitor -",
+    )
+    parser.add_argument(
+        "source", help="kafka://host:9092/topic, rows.csv, rows.ndjson or - (standard input, NDJSON)"
+    )
+    parser.add_argument(
+        "--models", type=Path, default=Path("models"), metavar="DIR", help="where the models are"
+    )
+    parser.add_argument(
+        "--emit",
+        metavar="TOPICS",
+        help=f"what goes out, of {','.join(TOPICS)} (default: alerts; on Kafka all three)",
+    )
+    parser.add_argument(
+        "--metrics-port",
+        type=whole_number(maximum=65535),
+        default=9464,
+        help="Prometheus metrics; 0: no server",
+    )
+    parser.add_argument("--metrics-host", default="127.0.0.1", help="address that the metrics are served on")
+    parser.add_argument(
+        "--state",
+        type=Path,
+        metavar="DIR",
+        help="keep the machines' state here, to go on after a restart (files, pipes)",
+    )
+    parser.add_argument(
+        "--history", type=Path, metavar="CSV", help="warm machines up with these rows before the stream"
+    )
+    parser.add_argument(
+        "--missing", choices=["hold"], default="hold", help="what stands in for a missing value: the last one"
+    )
+    parser.add_argument(
+        "--all-sensor-series",
+        action="store_true",
+        help="a series per machine and sensor above 50 machines, too",
+    )
+    kafka = parser.add_argument_group("Kafka")
+    kafka.add_argument("--group", default="sheetbreak-monitor", help="consumer group")
+    kafka.add_argument(
+        "--instance-id",
+        metavar="NAME",
+        help="names this monitor to Kafka; two on one host need two (default: host name)",
+    )
+    kafka.add_argument("--topic-prefix", default="", metavar="P", help="stands before all five topics' names")
+    given = parser.parse_args(argv)
+    on_kafka = given.source.startswith("kafka://")
+    if on_kafka and given.state is not None:
+        raise DataError("--state is for files and pipes; on Kafka the topic monitor-state holds the state")
+    return Options(
+        source=given.source,
+        models=given.models,
+        emit=_topics(given.emit, on_kafka=on_kafka),
+        metrics_port=given.metrics_port,
+        metrics_host=given.metrics_host,
+        state=given.state,
+        history=given.history,
+        all_sensor_series=given.all_sensor_series,
+        kafka=_kafka_options(given.group, given.instance_id, given.topic_prefix) if on_kafka else None,
+    )
+
+
+def _topics(text: str | None, *, on_kafka: bool) -> frozenset[str]:
+    if text is None:
+        return frozenset(TOPICS if on_kafka else (ALERTS,))
+    topics = frozenset(word.strip() for word in text.split(",") if word.strip())
+    unknown = sorted(topics - set(TOPICS))
+    if unknown:
+        raise DataError(f"--emit {text}: {unknown[0]!r} is none of {', '.join(TOPICS)}")
+    return topics
+
+
+def _kafka_options(group: str, instance_id: str | None, topic_prefix: str) -> KafkaOptions:
+    if instance_id:
+        return KafkaOptions(group=group, instance_id=instance_id, topic_prefix=topic_prefix)
+    return KafkaOptions(group=group, topic_prefix=topic_prefix)

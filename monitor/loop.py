@@ -1,0 +1,213 @@
+"""The monitor's loop: poll, score, commit; and what each of a stream's answers means for it."""
+
+import logging
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Protocol, TypeVar
+
+from monitor.batches import ScoredBatch, score_batch
+from monitor.health import Health
+from monitor.metrics import Metrics
+from monitor.reload import ModelWatch
+from sheetbreak.engine import State
+from sheetbreak.errors import StreamFenced, StreamLost, StreamUnavailable
+from sheetbreak.statecodec import StateCodec
+from sheetbreak.streams import Batch
+from sheetbreak.streams.opening import Opened
+
+POLL_S = 0.5
+"""How long a poll may wait, and so how long a stop signal on a silent stream."""
+FENCED_AGAIN_S = 60.0
+"""Fenced twice within this: another instance runs under our id."""
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
+_NAP_S = 0.2
+_LAG_EVERY_S = 5.0
+
+Answer = TypeVar("Answer")
+
+log = logging.getLogger(__name__)
+
+
+class Signals(Protocol):
+    """What the operating system asked for."""
+
+    stopping: bool
+
+    def take_reload(self) -> bool:
+        """True once for every request to reload the model."""
+
+
+class Clock(Protocol):
+    """Time, as an argument."""
+
+    def monotonic(self) -> float:
+        """Seconds that only grow."""
+
+    def time(self) -> float:
+        """Seconds since 1970 UTC."""
+
+    def sleep(self, seconds: float, /) -> None:
+        """Wait."""
+
+
+class _Stopped(Exception):
+    """No error: a stop signal came while we waited; what is in hand is abandoned whole."""
+
+
+class Loop:
+    """Scores a stream until it ends or a signal comes. One thread."""
+
+    def __init__(
+        self,
+        open_stream: Callable[[], Opened],
+        watch: ModelWatch,
+        *,
+        metrics: Metrics,
+        health: Health,
+        clock: Clock,
+        signals: Signals,
+        history: Mapping[str, State],
+    ) -> None:
+        """history: states that machines without one of their own start from."""
+        self._open, self._watch, self._history = open_stream, watch, history
+        self._metrics, self._health, self._clock, self._signals = metrics, health, clock, signals
+        self._codec = StateCodec(watch.model.manifest.schema)
+        self._states: dict[int, dict[str, State]] = {}
+        self._fenced_at: float | None = None
+        self._lag_at = float("-inf")
+        self._rows_seen = False
+
+    def run(self) -> None:
+        """Until the stream ends or a stop signal comes; a batch in hand is committed or abandoned whole.
+
+        Raises StreamFenced when fenced twice within a minute, StreamError when nothing will help.
+        """
+        self._health.model_loaded = True
+        try:
+            while self._run_one_stream():
+                pass
+        except _Stopped:
+            pass
+
+    def _run_one_stream(self) -> bool:
+        """Open a stream and work through it. True: it was fenced off, go on with a new one."""
+        opened = self._patiently(self._open)
+        try:
+            while not self._signals.stopping:
+                if self._turn(opened):
+                    return False
+            return False
+        except StreamFenced:
+            self._drop(tuple(self._states))
+            self._metrics.commits.labels("fenced").inc()
+            now, before = self._clock.monotonic(), self._fenced_at
+            if before is not None and now - before < FENCED_AGAIN_S:
+                raise
+            self._fenced_at = now
+            log.warning("event=fenced note=%r", "our id was taken or a transaction timed out; once more")
+            return True
+        finally:
+            opened.stream.close()
+
+    def _turn(self, opened: Opened) -> bool:
+        """One poll and what follows from it. True at the end of the stream."""
+        self._health.beat()
+        self._watch.refresh(asked=self._signals.take_reload())
+        try:
+            batch = self._patiently(partial(opened.stream.poll, POLL_S))
+            self._take_over(batch, opened)
+            if batch.records:
+                self._process(batch, opened)
+        except StreamLost as lost:
+            log.warning("event=batch-lost reason=%r", str(lost))
+            self._metrics.commits.labels("lost").inc()
+            self._drop(tuple(self._states))
+            return False
+        self._show_lag(opened)
+        return batch.end
+
+    def _take_over(self, batch: Batch, opened: Opened) -> None:
+        self._drop(batch.revoked)
+        if batch.revoked:
+            log.info("event=partitions-revoked partitions=%s", ",".join(map(str, batch.revoked)))
+        for partition in batch.assigned:
+            parts = self._patiently(partial(opened.stream.restore, partition))
+            self._states[partition] = self._codec.load(parts)
+            self._metrics.show_states(self._states[partition])
+            log.info(
+                "event=partition-assigned partition=%d machines=%d", partition, len(self._states[partition])
+            )
+
+    def _process(self, batch: Batch, opened: Opened) -> None:
+        started = self._clock.monotonic()
+        scored = score_batch(
+            batch,
+            opened,
+            states=self._states,
+            history=self._history,
+            model=self._watch.model,
+            codec=self._codec,
+        )
+        commit = partial(opened.stream.commit, batch, scored.outputs, scored.snapshots)
+        self._patiently(commit, counted=True)
+        self._metrics.commits.labels("ok").inc()
+        self._metrics.batch_seconds.observe(self._clock.monotonic() - started)
+        self._adopt(batch, scored)
+
+    def _adopt(self, batch: Batch, scored: ScoredBatch) -> None:
+        """The commit stands: only now are its states ours."""
+        for partition, states in scored.states.items():
+            self._states[partition].update(states)
+            self._metrics.show_states(states)
+        for rows, results in scored.results:
+            self._metrics.count(rows, results)
+        self._metrics.count_rejects(scored.rejects)
+        self._metrics.observe_latency((r.timestamp_ms for r in batch.records), now_s=self._clock.time())
+        if not self._rows_seen:
+            self._rows_seen = True
+            log.info("event=first-batch rows=%d", len(batch.records))
+
+    def _drop(self, partitions: tuple[int, ...]) -> None:
+        for partition in partitions:
+            self._metrics.forget(self._states.pop(partition, {}))
+
+    def _patiently(self, action: Callable[[], Answer], *, counted: bool = False) -> Answer:
+        """Do it, with back-off again while the stream is away. Raises _Stopped when a signal comes."""
+        wait_s = _FIRST_WAIT_S
+        while True:
+            try:
+                answer = action()
+            except StreamUnavailable as away:
+                if self._health.stream_answers or wait_s == _FIRST_WAIT_S:
+                    log.warning("event=stream-away reason=%r", str(away))
+                self._health.stream_answers = False
+                if counted:
+                    self._metrics.commits.labels("unavailable").inc()
+                self._rest(wait_s)
+                wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+                continue
+            if wait_s > _FIRST_WAIT_S:
+                log.info("event=stream-back")
+            self._health.stream_answers = True
+            return answer
+
+    def _rest(self, seconds: float) -> None:
+        until = self._clock.monotonic() + seconds
+        while not self._signals.stopping:
+            self._health.beat()
+            left = until - self._clock.monotonic()
+            if left <= 0:
+                return
+            self._clock.sleep(min(left, _NAP_S))
+        raise _Stopped
+
+    def _show_lag(self, opened: Opened) -> None:
+        """How far behind we are, where the stream can tell: a question to the broker, not at every turn."""
+        lag = getattr(opened.stream, "lag", None)
+        if lag is None or self._clock.monotonic() - self._lag_at < _LAG_EVERY_S:
+            return
+        self._lag_at = self._clock.monotonic()
+        try:
+            self._metrics.show_lag(lag())
+        except StreamUnavailable:  # the next poll meets it, too, and waits
+            return

@@ -1,0 +1,242 @@
+"""Every metric of the monitor, by the names of the contract, on a registry that is passed in.
+
+What belongs to a machine is kept as plain numbers and turned into series when Prometheus asks: a batch of 500
+rows costs no 500 look-ups of labels, and a machine that goes to another monitor takes all its series with it.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import get_args
+
+import numpy as np
+import numpy.typing as npt
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from sheetbreak.alerts import Severity, ratio_of
+from sheetbreak.artifact import Manifest
+from sheetbreak.engine import DEAD_LETTER, RESTARTING, SCORED, STOPPED, WARMING_UP, Results, State
+from sheetbreak.errors import RowError
+from sheetbreak.rows import RowBatch
+
+SENSOR_SERIES_MACHINES = 50
+"""With more machines than this, one series per machine and sensor is made only on request."""
+_NAMED_BY_REJECTS = 1000
+"""Machines beyond this get no series from dead letters alone: a sender cannot flood Prometheus."""
+_BATCH_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_LATENCY_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 1800.0)
+"""Up to the half hour that a warning is worth."""
+_OUTCOMES = (SCORED, RESTARTING, WARMING_UP, STOPPED, DEAD_LETTER)
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(slots=True)
+class _Machine:
+    """One machine's numbers since this monitor took it over."""
+
+    rows: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_OUTCOMES, 0))
+    alerts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(get_args(Severity), 0))
+    breaks: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("yes", "no"), 0))
+    """All three start with their zeros: a rate over a series that first appears at 1 misses that 1."""
+    alert_open: bool | None = None
+    """None until its state is known."""
+    last_row_us: int | None = None
+    score: float | None = None
+    threshold: float | None = None
+    contributions: Floats | None = None
+    """(sensors,) of the last scored row."""
+
+
+class Metrics:
+    """The monitor's metrics; the loop's thread writes, the web server's reads."""
+
+    def __init__(
+        self, registry: CollectorRegistry, *, sensors: Sequence[str], all_sensor_series: bool = False
+    ) -> None:
+        self._sensors = sensors
+        self._all_sensor_series = all_sensor_series
+        self._machines: dict[str, _Machine] = {}
+        registry.register(self)
+        self.commits = Counter(
+            "sheetbreak_commits_total", "Commits of a batch.", ["result"], registry=registry
+        )
+        self.reloads = Counter(
+            "sheetbreak_model_reloads_total", "Models loaded while running.", ["result"], registry=registry
+        )
+        self.batch_seconds = Histogram(
+            "sheetbreak_batch_duration_seconds",
+            "From a batch in hand to its commit.",
+            buckets=_BATCH_SECONDS,
+            registry=registry,
+        )
+        self._latency = Histogram(
+            "sheetbreak_end_to_end_latency_seconds",
+            "From a record's timestamp to the commit of its score.",
+            buckets=_LATENCY_SECONDS,
+            registry=registry,
+        )
+        self._lag = Gauge(
+            "sheetbreak_consumer_lag_rows", "Rows not yet read.", ["partition"], registry=registry
+        )
+        self._model = Gauge(
+            "sheetbreak_model_info",
+            "The model that scores; always 1.",
+            ["version", "family"],
+            registry=registry,
+        )
+        self._trained = Gauge(
+            "sheetbreak_model_trained_timestamp_seconds", "When the model was trained.", registry=registry
+        )
+        for result in ("ok", "unavailable", "lost", "fenced"):
+            self.commits.labels(result)
+        for result in ("ok", "refused"):
+            self.reloads.labels(result)
+
+    def count(self, rows: RowBatch, results: Results) -> None:
+        """Take in what became of one partition's rows."""
+        last: dict[str, int] = {}
+        scored: dict[str, int] = {}
+        rejected = {place for place, _ in results.rejects}
+        has_score = (~np.isnan(results.score)).tolist()
+        for place, (name, outcome) in enumerate(zip(rows.machines, results.outcome, strict=True)):
+            if place in rejected:
+                continue
+            machine = self._machine(name)
+            machine.rows[outcome] += 1
+            last[name] = place
+            if has_score[place]:
+                scored[name] = place
+        self.count_rejects(error for _, error in results.rejects)
+        for name, place in last.items():
+            self._machine(name).last_row_us = int(rows.times_us[place])
+        for name, place in scored.items():
+            machine = self._machine(name)
+            machine.score, machine.threshold = float(results.score[place]), float(results.threshold[place])
+            machine.contributions = results.contributions[place].copy()  # the batch's array is freed
+        for _, event in results.alerts:
+            if event.kind == "opened":
+                machine = self._machine(event.machine)
+                machine.alerts[event.severity] += 1
+        for place, warned in results.breaks:
+            self._machine(rows.machines[place]).breaks["yes" if warned else "no"] += 1
+
+    def count_rejects(self, errors: Iterable[RowError]) -> None:
+        """Take in records that became dead letters."""
+        for error in errors:
+            known = error.machine in self._machines or len(self._machines) < _NAMED_BY_REJECTS
+            machine = self._machine(error.machine if known else "")
+            machine.rows[DEAD_LETTER] += 1
+
+    def show_states(self, states: Mapping[str, State]) -> None:
+        """What a machine's state itself says: of those just restored, or just advanced."""
+        for name, state in states.items():
+            machine = self._machine(name)
+            machine.alert_open = state.alert.open is not None
+            if machine.last_row_us is None:
+                machine.last_row_us = state.last_us
+
+    def forget(self, machines: Iterable[str]) -> None:
+        """Their partition is another monitor's now: a series that stays would alert for ever."""
+        for name in machines:
+            self._machines.pop(name, None)
+
+    def show_lag(self, lag: Mapping[int, int]) -> None:
+        """Rows not yet read, by partition; partitions not named lose their series."""
+        self._lag.clear()
+        for partition, rows in lag.items():
+            self._lag.labels(str(partition)).set(rows)
+
+    def show_model(self, manifest: Manifest) -> None:
+        """The model that scores from now on."""
+        self._model.clear()
+        self._model.labels(manifest.version, manifest.family).set(1)
+        self._trained.set(datetime.fromisoformat(manifest.created).timestamp())
+
+    def observe_latency(self, timestamps_ms: Iterable[int | None], *, now_s: float) -> None:
+        """From each record's timestamp to now, seconds since 1970; records without one are left out."""
+        for timestamp_ms in timestamps_ms:
+            if timestamp_ms is not None:
+                self._latency.observe(max(0.0, now_s - timestamp_ms / 1000))
+
+    def collect(self) -> Iterator[Metric]:
+        """All series that belong to machines (prometheus_client calls this)."""
+        machines = dict(self._machines)  # one step, while the loop's thread may add to it
+        yield _counts(
+            "sheetbreak_rows_total", "Rows by what became of them.", "outcome", machines, lambda m: m.rows
+        )
+        yield _counts("sheetbreak_alerts_total", "Alerts opened.", "severity", machines, lambda m: m.alerts)
+        yield _counts(
+            "sheetbreak_breaks_total",
+            "Breaks, and whether an alert came before.",
+            "warned",
+            machines,
+            lambda m: m.breaks,
+        )
+        yield _gauge("sheetbreak_score_ratio", "Last score over its threshold.", machines, _ratio)
+        yield _gauge("sheetbreak_reconstruction_error", "Last score.", machines, lambda m: m.score)
+        yield _gauge("sheetbreak_threshold", "Threshold of the last score.", machines, lambda m: m.threshold)
+        yield _gauge("sheetbreak_alert_open", "1 while an alert is open.", machines, lambda m: m.alert_open)
+        yield _gauge(
+            "sheetbreak_last_row_timestamp_seconds",
+            "The last row's own time.",
+            machines,
+            lambda m: None if m.last_row_us is None else m.last_row_us / 1e6,
+        )
+        yield self._sensor_shares(machines)
+
+    def _sensor_shares(self, machines: Mapping[str, _Machine]) -> Metric:
+        family = GaugeMetricFamily(
+            "sheetbreak_sensor_error_share",
+            "A sensor's part in the last score.",
+            labels=["machine", "sensor"],
+        )
+        if self._all_sensor_series or len(machines.keys() - {""}) <= SENSOR_SERIES_MACHINES:
+            for name, machine in machines.items():
+                parts = machine.contributions
+                if parts is not None:
+                    shares = parts / (parts.sum() or 1.0)
+                    for sensor, share in zip(self._sensors, shares.tolist(), strict=True):
+                        family.add_metric([name, sensor], share)
+        return family
+
+    def _machine(self, name: str) -> _Machine:
+        machine = self._machines.get(name)
+        if machine is None:
+            machine = self._machines[name] = _Machine() if name else _Machine({DEAD_LETTER: 0}, {}, {})
+        return machine
+
+
+def _counts(
+    name: str,
+    help_text: str,
+    label: str,
+    machines: Mapping[str, _Machine],
+    counts: Callable[[_Machine], Mapping[str, int]],
+) -> Metric:
+    family = CounterMetricFamily(name, help_text, labels=["machine", label])
+    for machine, numbers in machines.items():
+        for value, count in counts(numbers).items():
+            family.add_metric([machine, value], count)
+    return family
+
+
+def _gauge(
+    name: str,
+    help_text: str,
+    machines: Mapping[str, _Machine],
+    value_of: Callable[[_Machine], float | None],
+) -> Metric:
+    family = GaugeMetricFamily(name, help_text, labels=["machine"])
+    for machine, numbers in machines.items():
+        value = value_of(numbers)
+        if value is not None:
+            family.add_metric([machine], value)
+    return family
+
+
+def _ratio(machine: _Machine) -> float | None:
+    if machine.score is None or machine.threshold is None:
+        return None
+    return ratio_of(machine.score, machine.threshold)

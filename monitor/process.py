@@ -1,0 +1,71 @@
+"""What the monitor has from the operating system: signals, clocks, log lines."""
+
+import logging
+import signal
+import sys
+import time
+from types import FrameType
+
+
+class SignalFlags:
+    """SIGTERM and SIGINT stop, SIGHUP reloads the model; handled between batches.
+
+    While not `armed`, and when SIGINT comes a second time, a stop signal ends the process there and then.
+    """
+
+    def __init__(self) -> None:
+        self.stopping = False
+        self.interrupted = False
+        """Stopped by SIGINT."""
+        self.armed = False
+        self._reload = False
+
+    def install(self) -> None:
+        """Take the signals of this process."""
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, self._stop)
+        signal.signal(signal.SIGHUP, self._ask_reload)
+
+    def take_reload(self) -> bool:
+        """True once for every request to reload the model."""
+        asked, self._reload = self._reload, False
+        return asked
+
+    def _stop(self, number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGINT:
+            if not self.armed or self.interrupted:
+                raise KeyboardInterrupt
+            self.interrupted = True
+        elif not self.armed:
+            raise SystemExit(0)
+        self.stopping = True
+
+    def _ask_reload(self, _number: int, _frame: FrameType | None) -> None:
+        self._reload = True
+
+
+class SystemClock:
+    """The real clocks."""
+
+    def monotonic(self) -> float:
+        """Seconds that only grow."""
+        return time.monotonic()
+
+    def time(self) -> float:
+        """Seconds since 1970 UTC."""
+        return time.time()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)
+
+
+def log_to_stderr() -> None:
+    """One event a line, key=value, UTC."""
+    handler = logging.StreamHandler(sys.stderr)
+    formatter = logging.Formatter(
+        "time=%(asctime)s.%(msecs)03dZ level=%(levelname)s %(message)s", datefmt="%Y-%m-%dT%H:%M:%S"
+    )
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
