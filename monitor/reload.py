@@ -59,6 +59,6 @@ class ModelWatch:
     def _refuse_other_schema(self, model: Artifact) -> None:
         if model.manifest.schema.digest != self.model.manifest.schema.digest:
             raise ArtifactError(
-                f"model {model.version} has another schema (sensors, sampling, lead rows) than the one at work; "
+                f"model {model.version} has another schema (sensors, sampling or lead rows) than the old; "
                 "restart the monitor to use it"
             )

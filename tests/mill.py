@@ -52,7 +52,7 @@ def save_model(
 
 
 def mill_values(rows: int, *, seed: int = 7, sensors: int = len(SENSORS)) -> npt.NDArray[np.float64]:
-    """(rows, sensors): two common causes and noise; now and then one sensor leaves the others for some rows."""
+    """(rows, sensors): two common causes and noise; now and then one sensor leaves the others for a while."""
     rng = np.random.default_rng(seed)
     values = rng.normal(size=(rows, 2)) @ _causes(sensors) + 0.2 * rng.normal(size=(rows, sensors))
     for start in range(50, rows, 45):
