@@ -1,6 +1,7 @@
 """What a user says about Kafka: address, options, TLS and SASL from the environment. Imports no kafka."""
 
 import logging
+import os
 import re
 import socket
 from collections.abc import Mapping
@@ -142,6 +143,11 @@ def security_from(environment: Mapping[str, str]) -> Security:
     security = Security(**given)
     _refuse_contradictions(security)
     return security
+
+
+def environment_security() -> Security:
+    """TLS and SASL as this process's environment has them. Raises DataError like security_from."""
+    return security_from(os.environ)
 
 
 def _content(variable: str, path: Path) -> str:

@@ -1,0 +1,132 @@
+"""kafka-python's clients with the settings that were measured, and the cure for its hang.
+
+Why each setting is as it is: docs/decisions/kafka-clients.md.
+"""
+
+import logging
+import threading
+from typing import Any
+
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka.errors import KafkaConnectionError
+from kafka.net.compat import KafkaNetClient
+
+from sheetbreak.streams.kafka_settings import Address, KafkaOptions, Security
+
+BOOTSTRAP_MS = 5_000
+"""To find a broker: a poll that opens the clients takes no longer while there is none."""
+MAX_BLOCK_MS = 15_000
+BATCH_BYTES = 512 * 1024
+MAX_RECORD_BYTES = 1024 * 1024
+"""Kafka's own default, on both sides."""
+_RECONNECT_MS = 1_000
+"""At most between two tries. With kafka-python's default, 30 s, we were back 9 s after the broker."""
+
+
+class Patient(KafkaNetClient):  # type: ignore[misc]  # kafka-python ships no types
+    """A network client under which a transaction waits for a broker that is away instead of hanging for ever.
+
+    The producer's sender drops a transaction's request when `await_ready` raises, and keeps it when that says
+    no. tests/test_kafka_client.py says whether the pinned version still needs this.
+    """
+
+    def await_ready(self, *args: Any, **kwargs: Any) -> bool:
+        """Whether the node can be written to; False where kafka-python raises."""
+        try:
+            return bool(super().await_ready(*args, **kwargs))
+        except KafkaConnectionError:
+            return False
+
+
+def new_producer(address: Address, options: KafkaOptions, security: Security, *, batch_bytes: int) -> Any:
+    """A transactional KafkaProducer whose transactions are its own: what a predecessor left open is aborted.
+
+    `batch_bytes`: of one batch at most. Raises errors of kafka-python.
+    """
+    producer = KafkaProducer(
+        **_common(address, security),
+        kafka_client=Patient,
+        transactional_id=options.transactional_id,
+        transaction_timeout_ms=_ms(options.transaction_timeout_s),
+        retry_backoff_ms=10,  # 100, the default, is slept before 9 of 10 transactions: 8.9 commits/s, not 195
+        linger_ms=5,
+        batch_size=batch_bytes,
+        max_block_ms=MAX_BLOCK_MS,
+        max_request_size=MAX_RECORD_BYTES,
+        allow_auto_create_topics=False,
+    )
+    try:
+        producer.init_transactions()
+    except BaseException:
+        close_producer(producer)
+        raise
+    return producer
+
+
+def close_producer(producer: Any) -> None:
+    """Throw a producer away at once, whatever its state; what it had open is aborted by its successor."""
+    # close() alone first sends what is buffered, and gives up closing when it cannot.
+    producer._sender.force_close()  # noqa: SLF001 - the public close() has no way to say so
+    # On a thread of its own, because close() waits for the sender, which may be waiting for a broker.
+    threading.Thread(target=_close_quietly, args=(producer,), name="kafka-close", daemon=True).start()
+
+
+def new_group_consumer(address: Address, options: KafkaOptions, security: Security) -> Any:
+    """A KafkaConsumer of the group, subscribed to nothing yet. Raises errors of kafka-python."""
+    return KafkaConsumer(
+        **_common(address, security),
+        group_id=options.group,
+        group_instance_id=options.instance_id,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",  # "latest" would lose what was written before the group first joined
+        isolation_level="read_committed",  # also makes a new owner wait for its predecessor's pending offsets
+        max_poll_records=options.max_rows,
+        session_timeout_ms=_ms(options.session_timeout_s),
+        heartbeat_interval_ms=_ms(options.session_timeout_s / 4),
+        allow_auto_create_topics=False,
+    )
+
+
+def new_reader(address: Address, security: Security, *, isolation_level: str = "read_committed") -> Any:
+    """A KafkaConsumer outside any group. Raises errors of kafka-python."""
+    return KafkaConsumer(
+        **_common(address, security),
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level=isolation_level,
+        max_poll_records=10_000,
+        allow_auto_create_topics=False,
+    )
+
+
+def new_admin(address: Address, security: Security) -> Any:
+    """A KafkaAdminClient. Raises errors of kafka-python."""
+    return KafkaAdminClient(**_common(address, security), request_timeout_ms=15_000)
+
+
+def _common(address: Address, security: Security) -> dict[str, Any]:
+    logging.getLogger("kafka.net.connection").addFilter(_hide_credentials)  # adding it again does nothing
+    return {
+        "bootstrap_servers": list(address.servers),
+        "client_id": "sheetbreak",
+        "bootstrap_timeout_ms": BOOTSTRAP_MS,
+        "reconnect_backoff_max_ms": _RECONNECT_MS,
+        **security.settings(),
+    }
+
+
+def _hide_credentials(record: logging.LogRecord) -> bool:
+    """Drop the DEBUG lines in which kafka-python prints the bytes of a login; PLAIN's hold the password."""
+    return not any(type(argument).__name__.startswith("Sasl") for argument in record.args or ())
+
+
+def _close_quietly(producer: Any) -> None:
+    try:
+        producer.close(timeout=5)
+    except Exception:  # whatever it says: it is being thrown away
+        logging.getLogger(__name__).debug("action=close producer", exc_info=True)
+
+
+def _ms(seconds: float) -> int:
+    return int(seconds * 1000)

@@ -1,0 +1,103 @@
+"""Every error of kafka-python → the decision it calls for. The only place where they are mapped."""
+
+from enum import Enum
+from typing import Any
+
+from kafka import errors as kafka_errors
+
+from sheetbreak.errors import DataError, SheetbreakError, StreamFenced, StreamLost, StreamUnavailable
+
+
+class Decision(Enum):
+    """What to do about an error of Kafka's."""
+
+    UNAVAILABLE = "the broker is away or busy: the same again"
+    LOST = "new clients, back to what was committed"
+    FENCED = "another has our id, or our transaction timed out"
+    REFUSED = "the user must change something"
+
+
+_BY_DECISION = {
+    # Their subclasses come with the base: kafka-python says by it that the same request may succeed later.
+    Decision.UNAVAILABLE: """
+        RetriableError BrokerNotAvailableError ThrottlingQuotaExceededError QuotaViolationError
+        """,
+    Decision.FENCED: """
+        ProducerFencedError InvalidProducerEpochError FencedInstanceIdError UnreleasedInstanceIdError
+        """,
+    Decision.REFUSED: """
+        AuthorizationError SaslAuthenticationFailedError UnsupportedSaslMechanismError
+        IllegalSaslStateError SecurityDisabledError UnacceptableCredentialError
+        PrincipalDeserializationFailureError DelegationTokenAuthDisabledError DelegationTokenNotFoundError
+        DelegationTokenOwnerMismatchError DelegationTokenRequestNotAllowedError
+        DelegationTokenExpiredError InvalidPrincipalTypeError KafkaConfigurationError IllegalArgumentError
+        UnsupportedCodecError UnrecognizedBrokerVersion UnsupportedVersionError IncompatibleBrokerVersion
+        UnsupportedForMessageFormatError UnsupportedCompressionTypeError UnsupportedAssignorError
+        UnsupportedEndpointTypeError InvalidTopicError InvalidPartitionsError
+        InvalidReplicationFactorError InvalidReplicationAssignmentError InvalidConfigurationError
+        PolicyViolationError TopicDeletionDisabledError InvalidRequiredAcksError InvalidRecordError
+        InvalidTimestampError InvalidGroupIdError InvalidSessionTimeoutError
+        InvalidTransactionTimeoutError InvalidCommitOffsetSizeError OffsetMetadataTooLargeError
+        InconsistentGroupProtocolError GroupMaxSizeReachedError InvalidRequestError
+        NoOffsetForPartitionError
+        """,
+    Decision.LOST: """
+        CommitFailedError IllegalGenerationError UnknownMemberIdError RebalanceInProgressError
+        MemberIdRequiredError StaleMemberEpochError FencedMemberEpochError TransactionAbortedError
+        TransactionAbortableError OutOfOrderSequenceNumberError DuplicateSequenceNumberError
+        UnknownProducerIdError InvalidProducerIdMappingError InvalidTxnStateError
+        TransactionalIdNotFoundError TransactionCoordinatorFencedError IllegalStateError
+        LogTruncationError OffsetOutOfRangeError CorruptRecordError PositionOutOfRangeError
+        OffsetMovedToTieredStorageError UnknownError UnknownBrokerIdError KafkaProtocolError
+        InvalidReceiveError UnknownTopicOrPartitionError InvalidFetchRequestError MessageSizeTooLargeError
+        RecordListTooLargeError
+        """,
+}
+# UnknownTopicOrPartition and MessageSizeTooLarge are LOST because new clients check the topics and their
+# limits again: the first then ends with the command that mends it, the second with a record that is cut.
+
+_NEVER = """
+    NoError StaleControllerEpochError LogDirNotFoundError OperationNotAttemptedError
+    ReassignmentInProgressError NonEmptyGroupError GroupIdNotFoundError TopicAlreadyExistsError
+    StaleBrokerEpochError NoReassignmentInProgressError GroupSubscribedToTopicError ResourceNotFoundError
+    DuplicateResourceError InconsistentVoterSetError InvalidUpdateVersionError FeatureUpdateFailedError
+    SnapshotNotFoundError DuplicateBrokerRegistrationError BrokerIdNotRegisteredError
+    InconsistentClusterIdError IneligibleReplicaError NewLeaderElectedError MismatchedEndpointTypeError
+    UnknownControllerIdError UnknownSubscriptionIdError TelemetryTooLargeError InvalidRegistrationError
+    InvalidRecordStateError FencedStateEpochError InvalidVoterKeyError DuplicateVoterError
+    VoterNotFoundError
+    """
+"""Answers to requests that we never send (controllers, voters, share groups, quotas)."""
+
+DECISIONS: dict[Any, Decision] = {
+    getattr(kafka_errors, name): decision
+    for decision, names in _BY_DECISION.items()
+    for name in names.split()
+} | {getattr(kafka_errors, name): Decision.LOST for name in _NEVER.split()}
+"""By class; one that is not here is decided by its nearest base."""
+
+
+def decide(error: BaseException) -> Decision:
+    """The decision for one of kafka-python's errors.
+
+    Plain KafkaError, which occurs ("… in an error state"), and a class that this table does not know are
+    LOST: starting again from what was committed is right whatever it was.
+    """
+    return next((DECISIONS[base] for base in type(error).__mro__ if base in DECISIONS), Decision.LOST)
+
+
+def stream_error(error: BaseException, doing: str) -> SheetbreakError:
+    """Our error for one of kafka-python's; the caller raises it `from` that one."""
+    name, text = type(error).__name__, str(error)
+    message = f"{doing}: {text}" if name in text else f"{doing}: {name}: {text}"
+    match decide(error):
+        case Decision.UNAVAILABLE:
+            return StreamUnavailable(f"{message}; is the broker there?")
+        case Decision.FENCED:
+            return StreamFenced(f"{message}; does another monitor run under our --instance-id?")
+        case Decision.REFUSED:
+            return DataError(
+                f"{message}; Kafka refuses this: check the options, SHEETBREAK_KAFKA_* and its ACLs"
+            )
+        case Decision.LOST:
+            return StreamLost(message)
