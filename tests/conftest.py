@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.kafka_broker import broker  # noqa: F401 - one for the whole session
+
 # TensorFlow reads these as it is imported, in this process and in the programs that tests start.
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"

@@ -1,0 +1,98 @@
+"""The end of a process whose transaction hangs: the one thing that no exception can do."""
+
+import contextlib
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+_TICK_S = 1.0
+_CONNECT_S = 1.0
+EXIT_CODE = 1
+
+log = logging.getLogger(__name__)
+
+
+class Watchdog:
+    """Ends the process when a transaction has hung for `limit_s` while the broker could be reached.
+
+    A broker that is away is waited for, however long: its outage is not counted. Going on after a hang could
+    publish outputs without the offsets that belong to them.
+    """
+
+    def __init__(
+        self,
+        limit_s: float,
+        *,
+        reachable: Callable[[], bool],
+        expire: Callable[[str], None] | None = None,
+        tick_s: float = _TICK_S,
+    ) -> None:
+        self._limit_s = limit_s
+        self._reachable = reachable
+        self._expire = expire or end_process
+        self._tick_s = tick_s
+        self._wake = threading.Condition()
+        self._since: float | None = None
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        """Watch over what is inside the `with`."""
+        self._set(time.monotonic())
+        try:
+            yield
+        finally:
+            self._set(None)
+
+    def close(self) -> None:
+        """Stop watching for good."""
+        with self._wake:
+            self._closed = True
+            self._wake.notify()
+
+    def _set(self, since: float | None) -> None:
+        self._since = since  # one store, seen by the thread at its next tick: no lock in the way of a commit
+        if self._thread is None and since is not None:
+            self._thread = threading.Thread(target=self._run, name="kafka-watchdog", daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
+        watched: float | None = None
+        hung_s = 0.0
+        while True:
+            with self._wake:
+                if self._wake.wait_for(lambda: self._closed, self._tick_s):
+                    return
+            since = self._since
+            if since is None or since != watched:
+                watched, hung_s = since, 0.0
+                continue
+            hung_s = hung_s + self._tick_s if self._reachable() else 0.0
+            if hung_s >= self._limit_s and self._since == since:
+                self._expire(f"a Kafka transaction hangs: {hung_s:.0f} s with the broker there")
+                return
+
+
+def end_process(reason: str) -> None:
+    """Log the reason and end at once: no `finally`, nothing that could go on with the transaction."""
+    log.critical("event=watchdog reason=%r action=exit code=%d", reason, EXIT_CODE)
+    for handler in logging.getLogger().handlers:
+        with contextlib.suppress(Exception):
+            handler.flush()
+    os._exit(EXIT_CODE)
+
+
+def can_connect(servers: Sequence[str]) -> bool:
+    """Whether any of the servers (host:port) accepts a connection."""
+    for server in servers:
+        host, _, port = server.rpartition(":")
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection((host.strip("[]"), int(port)), _CONNECT_S),
+        ):
+            return True
+    return False
