@@ -67,10 +67,6 @@ class OptionParser(argparse.ArgumentParser):
                 setattr(options, action.dest, self._from_environment(action))
         return options, rest
 
-    def format_help(self) -> str:
-        self._describe_variables()
-        return super().format_help()
-
     def error(self, message: str) -> NoReturn:
         raise DataError(f"{message}; see: {self.prog} --help")
 

@@ -15,6 +15,8 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["MPLBACKEND"] = "Agg"
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+# What terminals and containers set, and what changes the output of a program.
+ELSEWHERE = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "PYTHONUNBUFFERED")
 REAL_CSV = "processminer-rare-event-mts.csv"
 
 # Deadlines are flaky on a shared machine; nothing is remembered on disk; CI sees the same examples always.
@@ -29,7 +31,7 @@ def _no_variables_of_ours() -> Iterator[None]:
     """Every option is a variable too: what a developer has exported must not reach a test."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
-            if name.startswith("SHEETBREAK_") or name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
+            if name.startswith("SHEETBREAK_") or name in ELSEWHERE:
                 patch.delenv(name)
         yield
 

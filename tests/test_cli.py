@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sheetbreak.cli import COMMANDS, Command, command, dispatch, imported, run
@@ -104,6 +104,17 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
         assert writer.wait(20) == 0
 
 
+def test_a_reader_that_went_before_the_last_flush_is_no_error() -> None:
+    late = _program("sys.stdin.read(); print('too late')")
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", late], stdin=pipe, stdout=pipe, stderr=pipe) as writer:
+        assert writer.stdout is not None
+        writer.stdout.close()
+        writer.stdout = None
+        _, errors = writer.communicate(timeout=20)
+    assert (writer.returncode, errors) == (0, b"")
+
+
 def test_a_broken_pipe_that_is_not_standard_output_is_a_bug() -> None:
     other = _program("raise BrokenPipeError('a socket')")
     done = _python("-c", other)
@@ -137,6 +148,8 @@ def _parser() -> OptionParser:
     parser.add_argument("--no-labels", action="store_false", dest="labels")
     parser.add_argument("--colour", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--tags", nargs="+", default=[])
+    parser.add_argument("-v", "--verbosity")
+    parser.add_argument("--time-format", default="%m/%d")
     parser.add_argument("--secret", help=argparse.SUPPRESS)
     group = parser.add_argument_group("faults")
     group.add_argument("--fault", action="append")
@@ -154,6 +167,8 @@ def _parser() -> OptionParser:
         ({"SEED": ""}, [], "seed", 7),  # compose files write NAME=${NAME:-}
         ({"SEED": " 8 "}, [], "seed", 8),
         ({"MODELS": "here"}, [], "models", Path("here")),
+        ({"MODELS": " here "}, [], "models", Path("here")),
+        ({"VERBOSITY": "loud"}, [], "verbosity", "loud"),
         ({"MISSING": "refuse"}, [], "missing", "refuse"),
         ({}, [], "json", False),
         ({"JSON": "1"}, [], "json", True),
@@ -206,7 +221,9 @@ def test_a_bad_variable_is_named_with_what_was_expected(
     assert str(raised.value).endswith("; see: sheetbreak try --help")
 
 
-@pytest.mark.parametrize("argv", [["--seed", "soon"], ["--sed", "1"], ["--se", "1"], ["--seed"], ["stray"]])
+@pytest.mark.parametrize(
+    "argv", [["--seed", "soon"], ["--sed", "1"], ["--model", "m"], ["--seed"], ["stray"]]
+)
 def test_a_bad_flag_is_a_data_error_that_leads_to_the_help(argv: list[str]) -> None:
     with pytest.raises(DataError, match=r"see: sheetbreak try --help$"):
         _parser().parse_args(argv)
@@ -244,14 +261,17 @@ def test_a_sub_command_inherits_what_its_parent_was_given(monkeypatch: pytest.Mo
     assert parser.parse_args(["use"]).keep == 2
 
 
-def test_help_tells_each_flags_variable_and_default_once() -> None:
+def test_help_tells_each_flags_variable_and_default_once(capsys: pytest.CaptureFixture[str]) -> None:
     parser = _parser()
     parser.parse_args([])
+    with pytest.raises(SystemExit):
+        _parser().parse_args(["--help"])
+    assert capsys.readouterr().out == parser.format_help() == parser.format_help()
     shown = " ".join(parser.format_help().split())
-    assert parser.format_help() == parser.format_help()
     assert "where the models are [SHEETBREAK_MODELS, default models]" in shown
     assert "100% of the luck [SHEETBREAK_SEED, default 7]" in shown
     assert "--json [SHEETBREAK_JSON]" in shown
+    assert "[SHEETBREAK_TIME_FORMAT, default %m/%d]" in shown
     assert "[SHEETBREAK_FAULT]" in shown
     assert "SHEETBREAK_HELP" not in shown
     assert "SECRET" not in shown
@@ -259,6 +279,10 @@ def test_help_tells_each_flags_variable_and_default_once() -> None:
 
 
 @given(st.integers(-200, 200))
+@example(-101)
+@example(-100)
+@example(100)
+@example(101)
 def test_a_whole_number_is_taken_exactly_within_its_bounds(value: int) -> None:
     parse = whole_number(-100, 100)
     if -100 <= value <= 100:
