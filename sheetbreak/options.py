@@ -79,7 +79,7 @@ class OptionParser(argparse.ArgumentParser):
                 continue
             self._described.add(action)
             notes = [variable_of(action)]
-            if action.default not in (None, False, argparse.SUPPRESS) and action.default != []:
+            if action.default is not False and action.default not in (None, "", [], argparse.SUPPRESS):
                 notes.append(f"default {action.default}".replace("%", "%%"))
             action.help = f"{action.help or ''} [{', '.join(notes)}]".lstrip()
 

@@ -150,6 +150,8 @@ def _parser() -> OptionParser:
     parser.add_argument("--tags", nargs="+", default=[])
     parser.add_argument("-v", "--verbosity")
     parser.add_argument("--time-format", default="%m/%d")
+    parser.add_argument("--prefix", default="")
+    parser.add_argument("--burst", type=whole_number(), default=0)
     parser.add_argument("--secret", help=argparse.SUPPRESS)
     group = parser.add_argument_group("faults")
     group.add_argument("--fault", action="append")
@@ -272,7 +274,8 @@ def test_help_tells_each_flags_variable_and_default_once(capsys: pytest.CaptureF
     assert "100% of the luck [SHEETBREAK_SEED, default 7]" in shown
     assert "--json [SHEETBREAK_JSON]" in shown
     assert "[SHEETBREAK_TIME_FORMAT, default %m/%d]" in shown
-    assert "[SHEETBREAK_FAULT]" in shown
+    assert all(f"[SHEETBREAK_{name}]" in shown for name in ("FAULT", "TAGS", "PREFIX", "VERBOSITY"))
+    assert "[SHEETBREAK_BURST, default 0]" in shown
     assert "SHEETBREAK_HELP" not in shown
     assert "SECRET" not in shown
     assert "example: sheetbreak try --seed 3" in shown
