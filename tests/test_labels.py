@@ -84,7 +84,7 @@ def test_the_published_example_marks_the_two_rows_before_a_break() -> None:
 
 
 def test_the_real_file_gives_the_published_counts(real_csv: Path) -> None:
-    """18,274 rows with 247 positives by index; 239 where a label may not reach across a stop (docs/detection.md)."""
+    """18,274 rows with 247 positives by index; 239 where none may reach across a stop."""
     schema, rows = read_csv(real_csv)
     published, honest = curve_shift(rows, schema), label_rows(rows, schema)
     assert (len(rows), published.judged.sum(), published.will_break.sum()) == (18_398, 18_274, 247)

@@ -1,8 +1,9 @@
 """Labels: which rows a break follows, and where one run of the machine ends and the next begins.
 
-A label looks `lead_rows` rows ahead on the same machine, by position, not by the clock. Two ways differ in what they
-do at a stop: `label_rows` never reaches across one, since a row before a gap is not "two rows ahead" of a break after
-it; `curve_shift` does, as the published transform of Ranjan et al. (arXiv:1809.10717) does.
+A label looks `lead_rows` rows ahead on the same machine, by position, not by the clock. Two ways differ in
+what they do at a stop: `label_rows` never reaches across one, since a row before a gap is not "two rows
+ahead" of a break after it; `curve_shift` does, as the published transform of Ranjan et al. (arXiv:1809.10717)
+does.
 """
 
 from collections.abc import Sequence
@@ -22,11 +23,14 @@ class Labels:
     """What each row of a history is, in the history's order."""
 
     will_break: Bools
-    """(n,) True where a break starts 1…lead_rows rows later; with lead_rows = 0 where the row itself is broken."""
+    """(n,) True where a break starts 1…lead_rows rows later; with lead_rows = 0 where the row itself is
+    broken.
+    """
     judged: Bools
     """(n,) False on break rows, which the published transform drops; all True with lead_rows = 0."""
     run: Ints
-    """(n,) the run of the machine that a row belongs to; every machine has its own. A break row ends its run."""
+    """(n,) the run of the machine that a row belongs to; every machine has its own. A break row ends its run.
+    """
 
     @property
     def normal(self) -> Bools:
@@ -35,13 +39,13 @@ class Labels:
 
 
 def label_rows(rows: RowBatch, schema: Schema) -> Labels:
-    """The default labels: no label reaches across a stop, which is a gap longer than stop_gap_s or a break."""
+    """The default labels: none reaches across a stop, which is a gap longer than stop_gap_s or a break."""
     return _label(rows, schema, cut_at_gaps=True)
 
 
 def curve_shift(rows: RowBatch, schema: Schema) -> Labels:
-    """The published labels: for a break at n of a machine's rows, rows n-2 and n-1 are positive (lead_rows = 2) and
-    row n is dropped, whatever time lies between them.
+    """The published labels: for a break at n of a machine's rows, rows n-2 and n-1 are positive (lead_rows =
+    2) and row n is dropped, whatever time lies between them.
     """
     return _label(rows, schema, cut_at_gaps=False)
 
@@ -66,7 +70,9 @@ def _machine_numbers(machines: Sequence[str]) -> Ints:
 
 
 def _runs(machine: Ints, times_us: Ints, ends_run: Bools, *, stop_gap_us: int) -> Ints:
-    """(n,) run numbers: a new one at a machine's first row, after a longer gap and after a row that ends a run."""
+    """(n,) run numbers: a new one at a machine's first row, after a longer gap and after a row that ends a
+    run.
+    """
     order = np.argsort(machine, kind="stable")
     first = np.ones(len(order), np.bool_)
     first[1:] = (
@@ -78,7 +84,8 @@ def _runs(machine: Ints, times_us: Ints, ends_run: Bools, *, stop_gap_us: int) -
 
 
 def _break_ahead(machine: Ints, within: Ints, broken: Bools, *, lead_rows: int) -> Bools:
-    """(n,) True where one of the machine's next `lead_rows` rows is broken and has the same number in `within`.
+    """(n,) True where one of the machine's next `lead_rows` rows is broken and has the same number in
+    `within`.
 
     Looks the next break up instead of shifting lead_rows times: a lead may be a day of seconds.
     """

@@ -1,4 +1,4 @@
-"""Splits: which rows a model learns from, which choose its threshold, and on which later rows it is judged."""
+"""Splits: which rows a model learns from, which choose its threshold, and on which it is judged."""
 
 from dataclasses import dataclass
 
@@ -41,7 +41,8 @@ def parse_split(text: str) -> tuple[float, float, float]:
 
 
 def chronological(times_us: Ints, fractions: tuple[float, float, float]) -> Split:
-    """The earliest fraction fits, the next validates, the rest tests; times_us: (n,), rows of one time stay together.
+    """The earliest fraction fits, the next validates, the rest tests; times_us: (n,), rows of one time stay
+    together.
 
     By time and not by row number: a file may hold one machine after the other.
     """
@@ -63,7 +64,8 @@ def _time_of_rank(times_us: Ints, share: float) -> int:
 
 
 def random_rows(labels: Labels) -> Split:
-    """The published split: 80/20 for test, the rest 80/20 for validation, shuffled with seed 123, break rows dropped.
+    """The published split: 80/20 for test, the rest 80/20 for validation, shuffled with seed 123, break rows
+    dropped.
 
     Neighbours of a test row are then in the training set, so its figures flatter; kept for comparison only.
     """

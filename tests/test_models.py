@@ -1,0 +1,173 @@
+"""Promises of every model family, by enumeration: one tensor shape, one seed one model, ONNX as Keras."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+import pytest
+import tensorflow as tf
+from sklearn.decomposition import PCA
+
+from sheetbreak.errors import DataError
+from trainer.export import export_model
+from trainer.fit import Fitted, Training, fit_model
+from trainer.models import FAMILIES, dense
+from trainer.windows import Windows
+
+Float32s = npt.NDArray[np.float32]
+
+
+def correlated_rows(count: int, *, sensors: int = 5, seed: int = 1) -> Float32s:
+    """Rows that two hidden causes move, and a little noise."""
+    draw = np.random.default_rng(seed)
+    causes = draw.normal(size=(count, 2)) @ draw.normal(size=(2, sensors))
+    return (causes + 0.1 * draw.normal(size=(count, sensors))).astype(np.float32)
+
+
+def windows_of(rows: Float32s, window: int) -> Windows:
+    last = np.arange(window - 1, len(rows))
+    return Windows(rows, last[:, None] + np.arange(1 - window, 1)[None, :])
+
+
+def train(family: str, windows: Windows, *, epochs: int = 2, seed: int = 0) -> Fitted:
+    build = partial(FAMILIES[family], windows)
+    return fit_model(build, Training(epochs=epochs, seed=seed), fit=windows, validation=windows)
+
+
+def onnx_session(folder: Path) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
+
+
+every_family = pytest.mark.parametrize("family", FAMILIES)
+
+
+@every_family
+@pytest.mark.parametrize("window", [1, 3])
+def test_the_exported_graph_computes_what_keras_does_for_any_number_of_windows(
+    family: str, window: int, tmp_path: Path
+) -> None:
+    windows = windows_of(correlated_rows(300), window)
+    model = train(family, windows).model
+    export_model(model, tmp_path)
+    session = onnx_session(tmp_path)
+    assert [i.name for i in session.get_inputs()] == ["windows"]
+    for count in (1, 7, 200):
+        inputs = windows.gather(slice(count))
+        (rebuilt,) = session.run(None, {"windows": inputs})
+        assert rebuilt.shape == inputs.shape
+        assert rebuilt.dtype == np.float32
+        np.testing.assert_allclose(rebuilt, np.asarray(model(inputs, training=False)), atol=1e-5)
+    assert (tmp_path / "model.keras").stat().st_size > 0
+
+
+@every_family
+def test_one_seed_gives_one_graph_to_the_byte_however_often_it_is_trained(
+    family: str, tmp_path: Path
+) -> None:
+    windows = windows_of(correlated_rows(300), 1)
+    exported = []
+    for attempt in range(2):
+        folder = tmp_path / str(attempt)
+        folder.mkdir()
+        export_model(train(family, windows).model, folder)
+        exported.append((folder / "model.onnx").read_bytes())
+    assert exported[0] == exported[1]
+
+
+@every_family
+def test_a_family_works_on_fewer_rows_than_a_batch_and_on_a_single_sensor(family: str) -> None:
+    few = windows_of(correlated_rows(20, sensors=1), 1)
+    assert np.isfinite(np.asarray(train(family, few).model(few.gather()))).all()
+
+
+def test_another_seed_gives_other_weights() -> None:
+    windows = windows_of(correlated_rows(300), 1)
+    first, second = (train("dense", windows, seed=seed).model.get_weights()[0] for seed in (0, 1))
+    assert not np.array_equal(first, second)
+
+
+def test_pca_is_scikit_learns() -> None:
+    rows = correlated_rows(400)
+    model = FAMILIES["pca"](windows_of(rows, 1), components=2)
+    reference = PCA(n_components=2).fit(rows)
+    expected = reference.inverse_transform(reference.transform(rows))
+    np.testing.assert_allclose(np.asarray(model(rows[:, None]))[:, 0], expected, atol=1e-4)
+    assert not model.trainable_weights
+
+
+def test_noise_disturbs_training_alone() -> None:
+    windows = windows_of(correlated_rows(50), 1)
+    model = dense(windows, noise=1.0)
+    inputs = windows.gather()
+    quiet = np.asarray(model(inputs, training=False))
+    np.testing.assert_array_equal(quiet, np.asarray(model(inputs, training=False)))
+    assert not np.allclose(quiet, np.asarray(model(inputs, training=True)))
+
+
+def test_training_learns_what_moves_together() -> None:
+    windows = windows_of(correlated_rows(1000), 1)
+    build = partial(dense, windows, noise=0.0, learning_rate=1e-2)
+    fitted = fit_model(build, Training(epochs=40), fit=windows, validation=windows)
+    residual = windows.gather() - np.asarray(fitted.model(windows.gather()))
+    assert (residual**2).mean() < 0.1 * windows.gather().var()
+    assert len(fitted.history) == 40
+    assert fitted.history[-1].training < fitted.history[0].training
+
+
+def test_the_epoch_with_the_best_validation_loss_is_the_one_that_is_kept() -> None:
+    fit, strange = windows_of(correlated_rows(256), 1), windows_of(correlated_rows(64, seed=9), 1)
+    fitted = fit_model(
+        partial(dense, fit, noise=0.1, learning_rate=3e-2), Training(epochs=25), fit=fit, validation=strange
+    )
+    losses = [epoch.validation for epoch in fitted.history]
+    assert fitted.best_epoch == int(np.argmin(losses)) < len(losses) - 1, (
+        "the example must get worse in the end"
+    )
+    residual = strange.gather() - np.asarray(fitted.model(strange.gather()))
+    assert (residual**2).mean() == pytest.approx(min(losses), rel=1e-5)
+
+
+def test_an_activity_penalty_counts_in_the_loss_once_per_window() -> None:
+    """Keras's own evaluate is the reference: same weights, same windows, penalty included."""
+    windows = windows_of(correlated_rows(300), 1)
+    fitted = fit_model(
+        partial(dense, windows, activity_l1=0.1, noise=0.0),
+        Training(epochs=1),
+        fit=windows,
+        validation=windows,
+    )
+    inputs = windows.gather()
+    expected = fitted.model.evaluate(inputs, inputs, batch_size=128, verbose=0)
+    assert fitted.history[0].validation == pytest.approx(expected, rel=1e-4)
+    plain = ((inputs - np.asarray(fitted.model(inputs))) ** 2).mean()
+    assert fitted.history[0].validation > 1.02 * plain
+
+
+def test_nothing_to_learn_from_is_an_error_with_a_remedy() -> None:
+    nothing = windows_of(correlated_rows(5), 1).take(np.empty(0, np.int64))
+    with pytest.raises(DataError, match="--split"):
+        fit_model(partial(dense, nothing), Training(epochs=1), fit=nothing, validation=nothing)
+
+
+def test_a_diverging_training_says_so() -> None:
+    rows = correlated_rows(64)
+    rows[3, 2] = np.inf
+    windows = windows_of(rows, 1)
+    with pytest.raises(DataError, match="diverged in epoch 1"):
+        fit_model(partial(dense, windows), Training(epochs=3), fit=windows, validation=windows)
+
+
+def test_event_files_for_tensorboard_hold_both_losses_of_every_epoch(tmp_path: Path) -> None:
+    windows = windows_of(correlated_rows(64), 1)
+    fitted = fit_model(
+        partial(dense, windows), Training(epochs=3), fit=windows, validation=windows, log_dir=tmp_path
+    )
+    for name, losses in zip(("train", "validation"), zip(*fitted.history, strict=True), strict=True):
+        (file,) = (tmp_path / name).iterdir()
+        events = [tf.compat.v1.Event.FromString(r.numpy()) for r in tf.data.TFRecordDataset(str(file))]
+        values = [(e.step, v) for e in events for v in e.summary.value if v.tag == "epoch_loss"]
+        assert [step for step, _ in values] == [0, 1, 2]
+        logged = [float(tf.make_ndarray(value.tensor)) for _, value in values]
+        assert logged == pytest.approx(losses, rel=1e-6)

@@ -1,0 +1,63 @@
+"""Promises of the progress display: a bar only on a terminal, few lines in a log, figures in both."""
+
+import io
+from collections.abc import Callable
+
+from trainer.progress import Progress
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def clock_of(step_s: float) -> Callable[[], float]:
+    now = -step_s
+
+    def clock() -> float:
+        nonlocal now
+        now += step_s
+        return now
+
+    return clock
+
+
+def run(out: io.StringIO, *, epochs: int, step_s: float) -> str:
+    progress = Progress(out, epochs=epochs, clock=clock_of(step_s))
+    for done in range(1, epochs + 1):
+        progress.epoch_done(done, loss=1 / done, validation_loss=2 / done)
+    progress.close()
+    return out.getvalue()
+
+
+def test_a_terminal_sees_one_bar_with_losses_and_the_time_left() -> None:
+    text = run(Terminal(), epochs=4, step_s=30)
+    assert text.count("\n") == 1
+    frames = text.split("\r")[1:]
+    assert len(frames) == 4
+    assert "1/4  loss 1.0000, validation 2.0000, 1:30 min left" in frames[0]
+    assert "4/4  loss 0.2500, validation 0.5000" in frames[3]
+    assert "left" not in frames[3]
+    assert [frame.count("█") for frame in frames] == [6, 12, 18, 24]
+
+
+def test_a_log_gets_one_line_of_a_short_training() -> None:
+    assert run(io.StringIO(), epochs=30, step_s=0.125) == (
+        "training: epoch 30/30, loss 0.0333, validation 0.0667, in 4 s\n"
+    )
+
+
+def test_a_log_gets_a_line_every_ten_seconds_of_a_long_training() -> None:
+    lines = run(io.StringIO(), epochs=30, step_s=4).splitlines()
+    assert [line.split(",")[0].split("epoch ")[1] for line in lines] == [
+        f"{done}/30" for done in (*range(3, 30, 3), 30)
+    ]
+    assert lines[0].endswith("1:48 min left")
+    assert lines[-1].endswith("in 2:00 min")
+
+
+def test_a_log_holds_no_control_characters() -> None:
+    text = run(io.StringIO(), epochs=30, step_s=4)
+    assert all(character.isprintable() or character == "\n" for character in text)

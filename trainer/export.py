@@ -1,0 +1,80 @@
+"""Export: a trained Keras model as model.onnx, to score with, and model.keras, to inspect and train on."""
+
+import contextlib
+import io
+import logging
+import warnings
+from pathlib import Path
+
+import keras
+import onnx
+
+WINDOWS, REBUILT = "windows", "rebuilt"
+"""Names of the graph's input and output."""
+
+
+def export_model(model: keras.Model, folder: Path) -> None:
+    """Write model.onnx and model.keras into `folder`. The number of windows is left open in the graph.
+
+    Layers that act only in training (noise, penalties) are not in it. The same weights give the same bytes of
+    ONNX.
+    """
+    model.save(folder / "model.keras")
+    path = folder / "model.onnx"
+    loud = logging.getLogger("tf2onnx")
+    level = loud.level
+    loud.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")  # tf2onnx against numpy 2: deprecations that a user cannot act on
+            model.export(str(path), format="onnx", verbose=False)
+    finally:
+        loud.setLevel(level)
+    graph_file = onnx.load(path)
+    _rename(graph_file.graph, model.output_shape[1:])
+    onnx.checker.check_model(graph_file)
+    path.write_bytes(graph_file.SerializeToString(deterministic=True))
+
+
+def _rename(graph: onnx.GraphProto, shape: tuple[int, ...]) -> None:
+    """Number all names of a graph in the order of its nodes: tf2onnx counts on from export to export."""
+    names: dict[str, str] = {"": ""}
+    names[graph.input[0].name], names[graph.output[0].name] = WINDOWS, REBUILT
+    _number(graph, names)
+    _apply(graph, names)
+    for value in (graph.input[0], graph.output[0]):
+        value.CopyFrom(onnx.helper.make_tensor_value_info(value.name, onnx.TensorProto.FLOAT, ["n", *shape]))
+
+
+def _number(graph: onnx.GraphProto, names: dict[str, str]) -> None:
+    """Give every value of a graph and its sub-graphs a name; tf2onnx uses none twice."""
+    for value in graph.input:
+        names.setdefault(value.name, f"v{len(names)}")
+    for node in graph.node:
+        for name in (*node.input, *node.output):
+            names.setdefault(name, f"v{len(names)}")
+        for inner in _inner_graphs(node):
+            _number(inner, names)
+    for value in graph.output:
+        names.setdefault(value.name, f"v{len(names)}")
+
+
+def _apply(graph: onnx.GraphProto, names: dict[str, str]) -> None:
+    graph.name, graph.doc_string = "graph", ""
+    del graph.value_info[:]
+    used = sorted((i for i in graph.initializer if i.name in names), key=lambda i: int(names[i.name][1:]))
+    constants = [onnx.TensorProto.FromString(i.SerializeToString()) for i in used]
+    del graph.initializer[:]
+    graph.initializer.extend(constants)
+    for value in (*graph.input, *graph.output, *graph.initializer):
+        value.name = names[value.name]
+    for i, node in enumerate(graph.node):
+        node.name = f"{node.op_type}_{i}"
+        node.input[:] = [names[name] for name in node.input]
+        node.output[:] = [names[name] for name in node.output]
+        for inner in _inner_graphs(node):
+            _apply(inner, names)
+
+
+def _inner_graphs(node: onnx.NodeProto) -> list[onnx.GraphProto]:
+    return [a.g for a in node.attribute if a.type == onnx.AttributeProto.GRAPH]
