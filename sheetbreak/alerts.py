@@ -104,11 +104,13 @@ class Judged:
 
 
 def ratio_of(score: float, threshold: float) -> float:
-    """score / threshold, finite: a threshold of 0 (a model that rebuilds everything) counts as the smallest level."""
+    """Score / threshold, finite: a threshold of 0 (a model that rebuilds everything) counts as the smallest level."""
     return score / max(threshold, 1e-12)
 
 
-def judge(policy: AlertPolicy, state: AlertState, row: Judged, *, may_open: bool) -> tuple[AlertState, AlertEvent | None]:
+def judge(
+    policy: AlertPolicy, state: AlertState, row: Judged, *, may_open: bool
+) -> tuple[AlertState, AlertEvent | None]:
     """The state after one scored row, and the event it causes.
 
     may_open: False on restarting rows, which hold the alert as it is: they neither open nor count as over.
@@ -133,8 +135,10 @@ def judge(policy: AlertPolicy, state: AlertState, row: Judged, *, may_open: bool
     return AlertState(open=now, since_open=0), None
 
 
-def stop(state: AlertState, machine: str, *, time_us: int, model: str, why: str) -> tuple[AlertState, AlertEvent | None]:
-    """The state after a stop (a break, a gap, a clock set back), which closes an open alert. `why` goes into the message."""
+def stop(
+    state: AlertState, machine: str, *, time_us: int, model: str, why: str
+) -> tuple[AlertState, AlertEvent | None]:
+    """The state after a stop (a break, a gap, a clock set back), which closes an open alert; `why` is for people."""
     quiet = replace(state, over=0)
     if state.open is None:
         return quiet, None

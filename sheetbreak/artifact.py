@@ -23,7 +23,7 @@ from sheetbreak.alerts import AlertPolicy
 from sheetbreak.errors import ArtifactError
 from sheetbreak.features import FeatureFold, FeatureParams
 from sheetbreak.rows import Schema
-from sheetbreak.scoring import Scaler, Scorer, ScoreParams
+from sheetbreak.scoring import Scaler, ScoreParams, Scorer
 from sheetbreak.thresholds import Threshold
 
 FORMAT = 1
@@ -90,7 +90,7 @@ def onnx_reconstruct(model: bytes) -> Reconstruct:
 
     Raises ArtifactError when ONNX Runtime does not take it.
     """
-    import onnxruntime  # noqa: PLC0415 - a tenth of a second that only scoring needs
+    import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -108,9 +108,7 @@ def onnx_reconstruct(model: bytes) -> Reconstruct:
     return reconstruct
 
 
-def save(
-    models: Path, manifest: Manifest, *, files: Mapping[str, bytes], golden: Float32s, now: datetime
-) -> Manifest:
+def save(models: Path, manifest: Manifest, *, files: Mapping[str, bytes], golden: Float32s, now: datetime) -> Manifest:
     """Write an artifact and make it current; returns the manifest with version, hashes and golden rows settled.
 
     files: path within the artifact -> content; model.onnx is among them. golden: (n, window, sensors) scaled rows that
@@ -189,7 +187,9 @@ def list_versions(models: Path) -> list[str]:
     """All artifacts' versions, oldest first."""
     if not models.is_dir():
         return []
-    return sorted(p.name for p in models.iterdir() if (p / MANIFEST).is_file() and not p.is_symlink() and p.name[0] != ".")
+    return sorted(
+        p.name for p in models.iterdir() if (p / MANIFEST).is_file() and not p.is_symlink() and p.name[0] != "."
+    )
 
 
 def use(models: Path, version: str) -> None:
@@ -246,7 +246,7 @@ def _sha256(path: Path) -> str:
 
 
 def _npz(**arrays: npt.NDArray[Any]) -> bytes:
-    import io  # noqa: PLC0415 - training only
+    import io
 
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)

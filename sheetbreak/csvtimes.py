@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from sheetbreak.errors import DataError
@@ -70,9 +71,7 @@ def recognise_time_format(samples: Sequence[str], *, name: str) -> str:
     steady = min(_longest_step(t) for _, t in ascending)
     best = [f for f, t in ascending if _longest_step(t) == steady]
     if len(best) > 1:
-        raise DataError(
-            f'{name}: "{texts[0]}" could be {" or ".join(best[:2])}; set sampling.time_format in --schema'
-        )
+        raise DataError(f'{name}: "{texts[0]}" could be {" or ".join(best[:2])}; set sampling.time_format in --schema')
     return best[0]
 
 
@@ -85,4 +84,4 @@ def _read_all(texts: Sequence[str], time_format: str) -> list[int] | None:
 
 
 def _longest_step(times: Sequence[int]) -> int:
-    return max((abs(b - a) for a, b in zip(times, times[1:], strict=False)), default=0)
+    return max((abs(b - a) for a, b in pairwise(times)), default=0)

@@ -49,7 +49,7 @@ class State:
 
 @dataclass(slots=True)
 class Results:
-    """What became of a batch's rows; arrays and lists have one entry a row, dictionaries only where there is something."""
+    """What became of a batch's rows; arrays and lists have one entry a row, dictionaries where there is something."""
 
     outcome: list[str]
     score: Floats
@@ -86,9 +86,7 @@ def advance(states: Mapping[str, State], rows: RowBatch, model: Artifact) -> tup
     """
     n, sensors = len(rows), len(model.manifest.schema.sensors)
     nothing = np.full(n, np.nan)
-    results = Results(
-        [DEAD_LETTER] * n, nothing, nothing.copy(), np.zeros(n, np.bool_), np.full((n, sensors), np.nan)
-    )
+    results = Results([DEAD_LETTER] * n, nothing, nothing.copy(), np.zeros(n, np.bool_), np.full((n, sensors), np.nan))
     by_machine: dict[str, list[int]] = {}
     for place, machine in enumerate(rows.machines):
         by_machine.setdefault(machine, []).append(place)
@@ -146,9 +144,7 @@ _BROKE = "the sheet broke"
 class _Walk:
     """One machine's rows on their way through a batch: taken, folded into features, (scored,) judged."""
 
-    def __init__(
-        self, machine: str, state: State | None, rows: RowBatch, model: Artifact, results: Results
-    ) -> None:
+    def __init__(self, machine: str, state: State | None, rows: RowBatch, model: Artifact, results: Results) -> None:
         self.machine, self.windows, self.scorable = machine, list[Floats](), list[int]()
         self.rebuilt: dict[int, npt.NDArray[np.float32]] = {}
         self._rows, self._model, self._results = rows, model, results
@@ -254,7 +250,9 @@ class _Walk:
                     trailing.add(score)
                 if not over and alert == _IDLE:
                     continue
-                judged = self._judged(place, score=score, threshold=level, over=over, with_top=over or alert.open is not None)
+                judged = self._judged(
+                    place, score=score, threshold=level, over=over, with_top=over or alert.open is not None
+                )
                 alert, event = judge(policy, alert, judged, may_open=counts)
                 if event:
                     results.alerts.append((place, event))

@@ -20,7 +20,7 @@ MAX_MACHINE_CHARS = 200
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _MAX_KNOWN_STRANGERS = 1000
-"""Sensor names outside the schema that are remembered (and so logged once); a bound on what a sender can make us keep."""
+"""Sensor names outside the schema that are remembered (and so logged once): a bound on what a sender makes us keep."""
 
 log = logging.getLogger(__name__)
 
@@ -140,8 +140,8 @@ class WireDecoder:
         self._strangers: list[str] = []
         self._decoder = self._make_decoder(forbid_unknown=True)
 
-    def decode(self, values: Sequence[bytes], offsets: Sequence[int] | None = None) -> Decoded:
-        """Rows and rejects of JSON records; `offsets` are not needed here (a CSV without a time column needs them)."""
+    def decode(self, values: Sequence[bytes], offsets: Sequence[int] | None = None) -> Decoded:  # noqa: ARG002
+        """Rows and rejects of JSON records; `offsets` is what CSV lines without a time need: one call for both."""
         decoder = self._decoder
         found: list[Any] = []
         index: list[int] = []

@@ -87,6 +87,4 @@ def top_sensors(
     """The sensors with the largest part in one row's error, largest first; every array is (sensors,)."""
     whole = float(contributions.sum()) or 1.0
     order = np.argsort(-contributions, kind="stable")[:count]
-    return [
-        TopSensor(names[i], float(contributions[i]) / whole, float(observed[i]), float(expected[i])) for i in order
-    ]
+    return [TopSensor(names[i], float(contributions[i]) / whole, float(observed[i]), float(expected[i])) for i in order]

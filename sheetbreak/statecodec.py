@@ -109,7 +109,9 @@ class StateCodec:
                 recent=state.recent.astype("<f4").tobytes(),
                 over=alert.over,
                 since_open=alert.since_open,
-                open=(now.alert_id, now.opened_us, now.severity, now.leading, now.since_event, now.quiet) if now else None,
+                open=(now.alert_id, now.opened_us, now.severity, now.leading, now.since_event, now.quiet)
+                if now
+                else None,
                 trailing_rows=state.trailing.rows,
                 trailing_count=state.trailing.count,
             )

@@ -31,14 +31,15 @@ class Trailing:
     `copy` before adding: a machine's state is a value.
     """
 
-    __slots__ = ("_sorted", "count", "ring", "rows")
+    __slots__ = ("count", "ordered", "ring", "rows")
 
     def __init__(self, rows: int, ring: Iterable[float] = (), *, count: int = 0) -> None:
         self.rows = rows
         self.ring = array("f", ring)
         self.count = count
         """Scores ever added; the next one goes to place count % rows."""
-        self._sorted = array("f", sorted(self.ring))
+        self.ordered = array("f", sorted(self.ring))
+        """The same scores, ascending."""
 
     def __len__(self) -> int:
         return len(self.ring)
@@ -47,7 +48,7 @@ class Trailing:
         """An independent copy."""
         twin = Trailing.__new__(Trailing)
         twin.rows, twin.count = self.rows, self.count
-        twin.ring, twin._sorted = self.ring[:], self._sorted[:]
+        twin.ring, twin.ordered = self.ring[:], self.ordered[:]
         return twin
 
     def add(self, score: float) -> None:
@@ -56,19 +57,19 @@ class Trailing:
         if len(self.ring) < self.rows:
             self.ring.append(score)
         else:
-            del self._sorted[bisect_left(self._sorted, self.ring[place])]
+            del self.ordered[bisect_left(self.ordered, self.ring[place])]
             self.ring[place] = score
-        insort(self._sorted, self.ring[place])
+        insort(self.ordered, self.ring[place])
         self.count += 1
 
     def quantile(self, q: float) -> float:
         """The q-quantile, linear between neighbours as numpy's default (Hyndman and Fan, type 7)."""
-        place = q * (len(self._sorted) - 1)
+        place = q * (len(self.ordered) - 1)
         below = int(place)
-        low = self._sorted[below]
-        if below + 1 == len(self._sorted):
+        low = self.ordered[below]
+        if below + 1 == len(self.ordered):
             return low
-        return low + (self._sorted[below + 1] - low) * (place - below)
+        return low + (self.ordered[below + 1] - low) * (place - below)
 
 
 def level_now(threshold: Threshold, trailing: Trailing) -> float:

@@ -64,7 +64,8 @@ def _open_file(
         raise DataError(f"--state {state_dir}: {cause.strerror}; name a writable directory") from cause
     decode: Decode = WireDecoder(schema).decode
     if is_csv:
-        from sheetbreak.csvrows import HEAD_LINES, CsvDecoder, csv_head
+        from sheetbreak.csvlines import CsvDecoder
+        from sheetbreak.csvrows import HEAD_LINES, csv_head
 
         head = csv_head(Path(source)) if is_regular(fd) else stream.head(HEAD_LINES)
         if not head:
