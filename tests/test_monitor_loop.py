@@ -166,9 +166,14 @@ def test_a_lost_batch_is_dropped_with_its_states_and_comes_again(
             monitor.streams[0].take([0])  # the group gave the partition back to us: it comes again from 50
             raise StreamLost("rebalanced")
 
-    monitor = Monitor(topic, models, at_commit=lose_the_third)
+    def no_series_in_between(_batch: Batch) -> None:
+        if lost == [1]:
+            lost.append(2)
+            assert monitor.sample("sheetbreak_alert_open", machine="pm1") is None
+
+    monitor = Monitor(topic, models, at_commit=lose_the_third, at_poll=no_series_in_between)
     monitor.run()
-    assert lost
+    assert lost == [1, 2]
     assert topic.outputs == undisturbed
     assert monitor.sample("sheetbreak_commits_total", result="lost") == 1
 

@@ -47,8 +47,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def monitor(models: Path) -> Monitor:
-    """A monitor that has seen a machine with alerts and a break, and a record that is no row."""
-    topic = topic_of([*mill_rows(150, breaks=(100,)), b"{"])
+    """A monitor that has seen a machine with alerts and a break, a repeated row and a record that is none."""
+    rows = mill_rows(150, breaks=(100,))
+    topic = topic_of([*rows, rows[-1], b"{"])
     monitor = Monitor(topic, models)
     monitor.metrics.show_lag({0: 7})
     return monitor.run()
@@ -90,7 +91,7 @@ def test_rows_are_counted_by_what_became_of_them(monitor: Monitor) -> None:
     assert states.count("warming-up") == WARM_UP_ROWS
     assert states.count("restarting") == 15
     assert monitor.sample("sheetbreak_rows_total", machine="", outcome="dead_letter") == 1
-    assert monitor.sample("sheetbreak_rows_total", machine="pm1", outcome="dead_letter") == 0
+    assert monitor.sample("sheetbreak_rows_total", machine="pm1", outcome="dead_letter") == 1
 
 
 def test_gauges_show_the_last_scored_row(monitor: Monitor) -> None:
@@ -115,8 +116,8 @@ def test_alerts_and_breaks_are_counted(monitor: Monitor) -> None:
 
 
 def test_latency_runs_from_the_records_timestamp_to_the_commit(monitor: Monitor) -> None:
-    assert monitor.sample("sheetbreak_end_to_end_latency_seconds_count") == 151
-    assert monitor.sample("sheetbreak_end_to_end_latency_seconds_sum") == 151 * 100.0
+    assert monitor.sample("sheetbreak_end_to_end_latency_seconds_count") == 152
+    assert monitor.sample("sheetbreak_end_to_end_latency_seconds_sum") == 152 * 100.0
 
 
 def test_above_fifty_machines_sensors_have_series_only_on_request(models: Path) -> None:
@@ -188,8 +189,15 @@ def test_answers_forbid_sniffing_framing_and_caching_and_name_no_software(web: W
 def test_other_paths_and_methods_are_refused(web: Web) -> None:
     assert get(web, "/")[0] == 404
     assert get(web, "/metrics?name=x")[0] == 200
-    assert get(web, "/metrics", method="HEAD")[2] == ""
     assert get(web, "/metrics", method="POST")[0] == 501
+
+
+def test_a_head_request_gets_the_headers_alone(web: Web) -> None:
+    with socket.create_connection(("127.0.0.1", web.port)) as client:
+        client.sendall(b"HEAD /metrics HTTP/1.0\r\n\r\n")
+        answer = b"".join(iter(lambda: client.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.0 200")
+    assert answer.endswith(b"\r\n\r\n")
 
 
 def test_a_silent_client_does_not_hold_up_the_others(web: Web) -> None:

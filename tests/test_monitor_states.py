@@ -55,9 +55,25 @@ def test_a_partition_that_moves_takes_its_state_along_and_leaves_no_series(model
     assert first.sample("sheetbreak_alert_open", machine="pm1") is not None
 
 
-def test_machines_warmed_up_by_a_history_go_on_as_if_it_had_been_streamed(
-    models: Path, tmp_path: Path
-) -> None:
+def test_a_partition_given_away_between_batches_leaves_no_series(models: Path) -> None:
+    topic = topic_of(*partitions())
+    expected = by_machine(Monitor(topic_of(*partitions()), models).run().topic)
+    first = Monitor(topic, models, max_records=60)
+    second = Monitor(topic, models, partitions=[1], max_records=20)
+
+    def hand_over(point: str) -> None:
+        if point == "after" and topic.positions[1] == 80:
+            assert first.sample("sheetbreak_alert_open", machine="pm2") is not None
+            second.run()
+
+    first.at_commit = hand_over
+    first.run()
+    assert by_machine(topic) == expected
+    assert first.sample("sheetbreak_alert_open", machine="pm2") is None
+    assert first.sample("sheetbreak_rows_total", machine="pm2", outcome="scored") is None
+
+
+def test_machines_warmed_up_by_a_history_go_on_as_if_it_had_been_streamed(models: Path, tmp_path: Path) -> None:
     whole = Monitor(topic_of(mill_rows(160)), models).run().topic
     history = warm_up(mill_csv(tmp_path / "history.csv", 160), load(models))
     assert history.keys() == {"pm1"}
@@ -66,11 +82,9 @@ def test_machines_warmed_up_by_a_history_go_on_as_if_it_had_been_streamed(
     history = warm_up(cut, load(models))
     topic = topic_of(mill_rows(160, first=100))
     with pytest.raises(Crash):  # what the history gave must survive, though nobody committed it yet
-        Monitor(topic, models, history=history, at_commit=CrashAt(1, "after")).run()
+        Monitor(topic, models, history=history, at_commit=CrashAt(0, "after"), max_records=5).run()
     Monitor(topic, models).run()
-    assert [a["score"] for a in outputs_of(topic, "scores")] == [
-        a["score"] for a in outputs_of(whole, "scores")[100:]
-    ]
+    assert [a["score"] for a in outputs_of(topic, "scores")] == [a["score"] for a in outputs_of(whole, "scores")[100:]]
 
 
 def test_a_restored_state_counts_more_than_a_history(models: Path, tmp_path: Path) -> None:

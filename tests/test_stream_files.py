@@ -1,4 +1,4 @@
-"""Files and pipes: lines, outputs that can be cut back, and the log of the state directory."""
+"""Files and pipes: lines as they come, outputs that are cut back where no commit knows them."""
 
 import os
 import threading
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sheetbreak.errors import DataError, StreamUnavailable
+from sheetbreak.errors import StreamUnavailable
 from sheetbreak.streams import Output, Snapshot
 from sheetbreak.streams.lines import MAX_LINE, LineReader
 from sheetbreak.streams.sink import Sink
@@ -70,6 +70,16 @@ def test_an_endless_line_is_cut_and_the_next_one_is_whole(tmp_path: Path) -> Non
     assert [(len(line.value), line.number) for line in rest] == [(4, 2), (MAX_LINE, 3)]
     assert rest[-1].end == source.stat().st_size
     assert reader.ended
+
+
+def test_a_batch_of_long_lines_is_bounded_in_bytes(tmp_path: Path) -> None:
+    source = tmp_path / "rows"
+    source.write_bytes((b"x" * (3 * MAX_LINE // 4) + b"\n") * 5)
+    reader = LineReader(os.open(source, os.O_RDONLY))
+    counts = []
+    while not reader.ended:
+        counts.append(len(reader.read(9, max_lines=500)))
+    assert counts == [2, 2, 1]
 
 
 def test_a_csv_header_on_a_pipe_is_seen_before_the_rows_and_not_polled(tmp_path: Path) -> None:
@@ -143,6 +153,61 @@ def test_another_file_under_the_same_name_is_read_from_its_start(
     assert "event=other-file" in caplog.text
 
 
+def test_a_file_cut_short_behind_its_first_rows_is_another_file(file_rig: FileRig) -> None:
+    file_rig.feed([b"%06d" % i + b"x" * 100 for i in range(1500)])
+    stream = file_rig.open(max_records=1000)
+    stream.commit(stream.poll(9), [], [])
+    os.truncate(file_rig.source, 70_000)
+    assert file_rig.open().poll(9).records[0].offset == 1
+
+
+def test_outputs_are_cut_off_after_a_clean_end_before_the_first_commit(file_rig: FileRig) -> None:
+    file_rig.feed(rows(1))
+    stream = file_rig.open()
+    batch = stream.poll(0)
+    stream.commit(batch, answers(batch), [])
+    stream.close()
+    file_rig.open()
+    file_rig.out.write(b'{"of":half a li')  # killed in its first commit
+    file_rig.out.flush()
+    file_rig.open()
+    assert file_rig.published() == expected_answers(rows(1))
+
+
+def test_outputs_written_without_append_go_on_at_the_end_after_a_cut(file_rig: FileRig, tmp_path: Path) -> None:
+    file_rig.out.close()
+    file_rig.out = (tmp_path / "out").open("w+b")  # as `> out` of a shell's loop
+    file_rig.feed(rows(4))
+    stream = file_rig.open(max_records=2)
+    first = stream.poll(0)
+    stream.commit(first, answers(first), [])
+    os.write(file_rig.out.fileno(), b'{"of":half a li')
+    again = file_rig.open()
+    batch = again.poll(0)
+    again.commit(batch, answers(batch), [])
+    assert (tmp_path / "out").read_bytes().splitlines() == expected_answers(rows(4))
+
+
+def test_a_commit_given_up_at_the_end_is_cut_off_at_the_next_start(
+    file_rig: FileRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file_rig.feed(rows(3))
+    stream = file_rig.open()
+    batch = stream.poll(0)
+
+    def full_disk(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StateLog, "append", full_disk)
+        with pytest.raises(StreamUnavailable, match="No space"):
+            stream.commit(batch, answers(batch), [])
+    stream.close()
+    assert file_rig.published() == expected_answers(rows(3))
+    file_rig.open()
+    assert file_rig.published() == []
+
+
 def test_a_failed_write_goes_on_where_it_stopped(file_rig: FileRig, monkeypatch: pytest.MonkeyPatch) -> None:
     file_rig.feed(rows(3))
     stream = file_rig.open()
@@ -195,77 +260,3 @@ def test_only_what_emit_names_is_written(file_rig: FileRig) -> None:
     sink = Sink(file_rig.out, emit=frozenset({"alerts"}))
     outputs = [Output(topic, b"pm1", topic.encode()) for topic in ("scores", "alerts", "dead-letters")]
     assert sink.render(outputs) == b"alerts\n"
-
-
-# The state log
-
-
-def test_a_torn_tail_is_dropped_wherever_it_was_torn(tmp_path: Path) -> None:
-    log = StateLog(tmp_path / "whole")
-    log.append({b"a": b"1"}, input_mark=None, output_mark=None)
-    sound = (tmp_path / "whole/monitor.state").read_bytes()
-    log.append({b"a": b"2", b"b": b"3"}, input_mark=None, output_mark=None)
-    log.close()
-    raw = (tmp_path / "whole/monitor.state").read_bytes()
-    (tmp_path / "torn").mkdir()
-    for size in range(len(sound), len(raw)):
-        for tail in (raw[len(sound) : size], raw[len(sound) : size] + bytes(len(raw) - size)):
-            (tmp_path / "torn/monitor.state").write_bytes(sound + tail)
-            log = StateLog(tmp_path / "torn")
-            assert log.parts == {b"a": b"1"}
-            log.append({b"c": b"4"}, input_mark=None, output_mark=None)
-            log.close()
-            again = StateLog(tmp_path / "torn")
-            assert again.parts == {b"a": b"1", b"c": b"4"}
-            again.close()
-
-
-def test_damage_in_the_middle_is_refused_with_a_remedy(tmp_path: Path) -> None:
-    log = StateLog(tmp_path)
-    before = (tmp_path / "monitor.state").stat().st_size
-    for value in (b"first", b"second"):
-        log.append({b"a": value}, input_mark=None, output_mark=None)
-    log.close()
-    raw = bytearray((tmp_path / "monitor.state").read_bytes())
-    first_end = before + (len(raw) - before) // 2
-    for place in range(before, first_end - 1):
-        damaged = bytearray(raw)
-        damaged[place] ^= 0x40
-        (tmp_path / "monitor.state").write_bytes(damaged)
-        with pytest.raises(DataError, match=r"damaged at byte .* remove it to start cold"):
-            StateLog(tmp_path)
-
-
-def test_the_log_is_rewritten_when_it_has_grown_and_holds_the_same(tmp_path: Path) -> None:
-    log = StateLog(tmp_path)
-    sizes = []
-    for i in range(200):
-        log.append(
-            {b"core": b"%d" % i * 30_000, b"key-%d" % (i % 7): b"v%d" % i}, input_mark=None, output_mark=None
-        )
-        sizes.append((tmp_path / "monitor.state").stat().st_size)
-    expected = dict(log.parts)
-    log.close()
-    assert max(sizes) < 6_000_000
-    assert sizes[-1] < max(sizes), "never rewritten"
-    again = StateLog(tmp_path)
-    assert again.parts == expected
-    again.close()
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [(b"", "no state of this version"), (b"sheetbreak-state 9\n", "no state of this version")],
-)
-def test_a_foreign_state_file_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
-    (tmp_path / "monitor.state").write_bytes(content)
-    with pytest.raises(DataError, match=message):
-        StateLog(tmp_path)
-
-
-def test_two_monitors_cannot_share_a_state(tmp_path: Path) -> None:
-    log = StateLog(tmp_path)
-    with pytest.raises(DataError, match="in use by another monitor"):
-        StateLog(tmp_path)
-    log.close()
-    StateLog(tmp_path).close()

@@ -63,7 +63,7 @@ class LineReader:
             while self._ready and len(lines) < max_lines and (not lines or size < max_bytes):
                 size += len(self._ready[0].value)
                 lines.append(self._ready.popleft())
-            if self._ready or self._eof or len(lines) >= max_lines or size >= max_bytes:
+            if self._ready or self._eof or len(lines) >= max_lines:
                 return lines
             left = deadline - self._clock()
             if not self._fill(0.0 if lines else max(left, 0.0)) or (left <= 0 and not self._ready):
