@@ -19,7 +19,7 @@ from sheetbreak.streams.kafka_clients import close_producer, new_producer
 from sheetbreak.streams.kafka_errors import stream_error
 from sheetbreak.streams.kafka_follow import follow
 from sheetbreak.streams.kafka_group import Membership, Place, is_stable
-from sheetbreak.streams.kafka_publish import Message, PublishFailed, output_messages, publish, state_messages
+from sheetbreak.streams.kafka_publish import PublishFailed, Writes, publish
 from sheetbreak.streams.kafka_session import Session, close_session, open_session
 from sheetbreak.streams.kafka_settings import (
     Address,
@@ -46,9 +46,7 @@ _FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 0.1, 5.0
 log = logging.getLogger(__name__)
 
 
-def open_kafka(
-    source: str, *, emit: frozenset[str], options: KafkaOptions | None = None
-) -> tuple[str, "KafkaStream"]:
+def open_kafka(source: str, *, emit: frozenset[str], options: KafkaOptions | None = None) -> tuple[str, "KafkaStream"]:
     """The input's full topic name and the stream of `kafka://host:9092/topic`. Contacts no broker yet.
 
     Raises DataError for an address, an option or a variable that cannot be right.
@@ -137,9 +135,7 @@ class KafkaStream:
             raise StreamLost(f"restore: partition {partition} is no longer ours")
         topic, patience_s = self._names.state, self._options.transaction_timeout_s + _CLOSE_WAIT_S
         try:
-            kept = read_state(
-                self._address, self._security, topic=topic, partition=partition, patience_s=patience_s
-            )
+            kept = read_state(self._address, self._security, topic=topic, partition=partition, patience_s=patience_s)
         except KafkaError as error:
             raise self._after(stream_error(error, f"restore partition {partition}")) from error
         if kept.position > (place.offset or 0):
@@ -162,9 +158,7 @@ class KafkaStream:
             self._commit = self._start(batch, outputs, snapshots)
         commit = self._commit
         if not commit.job.wait(COMMIT_WAIT_S):
-            raise StreamUnavailable(
-                f"the transaction has not ended in {commit.took_s():.0f} s; is the broker there?"
-            )
+            raise StreamUnavailable(f"the transaction has not ended in {commit.took_s():.0f} s; is the broker there?")
         self._commit = None
         try:
             commit.job.result()
@@ -243,20 +237,15 @@ class KafkaStream:
         moved = dict(token.positions)
         kept = {snapshot.partition for snapshot in snapshots}
         after = {p: Place(at, at if p in kept else places[p].state_at) for p, at in moved.items()}
-        limits, state = token.session.limits, self._names.state
-        messages = output_messages(outputs, self._names.outputs, limits)
-        messages += state_messages(snapshots, state, limits[state], places={**places, **after})
-        written = {(snapshot.partition, snapshot.key) for snapshot in snapshots}
-        messages += [
-            Message(state, key, None, partition)
-            for partition in moved
-            for key in self._stale.get(partition, ())
-            if (partition, key) not in written
-        ]
-        job = self._worker.start(partial(self._transact, token, messages, after))
+        writes, state = Writes(token.session.limits), self._names.state
+        writes.add_outputs(outputs, self._names.outputs, partition_of=token.session.partition_of)
+        writes.add_state(snapshots, state, places={**places, **after})
+        for partition in self._stale.keys() & moved.keys():
+            writes.add_deletions(self._stale[partition], state, partition)
+        job = self._worker.start(partial(self._transact, token, writes, after))
         return _Commit(batch, job, after)
 
-    def _transact(self, token: _Token, messages: Sequence[Message], places: Mapping[int, Place]) -> None:
+    def _transact(self, token: _Token, writes: Writes, places: Mapping[int, Place]) -> None:
         """On the worker's thread: the whole transaction, with a new producer if the last one is gone."""
         session = token.session
         offsets = {TopicPartition(self._names.rows, partition): place for partition, place in places.items()}
@@ -265,7 +254,7 @@ class KafkaStream:
                 settings = self._address, self._options, self._security
                 session.producer = new_producer(*settings, batch_bytes=session.batch_bytes)
             with self._watchdog.watching():
-                publish(session.producer, messages, offsets=offsets, group=token.group)
+                publish(session.producer, writes, offsets=offsets, group=token.group)
         except KafkaError as error:
             raise PublishFailed(error, may_be_committed=False) from error
         except BaseException:
@@ -303,9 +292,7 @@ def _extend(records: list[Record], positions: dict[int, int], polled: Mapping[An
     for tp, found in polled.items():
         partition = tp.partition
         records.extend(
-            Record(
-                record.value if record.value is not None else b"", partition, record.offset, record.timestamp
-            )
+            Record(record.value if record.value is not None else b"", partition, record.offset, record.timestamp)
             for record in found
         )
         positions[partition] = found[-1].offset + 1

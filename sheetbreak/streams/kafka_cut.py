@@ -13,11 +13,6 @@ RECORD_OVERHEAD = 128
 """Bytes of a batch of one record besides key and value: 61 for the batch, some 20 for the record, spare."""
 
 
-def fits(key: bytes, value: bytes, limit: int) -> bool:
-    """Whether a topic with this max.message.bytes takes such a record."""
-    return len(key) + len(value) + RECORD_OVERHEAD <= limit
-
-
 def cut(output: Output, topic: str, limit: int) -> Output:
     """The same message made small enough for `limit` bytes.
 

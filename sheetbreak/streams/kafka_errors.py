@@ -70,9 +70,7 @@ _NEVER = """
 """Answers to requests that we never send (controllers, voters, share groups, quotas)."""
 
 DECISIONS: dict[Any, Decision] = {
-    getattr(kafka_errors, name): decision
-    for decision, names in _BY_DECISION.items()
-    for name in names.split()
+    getattr(kafka_errors, name): decision for decision, names in _BY_DECISION.items() for name in names.split()
 } | {getattr(kafka_errors, name): Decision.LOST for name in _NEVER.split()}
 """By class; one that is not here is decided by its nearest base."""
 
@@ -96,8 +94,6 @@ def stream_error(error: BaseException, doing: str) -> SheetbreakError:
         case Decision.FENCED:
             return StreamFenced(f"{message}; does another monitor run under our --instance-id?")
         case Decision.REFUSED:
-            return DataError(
-                f"{message}; Kafka refuses this: check the options, SHEETBREAK_KAFKA_* and its ACLs"
-            )
+            return DataError(f"{message}; Kafka refuses this: check the options, SHEETBREAK_KAFKA_* and its ACLs")
         case Decision.LOST:
             return StreamLost(message)

@@ -31,9 +31,7 @@ def follow(source: str) -> Iterator[bytes]:
     try:
         partitions = reader.partitions_for_topic(address.topic)
         if not partitions:
-            raise DataError(
-                f"{source}: there is no topic {address.topic}; sheetbreak topics create makes the five"
-            )
+            raise DataError(f"{source}: there is no topic {address.topic}; sheetbreak topics create makes the five")
         reader.assign([TopicPartition(address.topic, partition) for partition in partitions])
         reader.seek_to_beginning()
         while True:

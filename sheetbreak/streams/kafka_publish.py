@@ -1,71 +1,73 @@
 """One transaction: outputs, state and offsets, all or nothing."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from kafka import OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError
 
 from sheetbreak.errors import DataError, SheetbreakError, StreamFenced, StreamLost, StreamUnavailable
 from sheetbreak.streams import Output, Snapshot
-from sheetbreak.streams.kafka_cut import cut, fits
+from sheetbreak.streams.kafka_bulk import KeyAndValue
+from sheetbreak.streams.kafka_cut import RECORD_OVERHEAD, cut
 from sheetbreak.streams.kafka_errors import Decision, decide, stream_error
 from sheetbreak.streams.kafka_group import Place
 from sheetbreak.streams.kafka_state import wrap
 
 
-class Message(NamedTuple):
-    """One record as the producer takes it."""
+class Writes:
+    """What a transaction is to write: records by topic and partition, each in order."""
 
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    """None deletes the key of a compacted topic."""
-    partition: int | None = None
-    """None: by the key's hash, as Kafka's other clients do it."""
+    def __init__(self, limits: Mapping[str, int]) -> None:
+        """limits: bytes of a record at most (max.message.bytes), by topic."""
+        self.records: defaultdict[tuple[str, int], list[KeyAndValue]] = defaultdict(list)
+        self._limits = limits
+
+    def add_outputs(
+        self,
+        outputs: Iterable[Output],
+        topics: Mapping[str, str],
+        *,
+        partition_of: Callable[[bytes | None, bytes | None], int],
+    ) -> None:
+        """The outputs whose topic is written, cut where it would not take them.
+
+        topics: full names by the contract's. Raises DataError as `cut` does.
+        """
+        for output in outputs:
+            topic = topics.get(output.topic)
+            if topic is None:
+                continue
+            key, value = output.key or None, output.value
+            if len(output.key) + len(value) + RECORD_OVERHEAD > self._limits[topic]:
+                value = cut(output, topic, self._limits[topic]).value
+            self.records[topic, partition_of(key, value)].append((key, value))
+
+    def add_state(self, snapshots: Iterable[Snapshot], topic: str, *, places: Mapping[int, Place]) -> None:
+        """The snapshots. places: where their partitions will be after the commit.
+
+        Raises DataError where the topic would not take one.
+        """
+        limit = self._limits[topic]
+        for partition, key, value in snapshots:
+            wrapped = wrap(value, places[partition].offset or 0)
+            if len(key) + len(wrapped) + RECORD_OVERHEAD > limit:
+                raise DataError(
+                    f"topic {topic} takes {limit} bytes a record, but a part of a machine's state has "
+                    f"{len(wrapped)}; raise its max.message.bytes"
+                )
+            self.records[topic, partition].append((key, wrapped))
+
+    def add_deletions(self, keys: Iterable[bytes], topic: str, partition: int) -> None:
+        """Delete these keys of a compacted topic, unless they are written anyhow."""
+        records = self.records[topic, partition]
+        written = {key for key, _ in records}
+        records.extend((key, None) for key in keys if key not in written)
 
 
-def output_messages(
-    outputs: Iterable[Output], topics: Mapping[str, str], limits: Mapping[str, int]
-) -> list[Message]:
-    """The outputs whose topic is written, cut where it would not take them. Raises DataError as `cut` does.
-
-    `topics`: full names by the contract's; `limits`: max.message.bytes by full name.
-    """
-    messages = []
-    for output in outputs:
-        topic = topics.get(output.topic)
-        if topic is None:
-            continue
-        if not fits(output.key, output.value, limits[topic]):
-            output = cut(output, topic, limits[topic])
-        messages.append(Message(topic, output.key or None, output.value))
-    return messages
-
-
-def state_messages(
-    snapshots: Iterable[Snapshot], topic: str, limit: int, *, places: Mapping[int, Place]
-) -> list[Message]:
-    """The snapshots as records of the state topic. `places`: where their partitions will be after the commit.
-
-    Raises DataError where the topic would not take one.
-    """
-    messages = []
-    for partition, key, value in snapshots:
-        wrapped = wrap(value, places[partition].offset or 0)
-        if not fits(key, wrapped, limit):
-            raise DataError(
-                f"topic {topic} takes {limit} bytes a record, but a part of a machine's state has "
-                f"{len(wrapped)}; raise its max.message.bytes"
-            )
-        messages.append(Message(topic, key, wrapped, partition))
-    return messages
-
-
-def publish(
-    producer: Any, messages: Sequence[Message], *, offsets: Mapping[TopicPartition, Place], group: Any
-) -> None:
-    """Begin, write, commit. `group`: the metadata that the consumer had right after the poll.
+def publish(producer: Any, writes: Writes, *, offsets: Mapping[TopicPartition, Place], group: Any) -> None:
+    """Begin, write, commit. group: the metadata that the consumer had right after the poll.
 
     Raises PublishFailed. The producer is then of no further use, whatever it was.
     """
@@ -73,10 +75,9 @@ def publish(
     may_be_committed = False
     try:
         producer.begin_transaction()
-        futures.extend(
-            producer.send(topic, value, key=key, partition=partition)
-            for topic, key, value, partition in messages
-        )
+        for (topic, partition), records in writes.records.items():
+            if records:
+                futures += producer.send_many(topic, partition, records)
         if offsets:
             committed = {tp: OffsetAndMetadata(p.offset, p.metadata, -1) for tp, p in offsets.items()}
             producer.send_offsets_to_transaction(committed, group)
@@ -102,9 +103,7 @@ class PublishFailed(Exception):
             return StreamLost(str(error))
         if isinstance(error, StreamFenced) and took_s >= timeout_s:
             # The broker says "fenced" also to one whose transaction it ended for its age. That is no rival.
-            return StreamLost(
-                f"{error} It was open for {took_s:.0f} s, longer than the {timeout_s:.0f} s allowed"
-            )
+            return StreamLost(f"{error} It was open for {took_s:.0f} s, longer than the {timeout_s:.0f} s allowed")
         return error
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from kafka.errors import KafkaError
 
+from sheetbreak.streams.kafka_bulk import Partitioner
 from sheetbreak.streams.kafka_clients import (
     BATCH_BYTES,
     MAX_RECORD_BYTES,
@@ -31,6 +32,7 @@ class Session:
     limits: Mapping[str, int]
     """Bytes of a record at most, by topic."""
     batch_bytes: int
+    partition_of: Partitioner
 
 
 def open_session(address: Address, names: Names, options: KafkaOptions, security: Security) -> Session:
@@ -43,12 +45,10 @@ def open_session(address: Address, names: Names, options: KafkaOptions, security
         facts = check_topics(admin, names, mend_command(address, address.topic, options.topic_prefix))
     finally:
         admin.close()
-    limits = {
-        name: min(f.max_message_bytes or MAX_RECORD_BYTES, MAX_RECORD_BYTES) for name, f in facts.items()
-    }
+    limits = {name: min(f.max_message_bytes or MAX_RECORD_BYTES, MAX_RECORD_BYTES) for name, f in facts.items()}
     # The broker's limit is on a batch, not on a record.
     batch_bytes = min(BATCH_BYTES, *(limits[name] for name in (*names.outputs.values(), names.state)))
-    session = Session(None, None, limits, batch_bytes)
+    session = Session(None, None, limits, batch_bytes, Partitioner(facts[names.rows].partitions))
     session.producer = new_producer(address, options, security, batch_bytes=batch_bytes)
     try:
         session.consumer = new_group_consumer(address, options, security)

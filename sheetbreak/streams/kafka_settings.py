@@ -60,8 +60,7 @@ def parse_address(url: str, *, needs_topic: bool = True) -> Address:
     hosts, _, topic = rest.partition("/")
     if "@" in hosts:  # the message must not show what stands before it
         raise DataError(
-            f"a Kafka address holds no user or password; set {PREFIX}SASL_USERNAME and "
-            f"{PREFIX}SASL_PASSWORD_FILE"
+            f"a Kafka address holds no user or password; set {PREFIX}SASL_USERNAME and {PREFIX}SASL_PASSWORD_FILE"
         )
     servers = tuple(_server(host, url, example) for host in hosts.split(","))
     if needs_topic and not topic:
@@ -178,20 +177,15 @@ def _refuse_contradictions(security: Security) -> None:
     protocol = security.security_protocol
     tls = [name for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile") if getattr(security, name)]
     sasl = [
-        name
-        for name in ("sasl_mechanism", "sasl_plain_username", "sasl_plain_password")
-        if getattr(security, name)
+        name for name in ("sasl_mechanism", "sasl_plain_username", "sasl_plain_password") if getattr(security, name)
     ]
     # Otherwise a password would go over the wire in the clear, or not at all, and nobody would be told.
     if tls and not protocol.endswith("SSL"):
         raise DataError(
-            f"{PREFIX}{tls[0].upper()} is set, but {PREFIX}SECURITY_PROTOCOL is {protocol}; "
-            "use SSL or SASL_SSL"
+            f"{PREFIX}{tls[0].upper()} is set, but {PREFIX}SECURITY_PROTOCOL is {protocol}; use SSL or SASL_SSL"
         )
     if sasl and not protocol.startswith("SASL"):
-        raise DataError(
-            f"SASL is set up, but {PREFIX}SECURITY_PROTOCOL is {protocol}; use SASL_SSL or SASL_PLAINTEXT"
-        )
+        raise DataError(f"SASL is set up, but {PREFIX}SECURITY_PROTOCOL is {protocol}; use SASL_SSL or SASL_PLAINTEXT")
     if protocol.startswith("SASL") and len(sasl) < 3:
         raise DataError(
             f"{PREFIX}SECURITY_PROTOCOL is {protocol}: set {PREFIX}SASL_MECHANISM, {PREFIX}SASL_USERNAME and "

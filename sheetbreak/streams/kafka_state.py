@@ -36,9 +36,7 @@ def wrap(value: bytes, position: int) -> bytes:
     return _HEAD.pack(_FORMAT, position) + value
 
 
-def read_state(
-    address: Address, security: Security, *, topic: str, partition: int, patience_s: float
-) -> Kept:
+def read_state(address: Address, security: Security, *, topic: str, partition: int, patience_s: float) -> Kept:
     """The last value of every key of one partition of the state topic, as of now.
 
     A transaction still open in it (a former owner's) is waited for. Raises KafkaTimeoutError when nothing

@@ -135,9 +135,7 @@ def create_topics(admin: Any, names: Names, *, partitions: int | None, reader: A
     return [f"{name}: {_mend(admin, name, names, wanted, facts.get(name))}" for name in names]
 
 
-def _refuse_what_cannot_be_mended(
-    name: str, names: Names, wanted: int, facts: Facts | None, reader: Any
-) -> None:
+def _refuse_what_cannot_be_mended(name: str, names: Names, wanted: int, facts: Facts | None, reader: Any) -> None:
     if facts is None or facts.partitions == wanted:
         return
     text = f"topic {name} has {facts.partitions} partitions, expected {wanted}"
@@ -162,9 +160,7 @@ def _mend(admin: Any, name: str, names: Names, wanted: int, facts: Facts | None)
     if facts is None:
         try:
             # The broker's default replication factor: 3 on a cluster that has it so, 1 on a laptop.
-            admin.create_topics(
-                {name: {"num_partitions": wanted, "configs": settings}}, wait_for_metadata=True
-            )
+            admin.create_topics({name: {"num_partitions": wanted, "configs": settings}}, wait_for_metadata=True)
         except kafka_errors.TopicAlreadyExistsError:
             return "created by somebody else at this moment"
         return f"created with {wanted} partitions, {settings['cleanup.policy']}"
@@ -187,9 +183,7 @@ def main(argv: Sequence[str]) -> int:
         "sheetbreak topics check kafka://localhost:9092 --topic-prefix mill1.",
     )
     parser.add_argument("action", choices=["create", "check"])
-    parser.add_argument(
-        "address", help="kafka://host:9092; with /topic, the input's name instead of sensor-rows"
-    )
+    parser.add_argument("address", help="kafka://host:9092; with /topic, the input's name instead of sensor-rows")
     parser.add_argument(
         "--partitions",
         type=whole_number(minimum=1, maximum=10_000),
