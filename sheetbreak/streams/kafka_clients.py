@@ -7,7 +7,7 @@ import logging
 import threading
 from typing import Any
 
-from kafka import KafkaAdminClient, KafkaConsumer
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaConnectionError
 from kafka.net.compat import KafkaNetClient
 
@@ -47,9 +47,10 @@ def new_producer(address: Address, options: KafkaOptions, security: Security, *,
 
     `batch_bytes`: of one batch at most. Raises errors of kafka-python.
     """
-    producer = BulkProducer(
+    producer = _build(
+        BulkProducer,
+        Patient,
         **_common(address, security),
-        kafka_client=Patient,
         transactional_id=options.transactional_id,
         transaction_timeout_ms=_ms(options.transaction_timeout_s),
         retry_backoff_ms=10,  # 100, the default, is slept before 9 of 10 transactions: 8.9 commits/s, not 195
@@ -75,9 +76,31 @@ def close_producer(producer: Any) -> None:
     threading.Thread(target=_close_quietly, args=(producer,), name="kafka-close", daemon=True).start()
 
 
+def new_row_producer(address: Address, security: Security) -> Any:
+    """An idempotent KafkaProducer: acks from all in-sync replicas, no transactions. Raises errors of kafka-python.
+
+    It rides out an outage of 5 minutes by itself, without writing anything twice; then it gives its records up.
+    """
+    return _build(
+        KafkaProducer,
+        Patient,
+        **_common(address, security),
+        acks="all",
+        enable_idempotence=True,
+        delivery_timeout_ms=300_000,
+        linger_ms=5,
+        batch_size=BATCH_BYTES,
+        max_block_ms=MAX_BLOCK_MS,
+        max_request_size=MAX_RECORD_BYTES,
+        allow_auto_create_topics=False,
+    )
+
+
 def new_group_consumer(address: Address, options: KafkaOptions, security: Security) -> Any:
     """A KafkaConsumer of the group, subscribed to nothing yet. Raises errors of kafka-python."""
-    return KafkaConsumer(
+    return _build(
+        KafkaConsumer,
+        KafkaNetClient,
         **_common(address, security),
         group_id=options.group,
         group_instance_id=options.instance_id,
@@ -96,7 +119,9 @@ def new_group_consumer(address: Address, options: KafkaOptions, security: Securi
 
 def new_reader(address: Address, security: Security, *, isolation_level: str = "read_committed") -> Any:
     """A KafkaConsumer outside any group. Raises errors of kafka-python."""
-    return KafkaConsumer(
+    return _build(
+        KafkaConsumer,
+        KafkaNetClient,
         **_common(address, security),
         group_id=None,
         enable_auto_commit=False,
@@ -109,11 +134,29 @@ def new_reader(address: Address, security: Security, *, isolation_level: str = "
 
 def new_admin(address: Address, security: Security) -> Any:
     """A KafkaAdminClient. Raises errors of kafka-python."""
-    return KafkaAdminClient(**_common(address, security), request_timeout_ms=15_000)
+    return _build(KafkaAdminClient, KafkaNetClient, **_common(address, security), request_timeout_ms=15_000)
+
+
+def _build(kind: Any, net_client: Any, **settings: Any) -> Any:
+    """A client, or nothing at all: kafka-python's leave sockets and a thread behind when they find no broker."""
+    made = []
+
+    def make(**inner: Any) -> Any:
+        made.append(net_client(**inner))
+        return made[-1]
+
+    try:
+        return kind(kafka_client=make, **settings)
+    except BaseException:
+        for client in made:
+            client.close()
+        raise
 
 
 def _common(address: Address, security: Security) -> dict[str, Any]:
     logging.getLogger("kafka.net.connection").addFilter(_hide_credentials)  # adding it again does nothing
+    if logging.getLogger("kafka").level == logging.NOTSET:
+        logging.getLogger("kafka").setLevel(logging.WARNING)  # at INFO every connection is an event
     return {
         "bootstrap_servers": list(address.servers),
         "client_id": "sheetbreak",
