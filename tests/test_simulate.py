@@ -94,9 +94,7 @@ def test_several_machines_have_a_column_and_each_is_as_if_it_were_alone(tmp_path
     assert list(three[0])[:3] == ["time", "machine", "y"]
     first = [{k: v for k, v in row.items() if k != "machine"} for row in three if row["machine"] == "pm1"]
     assert first == rows_of(tmp_path / "one.csv")
-    at_once = {
-        name: [row["time"] for row in three if row["machine"] == name] for name in ("pm1", "pm2", "pm3")
-    }
+    at_once = {name: [row["time"] for row in three if row["machine"] == name] for name in ("pm1", "pm2", "pm3")}
     assert at_once["pm1"] != at_once["pm2"] != at_once["pm3"]  # each breaks and stands by itself
     schema, rows = read_csv(tmp_path / "three.csv")
     assert len(schema.sensors) == 59
@@ -202,9 +200,7 @@ def test_no_sensor_shows_a_break_or_a_stop_before_it():
     schedule = quiet(600, running=running, breaks=(Break(400, None, 400),))
     shallow = build_plant()
     deep = replace(shallow, standstill=10 * shallow.standstill)
-    usual, strong = (
-        signals.simulate_sensors(plant, schedule, np.random.default_rng(5)) for plant in (shallow, deep)
-    )
+    usual, strong = (signals.simulate_sensors(plant, schedule, np.random.default_rng(5)) for plant in (shallow, deep))
     assert (usual[400] != strong[400]).mean() > 0.7
     assert (usual[:400] == strong[:400]).all()
 
@@ -276,9 +272,7 @@ def test_an_upset_begins_as_a_precursor_does_and_fades(cause):
 
 def test_a_file_that_cannot_be_written_is_said_so_and_leaves_nothing_behind(tmp_path):
     machine = simulate_machine(0, days=1, seed=1)
-    with pytest.raises(
-        DataError, match=r"cannot write .*nowhere/mill\.csv: No such file or directory; name a file"
-    ):
+    with pytest.raises(DataError, match=r"cannot write .*nowhere/mill\.csv: No such file or directory; name a file"):
         write_mill([machine], tmp_path / "nowhere" / "mill.csv")
     (tmp_path / "mill.csv").mkdir()
     with pytest.raises(DataError, match="Is a directory"):

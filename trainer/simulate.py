@@ -41,7 +41,5 @@ def main(argv: Sequence[str]) -> int:
     numbers = tqdm(range(options.machines), "simulating", unit="machine", disable=not sys.stderr.isatty())
     machines = [simulate_machine(number, days=options.days, seed=options.seed) for number in numbers]
     rows, breaks = write_mill(machines, options.out)
-    print(
-        f"{options.out}: {rows:,} rows, {breaks} breaks; causes: {causes_path(options.out)}", file=sys.stderr
-    )
+    print(f"{options.out}: {rows:,} rows, {breaks} breaks; causes: {causes_path(options.out)}", file=sys.stderr)
     return 0
