@@ -52,7 +52,10 @@ def save_model(
 
 
 def mill_values(rows: int, *, seed: int = 7, sensors: int = len(SENSORS)) -> npt.NDArray[np.float64]:
-    """(rows, sensors): two common causes and noise; now and then one sensor leaves the others for a while."""
+    """(rows, sensors): two common causes and noise; now and then one sensor leaves the others for a while.
+
+    Another number of rows gives other values: cut what you need from one call.
+    """
     rng = np.random.default_rng(seed)
     values = rng.normal(size=(rows, 2)) @ _causes(sensors) + 0.2 * rng.normal(size=(rows, sensors))
     for start in range(50, rows, 45):
@@ -82,9 +85,7 @@ def mill_rows(
     ]
 
 
-def mill_csv(
-    path: Path, rows: int, *, machine: str = "pm1", seed: int = 7, breaks: Sequence[int] = ()
-) -> Path:
+def mill_csv(path: Path, rows: int, *, machine: str = "pm1", seed: int = 7, breaks: Sequence[int] = ()) -> Path:
     """The same rows as a CSV that `save_model`'s schema reads."""
     lines = ["time,broken,machine," + ",".join(SENSORS)]
     for i, row in enumerate(mill_values(rows, seed=seed)):

@@ -28,7 +28,6 @@ def run(*arguments: str, stdin: bytes = b"") -> "subprocess.CompletedProcess[byt
         capture_output=True,
         check=False,
         timeout=60,
-        env=plain_environment(),
     )
 
 
@@ -37,9 +36,9 @@ def messages(output: bytes) -> list[dict[str, Any]]:
 
 
 class Running:
-    """A monitor on a pipe; use as a context."""
+    """A monitor on a pipe; use as a context. timed: it runs without coverage."""
 
-    def __init__(self, arguments: Sequence[str], *, stderr: Path) -> None:
+    def __init__(self, arguments: Sequence[str], *, stderr: Path, timed: bool = False) -> None:
         self._log = stderr.open("wb")
         self.process = subprocess.Popen(
             arguments,
@@ -47,7 +46,7 @@ class Running:
             stdout=subprocess.PIPE,
             stderr=self._log,
             bufsize=0,
-            env=plain_environment(),
+            env=plain_environment() if timed else None,
         )
         self.stderr = stderr
 

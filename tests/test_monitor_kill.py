@@ -25,7 +25,7 @@ def sources(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(("name", "mode"), [("rows.ndjson", ">>"), ("rows.csv", ">>"), ("rows.ndjson", ">")])
+@pytest.mark.parametrize(("name", "mode"), [("rows.csv", ">>"), ("rows.ndjson", ">")])
 def test_a_monitor_killed_at_random_moments_loses_and_repeats_no_output(sources: Path, name: str, mode: str) -> None:
     """`>`: one descriptor for all, as in `while ! monitor ...; do :; done > out`."""
     expected = run(name, "--emit", ALL).stdout
@@ -41,7 +41,7 @@ def test_a_monitor_killed_at_random_moments_loses_and_repeats_no_output(sources:
                 stderr=subprocess.DEVNULL,
                 env=plain_environment(),
             )
-            if kills < 12:
+            if kills < 8:
                 try:  # not before it works, and then at any moment of its half second of work
                     _wait_for_growth(out, process)
                     if kills % 2:  # half of them at once: between a commit's output and its state, with luck

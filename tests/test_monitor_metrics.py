@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from monitor.health import STALE_AFTER_S, Health
 from monitor.metrics import SENSOR_SERIES_MACHINES, Metrics
 from monitor.web import Web
-from sheetbreak.errors import DataError, RowError
+from sheetbreak.errors import DataError, RowError, StreamUnavailable
 from sheetbreak.streams.memory import MemoryStream
 from tests.mill import SENSORS, WARM_UP_ROWS, mill_rows, save_model
 from tests.monitor_rig import FakeClock, Monitor, outputs_of, topic_of
@@ -219,6 +219,15 @@ def test_a_taken_port_is_the_users_to_change(web: Web) -> None:
 def test_a_foreign_address_is_the_users_to_change() -> None:
     with pytest.raises(DataError, match=r"port 0 on 192.0.2.1 cannot be used"):
         Web("192.0.2.1", 0, registry=CollectorRegistry(), health=Health(FakeClock().monotonic))
+
+
+def test_a_lag_that_cannot_be_asked_for_now_is_no_reason_to_stop(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(_self: MemoryStream) -> dict[int, int]:
+        raise StreamUnavailable("broker away")
+
+    monkeypatch.setattr(MemoryStream, "lag", away, raising=False)
+    topic = Monitor(topic_of(mill_rows(60)), models).run().topic
+    assert len(outputs_of(topic, "scores")) == 60
 
 
 def test_lag_is_shown_for_the_partitions_that_are_ours(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:

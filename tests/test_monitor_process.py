@@ -6,15 +6,16 @@ import signal
 import socket
 import sys
 import time
+import urllib.request
 from base64 import b64decode
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from monitor import alerts
 from tests.mill import mill_csv, mill_rows, save_model
 from tests.monitor_process import ALL, Running, command, messages, run
-from tests.services import plain_environment
 
 
 @pytest.fixture
@@ -29,13 +30,11 @@ def monitor(models: Path, tmp_path: Path) -> "Running":
     return Running(command("-", "--emit", ALL), stderr=tmp_path / "log")
 
 
-def test_the_first_row_is_scored_soon_after_the_start_and_each_one_at_once(
-    models: Path, tmp_path: Path
-) -> None:
+def test_the_first_row_is_scored_soon_after_the_start_and_each_one_at_once(models: Path, tmp_path: Path) -> None:
     seconds: list[float] = []
     for attempt in range(3):  # other work shares the machine: the best of three is the program's own time
         start = time.monotonic()
-        with Running(command("-", "--emit", ALL), stderr=tmp_path / f"log{attempt}") as monitor:
+        with Running(command("-", "--emit", ALL), stderr=tmp_path / f"log{attempt}", timed=True) as monitor:
             rows = mill_rows(5)
             monitor.send(rows[0])
             monitor.answer()
@@ -84,13 +83,9 @@ def fuzzed(count: int, *, seed: int) -> list[bytes]:
             del line[rng.randrange(len(line)) :]
         elif ruin < 0.5:
             place = rng.randrange(len(line))
-            line[place:place] = rng.choice(
-                [b"NaN", b"1e999", b"-", b"[" * 200, b'"', b"\\u0000", b"\xf0\x9f", b"null"]
-            )
+            line[place:place] = rng.choice([b"NaN", b"1e999", b"-", b"[" * 200, b'"', b"\\u0000", b"\xf0\x9f", b"null"])
         elif ruin < 0.55:
-            line = bytearray(
-                rng.choice([b"[]", b"{}", b"0", b'"row"', b"\x00" * 9, b"[" * 5000, b"\xef\xbb\xbf{}"])
-            )
+            line = bytearray(rng.choice([b"[]", b"{}", b"0", b'"row"', b"\x00" * 9, b"[" * 5000, b"\xef\xbb\xbf{}"]))
         elif ruin < 0.6:
             line = bytearray(rng.choice(rows))
         elif ruin < 0.601:
@@ -101,9 +96,7 @@ def fuzzed(count: int, *, seed: int) -> list[bytes]:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_every_one_of_10000_fuzzed_lines_is_answered_by_a_score_or_a_dead_letter(
-    models: Path, seed: int
-) -> None:
+def test_every_one_of_10000_fuzzed_lines_is_answered_by_a_score_or_a_dead_letter(models: Path, seed: int) -> None:
     lines = fuzzed(10_000, seed=seed)
     assert len(lines) == 10_000
     done = run("-", "--emit", "scores,dead-letters", stdin=b"\n".join(lines) + b"\n\n  \n")
@@ -231,6 +224,38 @@ def test_a_taken_metrics_port_is_said_with_exit_code_2(models: Path, tmp_path: P
             assert "is taken" in monitor.stderr.read_text()
 
 
+def test_metrics_health_and_readiness_are_served_while_it_runs(models: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    arguments = [*command("-", "--emit", ALL)[:-1], str(port)]
+    with Running(arguments, stderr=tmp_path / "log") as monitor:
+        monitor.send(mill_rows(1)[0])
+        monitor.answer()
+        answers = {}
+        for path in ("/metrics", "/healthz", "/readyz"):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as response:
+                answers[path] = response.read().decode()
+        assert 'sheetbreak_rows_total{machine="pm1",outcome="warming_up"} 1.0' in answers["/metrics"]
+        assert (answers["/healthz"], answers["/readyz"]) == ("ok\n", "ready\n")
+
+
+def test_a_history_warms_machines_up_before_the_stream(models: Path, tmp_path: Path) -> None:
+    lines = mill_csv(tmp_path / "whole.csv", 150).read_text().splitlines()
+    (tmp_path / "history.csv").write_text("\n".join(lines[:101]))
+    whole = run("-", "--emit", "scores", stdin=b"\n".join(mill_rows(150))).stdout.splitlines()
+    rest = run("-", "--emit", "scores", "--history", "history.csv", stdin=b"\n".join(mill_rows(150, first=100)))
+    assert rest.stdout.splitlines() == whole[100:]
+    assert b"event=warmed-up history=history.csv rows=100 machines=1" in rest.stderr
+
+
+def test_alerts_are_read_from_a_file(models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "alerts.ndjson").write_bytes(run("-", stdin=b"\n".join(mill_rows(100))).stdout)
+    assert alerts.main(["alerts.ndjson"]) == 0
+    shown = capsys.readouterr()
+    assert "opened warning  pm1: the sheet may break soon" in shown.out
+    assert shown.err == ""
+
+
 def test_the_log_is_one_event_a_line_and_says_nothing_per_row(models: Path) -> None:
     rows = [row.replace(b'"x6"', b'"x66"') for row in mill_rows(1500)]
     logged = run("-", stdin=b"\n".join(rows)).stderr.decode().splitlines()
@@ -247,9 +272,7 @@ def test_alerts_are_readable_on_a_terminal_and_by_the_alerts_command(models: Pat
     (tmp_path / "rows.ndjson").write_bytes(rows)
     ours, theirs = pty.openpty()
     shown = b""
-    process = subprocess.Popen(
-        command("rows.ndjson"), stdout=theirs, stderr=subprocess.DEVNULL, env=plain_environment()
-    )
+    process = subprocess.Popen(command("rows.ndjson"), stdout=theirs, stderr=subprocess.DEVNULL)
     os.close(theirs)
     while True:
         try:
@@ -267,7 +290,6 @@ def test_alerts_are_readable_on_a_terminal_and_by_the_alerts_command(models: Pat
         input=found,
         capture_output=True,
         check=True,
-        env=plain_environment(),
     )
     assert watched.stdout.decode().splitlines() == lines
     assert watched.stderr.decode() == "100 lines of - are no alerts\n"

@@ -33,7 +33,7 @@ def _score(message: dict[str, Any]) -> str:
 
 def _dead_letter(message: dict[str, Any]) -> str:
     source = " ".join(f"{key} {value}" for key, value in message["source"].items())
-    return printable(f"dead letter  {source}  {message['reason']}: {message['error']}")
+    return printable(f"dead letter  {source}  {message['reason']}: {message['message']}")
 
 
 def _time(message: dict[str, Any]) -> str:
