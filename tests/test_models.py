@@ -3,6 +3,7 @@
 from functools import partial
 from pathlib import Path
 
+import keras
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
@@ -62,10 +63,19 @@ def test_the_exported_graph_computes_what_keras_does_for_any_number_of_windows(
     assert (tmp_path / "model.keras").stat().st_size > 0
 
 
+def test_a_penalty_on_activations_is_kept_for_training_and_left_out_of_scoring(tmp_path: Path) -> None:
+    windows = windows_of(correlated_rows(50), 1)
+    build = partial(dense, windows, activity_l1=1e-2)
+    model = fit_model(build, Training(epochs=1), fit=windows, validation=windows).model
+    export_model(model, tmp_path)
+    (rebuilt,) = onnx_session(tmp_path).run(None, {"windows": windows.gather()})
+    np.testing.assert_allclose(rebuilt, np.asarray(model(windows.gather())), atol=1e-5)
+    for kept in (model, keras.models.load_model(tmp_path / "model.keras")):
+        assert kept.get_layer("dense_0").activity_regularizer is not None
+
+
 @every_family
-def test_one_seed_gives_one_graph_to_the_byte_however_often_it_is_trained(
-    family: str, tmp_path: Path
-) -> None:
+def test_one_seed_gives_one_graph_to_the_byte_however_often_it_is_trained(family: str, tmp_path: Path) -> None:
     windows = windows_of(correlated_rows(300), 1)
     exported = []
     for attempt in range(2):
@@ -122,9 +132,7 @@ def test_the_epoch_with_the_best_validation_loss_is_the_one_that_is_kept() -> No
         partial(dense, fit, noise=0.1, learning_rate=3e-2), Training(epochs=25), fit=fit, validation=strange
     )
     losses = [epoch.validation for epoch in fitted.history]
-    assert fitted.best_epoch == int(np.argmin(losses)) < len(losses) - 1, (
-        "the example must get worse in the end"
-    )
+    assert fitted.best_epoch == int(np.argmin(losses)) < len(losses) - 1, "the example must get worse in the end"
     residual = strange.gather() - np.asarray(fitted.model(strange.gather()))
     assert (residual**2).mean() == pytest.approx(min(losses), rel=1e-5)
 
@@ -161,9 +169,7 @@ def test_a_diverging_training_says_so() -> None:
 
 def test_event_files_for_tensorboard_hold_both_losses_of_every_epoch(tmp_path: Path) -> None:
     windows = windows_of(correlated_rows(64), 1)
-    fitted = fit_model(
-        partial(dense, windows), Training(epochs=3), fit=windows, validation=windows, log_dir=tmp_path
-    )
+    fitted = fit_model(partial(dense, windows), Training(epochs=3), fit=windows, validation=windows, log_dir=tmp_path)
     for name, losses in zip(("train", "validation"), zip(*fitted.history, strict=True), strict=True):
         (file,) = (tmp_path / name).iterdir()
         events = [tf.compat.v1.Event.FromString(r.numpy()) for r in tf.data.TFRecordDataset(str(file))]

@@ -4,6 +4,7 @@ import contextlib
 import io
 import logging
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -21,19 +22,39 @@ def export_model(model: keras.Model, folder: Path) -> None:
     """
     model.save(folder / "model.keras")
     path = folder / "model.onnx"
+    with _quiet(), _without_penalties(model):
+        model.export(str(path), format="onnx", verbose=False)
+    graph_file = onnx.load(path)
+    _rename(graph_file.graph, model.output_shape[1:])
+    onnx.checker.check_model(graph_file)
+    path.write_bytes(graph_file.SerializeToString(deterministic=True))
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what tf2onnx has to say about numpy 2, which nobody here can act on."""
     loud = logging.getLogger("tf2onnx")
     level = loud.level
     loud.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")  # tf2onnx against numpy 2: deprecations that a user cannot act on
-            model.export(str(path), format="onnx", verbose=False)
+            warnings.simplefilter("ignore")
+            yield
     finally:
         loud.setLevel(level)
-    graph_file = onnx.load(path)
-    _rename(graph_file.graph, model.output_shape[1:])
-    onnx.checker.check_model(graph_file)
-    path.write_bytes(graph_file.SerializeToString(deterministic=True))
+
+
+@contextlib.contextmanager
+def _without_penalties(model: keras.Model) -> Iterator[None]:
+    """Penalties on activations stay in the graph as ends that lead nowhere, and TensorFlow refuses those."""
+    penalties = {layer: layer.activity_regularizer for layer in model.layers}
+    try:
+        for layer in penalties:
+            layer.activity_regularizer = None
+        yield
+    finally:
+        for layer, penalty in penalties.items():
+            layer.activity_regularizer = penalty
 
 
 def _rename(graph: onnx.GraphProto, shape: tuple[int, ...]) -> None:

@@ -16,6 +16,7 @@ from sheetbreak.rows import BROKEN, RowBatch, Schema
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +65,7 @@ def _label(rows: RowBatch, schema: Schema, *, cut_at_gaps: bool) -> Labels:
 
 def _machine_numbers(machines: Sequence[str]) -> Ints:
     numbers: dict[str, int] = {}
-    return np.fromiter(
-        (numbers.setdefault(name, len(numbers)) for name in machines), np.int64, count=len(machines)
-    )
+    return np.fromiter((numbers.setdefault(name, len(numbers)) for name in machines), np.int64, count=len(machines))
 
 
 def _runs(machine: Ints, times_us: Ints, ends_run: Bools, *, stop_gap_us: int) -> Ints:
@@ -75,9 +74,7 @@ def _runs(machine: Ints, times_us: Ints, ends_run: Bools, *, stop_gap_us: int) -
     """
     order = np.argsort(machine, kind="stable")
     first = np.ones(len(order), np.bool_)
-    first[1:] = (
-        (np.diff(machine[order]) != 0) | (np.diff(times_us[order]) > stop_gap_us) | ends_run[order][:-1]
-    )
+    first[1:] = (np.diff(machine[order]) != 0) | (np.diff(times_us[order]) > stop_gap_us) | ends_run[order][:-1]
     run = np.empty(len(order), np.int64)
     run[order] = np.cumsum(first) - 1
     return run

@@ -51,11 +51,11 @@ def dense(
 def pca(windows: Windows, *, components: int = 16) -> keras.Model:
     """Principal components as two fixed dense layers: onto the first components of whole windows, and back.
 
-    Needs no training, so it is the reference that a net has to beat. At most as many components as a window
-    has values.
+    Needs no training, so it is the reference that a net has to beat. At most half as many components as a
+    window has values: with all of them nothing would be left to score.
     """
     width = math.prod(windows.shape)
-    mean, directions = _principal_directions(windows, components=min(components, width))
+    mean, directions = _principal_directions(windows, components=min(components, max(width // 2, 1)))
     inputs, flat = _flat_input(windows)
     encode = keras.layers.Dense(len(directions), trainable=False, name="encode")
     decode = keras.layers.Dense(width, trainable=False, name="decode")

@@ -1,0 +1,51 @@
+"""Evidence for a threshold: what a model without one makes of training and validation rows."""
+
+from collections.abc import Callable
+
+import msgspec
+import numpy as np
+
+from sheetbreak.artifact import Artifact
+from sheetbreak.rows import RowBatch
+from sheetbreak.thresholds import Threshold
+from trainer.events import HORIZONS, timeline
+from trainer.history import score_history
+from trainer.labels import Ints, Labels
+from trainer.scored_rows import score_rows
+from trainer.threshold_policies import Evidence
+
+
+def gather_evidence(rows: RowBatch, labels: Labels, artifact: Artifact, *, fit: Ints, validation: Ints) -> Evidence:
+    """Scores and labels of the rows named, and a way to try thresholds; the artifact's own does not count."""
+    _, results = score_history(rows, artifact)
+    scored = ~np.isnan(results.score)
+    learned = fit[(labels.normal & scored)[fit]]
+    judged = validation[(labels.judged & scored)[validation]]
+    return Evidence(
+        fit_scores=results.score[learned],
+        scores=results.score[judged],
+        will_break=labels.will_break[judged],
+        false_alarms_per_day=_alarm_counter(rows, labels, artifact, validation),
+    )
+
+
+def _alarm_counter(
+    rows: RowBatch, labels: Labels, artifact: Artifact, validation: Ints
+) -> Callable[[Threshold], float]:
+    """Counts by running the monitor's engine over the validation rows, with all rows before them as history."""
+    first, end = (int(validation.min()), int(validation.max()) + 1) if len(validation) else (0, 0)
+    before, _ = score_history(rows.take(slice(first)), artifact)
+    stretch = rows.take(slice(first, end))
+    of_stretch = Labels(labels.will_break[first:end], labels.judged[first:end], labels.run[first:end])
+
+    def false_alarms_per_day(threshold: Threshold) -> float:
+        candidate = Artifact.of(msgspec.structs.replace(artifact.manifest, threshold=threshold), artifact.reconstruct)
+        _, results = score_history(stretch, candidate, before)
+        scored = score_rows(stretch, of_stretch, results, artifact.manifest.schema)
+        counted = np.isin(scored.row + first, validation)
+        opened = np.flatnonzero(scored.opened & counted)
+        false = (~timeline(scored).in_window(opened, HORIZONS[-1])).sum()
+        days = scored.take(counted).days
+        return float(false) / days if days else 0.0
+
+    return false_alarms_per_day
