@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 
 from monitor.config import Options, read_options
 from monitor.health import Health
@@ -35,6 +35,7 @@ def main(argv: Sequence[str]) -> int:
     clock = SystemClock()
     model = load(options.models)
     registry = CollectorRegistry()
+    ProcessCollector(registry=registry)  # memory, processor time, open files
     metrics = Metrics(
         registry, sensors=model.manifest.schema.sensors, all_sensor_series=options.all_sensor_series
     )
