@@ -110,6 +110,9 @@ def resolve_schema(head: Sequence[bytes], schema: Schema | None, name: str) -> S
     if text:
         log.warning("event=text-columns file=%s columns=%s note=%s", name, ",".join(sorted(text)), "not sensors")
     sensors = tuple(c for c in rest if c not in text)
+    unfit = [c for c in sensors if not c.isprintable() or '"' in c or "\\" in c]
+    if unfit:
+        raise DataError(f"{name} line 1: {unfit[0]!r} cannot be a sensor's name; leave out quotes and backslashes")
     if not sensors:
         raise DataError(f"{name} line 1: no numeric column is left to be a sensor")
     return replace(schema, sensors=sensors)

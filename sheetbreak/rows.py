@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _MAX_KNOWN_STRANGERS = 1000
 """Sensor names outside the schema that are remembered (and so logged once): a bound on what a sender makes us keep."""
+_NO_FIELD_NAME = re.compile(r'[\x00-\x1f"\\]')
+"""A stranger with such a name cannot become a field (msgspec refuses it): its row is decoded leniently, each time."""
 
 log = logging.getLogger(__name__)
 
@@ -139,6 +142,7 @@ class WireDecoder:
         self._sensors = schema.sensors
         self._strangers: list[str] = []
         self._decoder = self._make_decoder(forbid_unknown=True)
+        self._lenient = self._make_decoder(forbid_unknown=False)
 
     def decode(self, values: Sequence[bytes], offsets: Sequence[int] | None = None) -> Decoded:  # noqa: ARG002
         """Rows and rejects of JSON records; `offsets` is what CSV lines without a time need: one call for both."""
@@ -184,6 +188,8 @@ class WireDecoder:
             raise _row_error(value, cause) from cause
         known = set(self._sensors).union(self._strangers)
         new = [name for name in names if name not in known]
+        nameless = [name for name in new if _NO_FIELD_NAME.search(name)]
+        new = [name for name in new if name not in nameless]
         if new:
             room = _MAX_KNOWN_STRANGERS - len(self._strangers)
             for name in new[:room]:
@@ -191,7 +197,7 @@ class WireDecoder:
             self._strangers += new[:room]
             self._decoder = self._make_decoder(forbid_unknown=len(self._strangers) < _MAX_KNOWN_STRANGERS)
         try:
-            return self._decoder.decode(value)
+            return (self._lenient if nameless else self._decoder).decode(value)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as still:
             raise _row_error(value, still) from still
 
