@@ -119,7 +119,8 @@ def save(models: Path, manifest: Manifest, *, files: Mapping[str, bytes], golden
     golden_scores = scorer.scores(scorer.contributions(golden, rebuilt))
     content = dict(files) | {GOLDEN: _npz(windows=golden, scores=golden_scores)}
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(content.items())}
-    identity = hashlib.sha256("".join(hashes.values()).encode() + now.isoformat().encode()).hexdigest()
+    settings = msgspec.json.encode(manifest, order="deterministic")
+    identity = hashlib.sha256("".join(hashes.values()).encode() + settings + now.isoformat().encode()).hexdigest()
     manifest = msgspec.structs.replace(
         manifest,
         version=f"{now:%Y%m%dT%H%M%SZ}-{identity[:4]}",

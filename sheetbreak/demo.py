@@ -34,9 +34,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--days", type=whole_number(minimum=7), default=21, help="days to simulate")
     parser.add_argument("--seed", type=whole_number(), default=7, help="another seed is another mill")
     parser.add_argument("--dir", type=Path, default=Path("demo"), help="where CSV and model are left")
-    parser.add_argument(
-        "--play-seconds", type=whole_number(minimum=1), default=40, help="how long the replay takes"
-    )
+    parser.add_argument("--play-seconds", type=whole_number(minimum=1), default=40, help="how long the replay takes")
     options = parser.parse_args(argv)
     folder: Path = options.dir
     folder.mkdir(parents=True, exist_ok=True)

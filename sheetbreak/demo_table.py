@@ -4,6 +4,7 @@ import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from sheetbreak.alerts import WARNED_ROWS
@@ -73,27 +74,24 @@ def demo_table(breaks: Sequence[Break], events: Sequence[Mapping[str, Any]], *, 
     alerts = episodes(events)
     lines = [f"{'break at':<22}{'cause':<20}{'warned':>9}  named of the cause's sensors"]
     named = warned_with_cause = 0
+    leads = []
     for b in breaks:
-        warning = next((alert for alert in alerts if alert.warns(b.time_us)), None)
-        hits = [s for s in warning.sensors if s in b.sensors] if warning else []
-        if warning and b.sensors:
-            warned_with_cause += 1
+        warnings = [alert for alert in alerts if alert.warns(b.time_us)]
+        hits = [s for s in dict.fromkeys(s for w in warnings for s in w.sensors) if s in b.sensors]
+        if warnings:
+            leads.append((b.time_us - warnings[-1].opened_us) / 60e6)  # the last one's: the others had gone quiet
+            warned_with_cause += bool(b.sensors)
             named += bool(hits)
-        lead = f"{(b.time_us - warning.opened_us) / 60e6:.0f} min" if warning else "no"
+        lead = f"{leads[-1]:.0f} min" if warnings else "no"
         lines.append(f"{format_time(b.time_us):<22}{b.cause:<20}{lead:>9}  {' '.join(hits[:5]) or '-'}")
-    warned = sum(any(a.warns(b.time_us) for a in alerts) for b in breaks)
     false = sum(not any(a.warns(b.time_us) for b in breaks) for a in alerts)
     with_precursor = [b for b in breaks if b.sensors]
-    warned_precursor = sum(any(a.warns(b.time_us) for a in alerts) for b in with_precursor)
-    leads = sorted(
-        (b.time_us - a.opened_us) / 60e6 for b in breaks if (a := next((x for x in alerts if x.warns(b.time_us)), None))
-    )
     lines += [
         "",
         f"{'breaks in the replayed period':<42}{len(breaks):>6}",
-        f"{'  warned (alert open in the hour before)':<42}{warned:>6}   by chance {_chance(breaks, alerts):.1f}",
-        f"{'  of those with a precursor':<42}{warned_precursor:>6}   of {len(with_precursor)}",
-        f"{'lead time, median (minutes)':<42}{leads[len(leads) // 2] if leads else float('nan'):>6.0f}",
+        f"{'  warned (alert open in the hour before)':<42}{len(leads):>6}   by chance {_chance(breaks, alerts):.1f}",
+        f"{'  of those with a precursor':<42}{warned_with_cause:>6}   of {len(with_precursor)}",
+        f"{'lead time, median (minutes)':<42}{f'{median(leads):.0f}' if leads else '-':>6}",
         f"{'false alarms a day of operation':<42}{false / operating_days:>6.1f}",
         f"{'warnings that name a sensor of the cause':<42}{named:>6}   of {warned_with_cause}",
     ]
@@ -105,7 +103,7 @@ def _chance(breaks: Sequence[Break], alerts: Sequence[Episode]) -> float:
     if not breaks or not alerts:
         return 0.0
     start = min(a.opened_us for a in alerts)
-    span = max(max(a.closed_us for a in alerts), max(b.time_us for b in breaks)) - start + REACH_US
+    span = max(*(a.closed_us for a in alerts), *(b.time_us for b in breaks)) - start + REACH_US
     warned = 0
     for k in range(1, _SHIFTS + 1):
         by = k * span // (_SHIFTS + 1)

@@ -1,4 +1,4 @@
-"""The demo's live view: score against threshold as bars that move, alerts as lines; plain lines where no terminal is."""
+"""The demo's live view: score against threshold as moving bars, alerts as lines; without a terminal lines only."""
 
 import os
 import shutil
@@ -59,7 +59,9 @@ class LiveView:
         if self._colour:
             title = f"\x1b[{'1;31' if self._open else '32'}m{title}\x1b[0m"
         rows = [title]
-        eighths = [round((min(r, _FULL_RATIO) if r is not None else 0) / _FULL_RATIO * _HEIGHT * 8) for r in self._ratios]
+        eighths = [
+            round((min(r, _FULL_RATIO) if r is not None else 0) / _FULL_RATIO * _HEIGHT * 8) for r in self._ratios
+        ]
         for level in reversed(range(_HEIGHT)):
             cells = "".join(_BLOCKS[min(8, max(0, e - level * 8))] for e in eighths)
             mark = "─" if level == _HEIGHT // 2 else " "
