@@ -5,17 +5,15 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from kafka.errors import KafkaError, KafkaTimeoutError
+from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 
-from sheetbreak.errors import DataError, StreamUnavailable
+from sheetbreak.errors import DataError, SheetbreakError
 from sheetbreak.streams.kafka_clients import close_producer, new_admin, new_row_producer
 from sheetbreak.streams.kafka_errors import stream_error
 from sheetbreak.streams.kafka_settings import ROWS, Address, Security
 from sheetbreak.streams.kafka_topics import inspect, mend_command
 
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.5, 10.0
-MOST_REFUSALS = 5
-"""In a row, of new producers, for a reason that time alone does not mend."""
 _SLICE_S = 0.2
 
 log = logging.getLogger(__name__)
@@ -28,9 +26,15 @@ class KafkaSink:
     says when) after the broker took it: then twice. Not thread-safe.
     """
 
-    def __init__(self, address: Address, security: Security, *, between: Callable[[], None]) -> None:
-        """`between` is called several times a second while we wait; what it raises ends the wait."""
+    def __init__(
+        self, address: Address, security: Security, *, between: Callable[[], None], say_after_s: float = 10.0
+    ) -> None:
+        """`between` is called several times a second while we wait; what it raises ends the wait.
+
+        say_after_s: a wait within the producer, whose own tries again are silent, is said so often.
+        """
         self._address, self._security, self._between = address, security, between
+        self._say_after_s = say_after_s
         self._producer: Any = None
 
     def send(self, records: Sequence[tuple[bytes, bytes]]) -> None:
@@ -38,7 +42,7 @@ class KafkaSink:
 
         Raises DataError for what the user must change (no such topic, a record too large, no right to write).
         """
-        rest, backoff_s, refusals = list(records), FIRST_BACKOFF_S, 0
+        rest, backoff_s = list(records), FIRST_BACKOFF_S
         while rest:
             self._between()
             before = len(rest)
@@ -50,15 +54,9 @@ class KafkaSink:
                 continue
             self._drop()
             if len(rest) < before:
-                backoff_s, refusals = FIRST_BACKOFF_S, 0
-            ours = stream_error(error, str(self._address))
-            if isinstance(ours, DataError):
-                raise ours from error
-            if not isinstance(ours, StreamUnavailable):
-                refusals += 1
-                if refusals == MOST_REFUSALS:
-                    raise ours from error
-            log.warning("event=not-written rows=%d again_in_s=%.1f reason=%s", len(rest), backoff_s, ours)
+                backoff_s = FIRST_BACKOFF_S
+            reason = self._why(error)
+            log.warning("event=not-written rows=%d again_in_s=%.1f reason=%s", len(rest), backoff_s, reason)
             self._sleep(backoff_s)
             backoff_s = min(2 * backoff_s, LONGEST_BACKOFF_S)
 
@@ -85,6 +83,7 @@ class KafkaSink:
         return left + records[len(futures) :], error
 
     def _wait_for(self, future: Any) -> None:
+        say_at_s = time.monotonic() + self._say_after_s
         while not future.is_done:
             try:
                 future.get(timeout=_SLICE_S)
@@ -92,6 +91,18 @@ class KafkaSink:
                 self._between()
             except KafkaError:
                 return
+            if time.monotonic() > say_at_s:
+                log.warning("event=waiting address=%s note=%s", self._address, "no acknowledgement yet")
+                say_at_s += self._say_after_s
+
+    def _why(self, error: KafkaError) -> SheetbreakError:
+        """What to say before another try with a new producer. Raises DataError where that cannot help."""
+        if isinstance(error, MessageSizeTooLargeError):
+            raise DataError(f"{self._address}: {error}; raise the topic's max.message.bytes") from error
+        ours = stream_error(error, str(self._address))
+        if isinstance(ours, DataError):
+            raise ours from error
+        return ours
 
     def _open(self) -> Any:
         if self._producer is None:
