@@ -13,6 +13,7 @@ from typing import TextIO
 from replay.encoding import csv_encoder, csv_header, wire_encoder
 from replay.faults import GRAMMAR, parse_fault
 from replay.history import read_history
+from replay.onward import onward_us
 from replay.pacing import parse_speed
 from replay.playing import blocks, copy_names, damaged, sendings
 from replay.progress import Progress
@@ -57,8 +58,8 @@ def _parser() -> OptionParser:
     add("--until", type=row, metavar="ROW", help="the row to stop before")
     add("--machine", metavar="NAME", help="play this machine of a file of several")
     add("--machines", type=whole_number(1, 10_000), metavar="N", help="play N copies of the one machine, pm1…pmN")
-    times_help = "original, or shifted so that the first row is now"
-    add("--times", choices=["original", "now"], default="original", help=times_help)
+    times_help = "original; shifted: the first row is now; onward: as now, but after the topic's last row"
+    add("--times", choices=["original", "now", "onward"], default="original", help=times_help)
     add("--no-labels", action="store_true", help="leave out whether the sheet is broken")
     add("--loop", action="store_true", help="begin again at the end, each time where the last one ended")
     add("--fault", type=parse_fault, action="append", default=[], metavar="SPEC", help="inject a fault; repeatable")
@@ -78,6 +79,9 @@ def _play(options: Namespace, stop: Stop) -> None:
         several = len(copies or set(history.rows.machines)) > 1
         header = csv_header(history.schema, labels=labels, several=several)
         encode = csv_encoder(history.rows, history.schema, labels=labels, several=several)
+    begins_us = None if options.times == "original" else _whole_second_us()
+    if begins_us is not None and options.times == "onward":
+        begins_us = onward_us(begins_us, options.to, history.schema)
     total = None if options.loop else len(one_pass.rows) * max(1, len(copies))
     progress = Progress(_terminal(options.to), total=total, clock=time.monotonic)
     with open_target(options.to, stop=stop, header=header, source=options.csv) as target:
@@ -87,7 +91,7 @@ def _play(options: Namespace, stop: Stop) -> None:
             encode,
             copies=copies,
             speed=options.speed,
-            begins_us=_whole_second_us() if options.times == "now" else None,
+            begins_us=begins_us,
             loop=options.loop,
             clock=time.monotonic,
             sleep=target.wait,
