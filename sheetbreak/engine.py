@@ -87,13 +87,20 @@ def advance(states: Mapping[str, State], rows: RowBatch, model: Artifact) -> tup
     n, sensors = len(rows), len(model.manifest.schema.sensors)
     nothing = np.full(n, np.nan)
     results = Results([DEAD_LETTER] * n, nothing, nothing.copy(), np.zeros(n, np.bool_), np.full((n, sensors), np.nan))
+    batch = _Batch(
+        rows,
+        model,
+        results,
+        times_us=rows.times_us.tolist(),
+        labels=rows.broken.tolist(),
+        sparse=(np.isnan(rows.values).mean(axis=1) > MAX_MISSING_SHARE).tolist(),
+    )
     by_machine: dict[str, list[int]] = {}
     for place, machine in enumerate(rows.machines):
         by_machine.setdefault(machine, []).append(place)
-    walks = [_Walk(machine, states.get(machine), rows, model, results) for machine in by_machine]
-    sparse = np.isnan(rows.values).mean(axis=1) > MAX_MISSING_SHARE if n else np.zeros(0, np.bool_)
+    walks = [_Walk(machine, states.get(machine), batch) for machine in by_machine]
     for walk, places in zip(walks, by_machine.values(), strict=True):
-        walk.take(places, sparse)
+        walk.take(places)
         walk.fold()
     _score(walks, model, results)
     after = {walk.machine: walk.judge() for walk in walks}
@@ -123,6 +130,19 @@ def _score(walks: "list[_Walk]", model: Artifact, results: Results) -> None:
         first += len(walk.windows)
 
 
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What the walks of one batch share."""
+
+    rows: RowBatch
+    model: Artifact
+    results: Results
+    times_us: list[int]
+    labels: list[int]
+    sparse: list[bool]
+    """Rows in which too many sensors are missing."""
+
+
 @dataclass(slots=True)
 class _Stretch:
     """Consecutive rows of one machine that are folded together: from the state before, or from a cold start."""
@@ -144,24 +164,24 @@ _BROKE = "the sheet broke"
 class _Walk:
     """One machine's rows on their way through a batch: taken, folded into features, (scored,) judged."""
 
-    def __init__(self, machine: str, state: State | None, rows: RowBatch, model: Artifact, results: Results) -> None:
+    def __init__(self, machine: str, state: State | None, batch: _Batch) -> None:
         self.machine, self.windows, self.scorable = machine, list[Floats](), list[int]()
         self.rebuilt: dict[int, npt.NDArray[np.float32]] = {}
-        self._rows, self._model, self._results = rows, model, results
-        self._state = cold_state(model) if state is None else _under(model, state)
+        self._rows, self._model, self._results, self._batch = batch.rows, batch.model, batch.results, batch
+        self._state = cold_state(batch.model) if state is None else _under(batch.model, state)
         self._stretches = [_Stretch(cold=False)]
         self._features: dict[int, tuple[Features, int]] = {}
 
-    def take(self, places: list[int], sparse: npt.NDArray[np.bool_]) -> None:
+    def take(self, places: list[int]) -> None:
         """Decide of each row whether it is taken, refused or a stop, by its time and label."""
-        manifest, state, results = self._model.manifest, self._state, self._results
+        manifest, state, results, batch = self._model.manifest, self._state, self._results, self._batch
         gap_us = round(manifest.schema.stop_gap_s * 1e6)
         skips_broken = manifest.schema.lead_rows > 0
         last, since, was_broken = state.last_us, state.since_restart, state.was_broken
         late, late_us = state.late, state.late_us
         stretch = self._stretches[0]
-        times, labels = self._rows.times_us[places].tolist(), self._rows.broken[places].tolist()
-        for place, time_us, label in zip(places, times, labels, strict=True):
+        for place in places:
+            time_us = batch.times_us[place]
             if last is not None and time_us <= last:
                 if time_us < last:
                     late, late_us = (late + 1 if late and time_us > late_us else 1), time_us
@@ -171,13 +191,13 @@ class _Walk:
                 stretch = _Stretch(cold=True, steps=[(place, "the clock was set back")])
                 self._stretches.append(stretch)
                 last, since, was_broken = None, _NEVER, False
-            if sparse[place]:
+            if batch.sparse[place]:
                 results.rejects.append((place, _too_sparse(self.machine)))
                 continue
             if last is not None and time_us - last > gap_us:
                 stretch.steps.append((place, "the machine stopped"))
                 since = 0
-            last, late, broken = time_us, 0, label == BROKEN
+            last, late, broken = time_us, 0, batch.labels[place] == BROKEN
             if broken and not was_broken:
                 stretch.steps.append((place, _BROKE))
             was_broken = broken
@@ -188,9 +208,7 @@ class _Walk:
             stretch.steps.append((place, ""))
             stretch.since_restart.append(since)
             since = min(since + 1, _NEVER)
-        self._state = replace(
-            state, last_us=last, since_restart=since, late=late, late_us=late_us, was_broken=was_broken
-        )
+        self._clock = last, since, was_broken, late, late_us
 
     def fold(self) -> None:
         """Features of the rows taken, and the windows that the model can score."""
@@ -219,7 +237,7 @@ class _Walk:
                 self.scorable.append(place)
             for i, missing in found.imputed.items():
                 results.imputed[rows[i]] = tuple(sensors[j] for j in missing)
-        self._state = replace(self._state, features=features, recent=recent)
+        self._folded = features, recent
 
     def judge(self) -> State:
         """Hold each score against the threshold and fold the alert; the machine's state after the batch."""
@@ -256,7 +274,8 @@ class _Walk:
                 alert, event = judge(policy, alert, judged, may_open=counts)
                 if event:
                     results.alerts.append((place, event))
-        return replace(self._state, trailing=trailing, alert=alert)
+        features, recent = self._folded
+        return State(features, trailing, recent, alert, version, *self._clock)
 
     def _judged(self, place: int, *, score: float, threshold: float, over: bool, with_top: bool) -> Judged:
         model, results = self._model, self._results

@@ -5,7 +5,7 @@ chance a month later. The same fold serves trainer and monitor, so live and offl
 however the rows are batched: state is rounded to its stored precision after every row, never at the end of a batch.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -17,8 +17,8 @@ MASK_AFTER_ROWS = 30
 """A sensor missing for longer counts as normal (z = 0) until it is back."""
 MAX_MISSING_SHARE = 0.2
 """A row in which more than this share of the sensors is missing is refused."""
-_STORED_MEAN_BITS = np.uint64(0xFFFFFFFFFF000000)
-"""The mean keeps 40 of its 64 bits (28 of the fraction: 4e-9), so that a machine's core state stays under 1 kB."""
+_STORED_BITS = np.array(0xFFFFFFFFFF000000, np.uint64)
+"""Mean and variance keep 40 of their 64 bits (28 of the fraction: 4e-9): a machine's core state stays under 1 kB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class FeatureState:
 
     mean: Floats
     """(sensors,) exponentially weighted mean, plant units."""
-    variance: npt.NDArray[np.float32]
+    variance: Floats
     """(sensors,) exponentially weighted variance, plant units squared."""
     last: npt.NDArray[np.float32]
     """(sensors,) the last value seen; NaN before there is one."""
@@ -81,9 +81,12 @@ class FeatureFold:
         self._streaming = params.kind == "streaming-z"
         # A constant sensor has no spread of its own: any positive number keeps z finite, and 1 in its units is neutral.
         start = np.asarray(params.start_sd, np.float64) if self._streaming else np.ones_like(self._fallback)
-        self._start_variance = np.where(start > 0, start, 1.0) ** 2
+        self._start_variance = _as_stored(np.where(start > 0, start, 1.0) ** 2)
         self._floor = self._start_variance * params.floor_ratio**2
-        self._alpha = 1.0 - 0.5 ** (1.0 / params.half_life_rows)
+        # As arrays: numpy takes twice as long for a Python number as for 59 of its own.
+        alpha = 1.0 - 0.5 ** (1.0 / params.half_life_rows)
+        self._alpha, self._keep = np.full_like(start, alpha), np.full_like(start, 1.0 - alpha)
+        self._lowest, self._highest = np.full_like(start, -params.clip_sd), np.full_like(start, params.clip_sd)
 
     @property
     def warm_up_rows(self) -> int:
@@ -95,7 +98,7 @@ class FeatureFold:
         sensors = len(self._fallback)
         return FeatureState(
             mean=np.zeros(sensors),
-            variance=self._start_variance.astype(np.float32),
+            variance=self._start_variance,
             last=np.full(sensors, np.nan, np.float32),
             missing=np.zeros(sensors, np.uint8),
             rows=0,
@@ -108,23 +111,22 @@ class FeatureFold:
         Exponentially weighted mean and variance: Finch, "Incremental calculation of weighted mean and variance"
         (2009), section 9.
         """
-        values, state, imputed, masked = self._fill(state, values)
+        values, last, missing, imputed, masked = self._fill(state, values)
         if not self._streaming:
-            zero, one = np.zeros_like(values), np.ones_like(values)
             z = values.copy()
             for row, sensors in masked.items():
                 z[row, sensors] = self._fallback[sensors]
-            return state, Features(z, values, zero, one, imputed, masked)
-        k, sensors_n = values.shape
-        z = np.empty((k, sensors_n))
-        centre, spread = np.empty_like(z), np.empty_like(z)
-        mean, variance, rows = state.mean.copy(), state.variance.copy(), state.rows
-        if rows == 0 and k:
-            mean[:] = values[0]
-            _round_to_stored(mean)
-        alpha, clip, floor, keep = self._alpha, self.params.clip_sd, self._floor, 1.0 - self._alpha
-        step, square = np.empty(sensors_n), np.empty(sensors_n)
-        mean_bits = mean.view(np.uint64)
+            state = FeatureState(state.mean, state.variance, last, missing, state.rows)
+            return state, Features(z, values, np.zeros_like(values), np.ones_like(values), imputed, masked)
+        k, width = values.shape
+        z, centre, spread = np.empty((3, k, width))
+        step, square = np.empty((2, width))
+        moments = np.array([state.mean, state.variance])
+        if state.rows == 0 and k:
+            moments[0] = _as_stored(values[0])
+        mean, variance = moments
+        bits = moments.view(np.uint64)
+        alpha, keep, floor, lowest, highest = self._alpha, self._keep, self._floor, self._lowest, self._highest
         for i in range(k):
             now, sd = z[i], spread[i]
             centre[i] = mean
@@ -134,58 +136,56 @@ class FeatureFold:
             np.divide(now, sd, out=now)
             if hold[i]:
                 continue
-            np.minimum(now, clip, out=step)
-            np.maximum(step, -clip, out=step)
+            np.minimum(now, highest, out=step)
+            np.maximum(step, lowest, out=step)
             if i in imputed:
                 step[imputed[i]] = 0.0  # a held value says nothing new
                 variance_before = variance[imputed[i]]
             np.multiply(step, sd, out=step)
             np.multiply(step, step, out=square)
             np.multiply(square, alpha, out=square)
-            np.add(square, variance, out=square)
-            np.multiply(square, keep, out=variance, casting="same_kind")
+            np.add(variance, square, out=variance)
+            np.multiply(variance, keep, out=variance)
             np.multiply(step, alpha, out=step)
             np.add(mean, step, out=mean)
-            np.bitwise_and(mean_bits, _STORED_MEAN_BITS, out=mean_bits)
+            np.bitwise_and(bits, _STORED_BITS, out=bits)
             if i in imputed:
                 variance[imputed[i]] = variance_before
         for row, sensors in masked.items():
             z[row, sensors] = 0.0
-        rows = min(rows + k, self.params.warm_up_rows)
-        state = replace(state, mean=mean, variance=variance, rows=rows)
+        state = FeatureState(mean, variance, last, missing, min(state.rows + k, self.params.warm_up_rows))
         return state, Features(z, values, centre, spread, imputed, masked)
 
     def _fill(
         self, state: FeatureState, values: Floats
-    ) -> tuple[Floats, FeatureState, dict[int, list[int]], dict[int, list[int]]]:
-        """Values with the last one held where they are missing, and the state with last values moved on."""
+    ) -> tuple[Floats, npt.NDArray[np.float32], npt.NDArray[np.uint8], dict[int, list[int]], dict[int, list[int]]]:
+        """Values with the last one held where they are missing; last and missing after them; imputed and masked."""
         imputed: dict[int, list[int]] = {}
         masked: dict[int, list[int]] = {}
+        last, missing = state.last, state.missing
         if not len(values):
-            return values, state, imputed, masked
+            return values, last, missing, imputed, masked
         gaps = np.isnan(values)
-        if not gaps.any():
-            last = _as_stored(values[-1])
-            missing = np.zeros_like(state.missing) if state.missing.any() else state.missing
-            return values, replace(state, last=last, missing=missing), imputed, masked
-        values, last, missing = values.copy(), state.last.copy(), state.missing.copy()
+        if not np.count_nonzero(gaps):
+            none = np.zeros_like(missing) if missing.any() else missing
+            return values, _as_last(values[-1]), none, imputed, masked
+        values = values.copy()
         for i, gap in enumerate(gaps):
             if gap.any():
                 held = np.where(np.isnan(last), self._fallback, last)
                 values[i, gap] = held[gap]
                 imputed[i] = np.flatnonzero(gap).tolist()
             missing = np.where(gap, np.minimum(missing + 1, MASK_AFTER_ROWS + 1), 0).astype(np.uint8)
-            last = np.where(gap, last, _as_stored(values[i]))
+            last = np.where(gap, last, _as_last(values[i]))
             if (missing > MASK_AFTER_ROWS).any():
                 masked[i] = np.flatnonzero(missing > MASK_AFTER_ROWS).tolist()
-        return values, replace(state, last=last, missing=missing), imputed, masked
+        return values, last, missing, imputed, masked
 
 
-def _as_stored(values: Floats) -> npt.NDArray[np.float32]:
+def _as_last(values: Floats) -> npt.NDArray[np.float32]:
     limit = np.finfo(np.float32).max  # a reading of 1e300 must not become an infinite one
     return np.clip(values, -limit, limit).astype(np.float32)
 
 
-def _round_to_stored(mean: Floats) -> None:
-    bits = mean.view(np.uint64)
-    np.bitwise_and(bits, _STORED_MEAN_BITS, out=bits)
+def _as_stored(values: Floats) -> Floats:
+    return (values.view(np.uint64) & _STORED_BITS).view(np.float64)

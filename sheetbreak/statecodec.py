@@ -21,8 +21,8 @@ from sheetbreak.thresholds import Trailing
 
 CHUNK_SCORES = 32
 FORMAT = 1
-_MEAN_BYTES = 5
-"""The upper bytes of a float64 that features.py keeps of the mean."""
+_KEPT_BYTES = 5
+"""The upper bytes of a float64 that features.py keeps of mean and variance."""
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class _Core(msgspec.Struct, array_like=True, gc=False):
     mean: bytes
     variance: bytes
     last: bytes
-    missing: bytes
+    missing: dict[int, int]
     rows: int
     recent: bytes
     over: int
@@ -90,7 +90,6 @@ class StateCodec:
 
     def _core(self, state: State) -> bytes:
         features, alert, now = state.features, state.alert, state.alert.open
-        mean = np.ascontiguousarray(features.mean, "<f8").view(np.uint8).reshape(-1, 8)
         return msgspec.msgpack.encode(
             _Core(
                 format=FORMAT,
@@ -101,10 +100,10 @@ class StateCodec:
                 was_broken=state.was_broken,
                 late=state.late,
                 late_us=state.late_us,
-                mean=mean[:, 8 - _MEAN_BYTES :].tobytes(),
-                variance=features.variance.astype("<f4").tobytes(),
+                mean=_kept(features.mean),
+                variance=_kept(features.variance),
                 last=features.last.astype("<f4").tobytes(),
-                missing=features.missing.tobytes() if features.missing.any() else b"",
+                missing={i: int(features.missing[i]) for i in np.flatnonzero(features.missing).tolist()},
                 rows=features.rows,
                 recent=state.recent.astype("<f4").tobytes(),
                 over=alert.over,
@@ -118,12 +117,11 @@ class StateCodec:
         )
 
     def _state(self, core: _Core, ring: "array[float]") -> State:
-        mean = np.zeros((self._sensors, 8), np.uint8)
-        mean[:, 8 - _MEAN_BYTES :] = np.frombuffer(core.mean, np.uint8).reshape(-1, _MEAN_BYTES)
-        missing = np.frombuffer(core.missing, np.uint8) if core.missing else np.zeros(self._sensors, np.uint8)
+        missing = np.zeros(self._sensors, np.uint8)
+        missing[list(core.missing)] = list(core.missing.values())
         features = FeatureState(
-            mean=mean.reshape(-1).view("<f8").astype(np.float64),
-            variance=_floats(core.variance),
+            mean=_whole(core.mean),
+            variance=_whole(core.variance),
             last=_floats(core.last),
             missing=missing,
             rows=core.rows,
@@ -153,3 +151,12 @@ def _changed_chunks(old: "array[float]", new: "array[float]") -> list[int]:
 
 def _floats(stored: bytes) -> npt.NDArray[np.float32]:
     return np.frombuffer(stored, "<f4").astype(np.float32)
+
+
+def _kept(values: npt.NDArray[np.float64]) -> bytes:
+    return np.ascontiguousarray(values, "<f8").view(np.uint8).reshape(-1, 8)[:, 8 - _KEPT_BYTES :].tobytes()
+
+
+def _whole(stored: bytes) -> npt.NDArray[np.float64]:
+    kept = np.frombuffer(stored, np.uint8).reshape(-1, _KEPT_BYTES)
+    return np.pad(kept, ((0, 0), (8 - _KEPT_BYTES, 0))).view("<f8").reshape(-1).astype(np.float64)
