@@ -39,10 +39,7 @@ def make_rows(
     follows = np.concatenate([[False], broken[:-1]])[:n]
     run = np.cumsum(new_run | (follows & (lead_rows > 0)), dtype=np.int64)
     will_break = np.array(
-        [
-            any(broken[i + 1 : i + 1 + lead_rows] & (run[i + 1 : i + 1 + lead_rows] == run[i]))
-            for i in range(n)
-        ],
+        [any(broken[i + 1 : i + 1 + lead_rows] & (run[i + 1 : i + 1 + lead_rows] == run[i])) for i in range(n)],
         np.bool_,
     )
     if lead_rows:

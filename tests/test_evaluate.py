@@ -37,9 +37,7 @@ def test_row_metrics_are_means_over_the_folds_and_never_pooled():
     found = evaluate(folds)
     judged = [(part.will_break[part.judged], part.score[part.judged]) for part in folds]
     assert found.roc_auc == pytest.approx(np.mean([roc_auc_score(*one) for one in judged]))
-    assert found.average_precision == pytest.approx(
-        np.mean([average_precision_score(*one) for one in judged])
-    )
+    assert found.average_precision == pytest.approx(np.mean([average_precision_score(*one) for one in judged]))
     pooled = roc_auc_score(*map(np.concatenate, zip(*judged, strict=True)))
     assert found.roc_auc
     assert abs(found.roc_auc - pooled) > 0.05  # the folds lie 1000 apart: pooled, the drift alone would rank
@@ -103,9 +101,7 @@ def numbers(value: object) -> list[float]:
     return [float(value)] if isinstance(value, int | float) else []
 
 
-@pytest.mark.parametrize(
-    "rows", [make_rows([]), make_rows(np.zeros(50)), make_rows([np.nan] * 9, breaks=[5])]
-)
+@pytest.mark.parametrize("rows", [make_rows([]), make_rows(np.zeros(50)), make_rows([np.nan] * 9, breaks=[5])])
 def test_without_breaks_or_scores_there_is_no_figure_and_no_failure(rows):
     found = evaluate([rows])
     assert (found.roc_auc, found.average_precision, found.roc_auc_interval) == (None, None, None)
@@ -137,9 +133,7 @@ def test_the_engine_s_results_are_put_in_order_by_machine(tmp_path):
     values[1::2] = values[1::2][::-1]
     broken = np.full(2 * n, INTACT, np.int8)
     broken[[300, 301 + 100, 402 - 1, 500]] = BROKEN
-    rows = RowBatch(
-        ["b", "a"] * n, START_US + PERIOD_US * np.repeat(np.arange(n), 2), values, [None] * (2 * n), broken
-    )
+    rows = RowBatch(["b", "a"] * n, START_US + PERIOD_US * np.repeat(np.arange(n), 2), values, [None] * (2 * n), broken)
     labels = label_rows(rows, model.manifest.schema)
     _, results = advance({}, rows, model)
     found = score_rows(rows, labels, results, model.manifest.schema)

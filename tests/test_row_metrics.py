@@ -37,9 +37,7 @@ def test_many_weights_are_taken_in_parts_with_the_same_result(monkeypatch):
 @given(scored_rows(lead_rows=st.sampled_from([0, 2])))
 def test_row_metrics_judge_scored_rows_and_no_break_rows(rows):
     judged = [
-        i
-        for i in range(len(rows))
-        if not np.isnan(rows.score[i]) and (rows.lead_rows == 0 or not rows.broken[i])
+        i for i in range(len(rows)) if not np.isnan(rows.score[i]) and (rows.lead_rows == 0 or not rows.broken[i])
     ]
     label = rows.will_break[judged]
     if label.any() and not label.all():

@@ -102,9 +102,7 @@ def event_curve(rows: ScoredRows, thresholds: Floats, *, block: Ints, draws: Int
     breaks: Floats = np.bincount(block[when.break_row], minlength=blocks).astype(np.float64) @ weights
     operating: Floats = np.bincount(block[rows.operating], minlength=blocks).astype(np.float64) @ weights
     days = operating * (rows.period_s / SECONDS_PER_DAY)
-    return EventCurve(
-        thresholds, false @ weights, warned @ weights, alarm_rows @ weights, breaks, operating, days
-    )
+    return EventCurve(thresholds, false @ weights, warned @ weights, alarm_rows @ weights, breaks, operating, days)
 
 
 def chance_curve(rows: ScoredRows, thresholds: Floats) -> EventCurve:

@@ -115,9 +115,7 @@ def score_rows(rows: RowBatch, labels: Labels, results: Results, schema: Schema)
 def joined(parts: Sequence[ScoredRows]) -> ScoredRows:
     """The rows of all parts, one part after the other; no run goes on from one part into the next."""
     first_run = np.cumsum([0, *(int(part.run.max(initial=-1)) + 1 for part in parts[:-1])])
-    columns: dict[str, Any] = {
-        name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS
-    }
+    columns: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS}
     columns["run"] = np.concatenate([part.run + first for part, first in zip(parts, first_run, strict=True)])
     return replace(parts[0], **columns)
 

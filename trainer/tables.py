@@ -101,9 +101,7 @@ def scorer_table(
 def deployed_line(found: Deployed, *, breaks: int, period_s: float) -> str:
     """What the deployed policy gave, in a sentence."""
     longest = found.horizons[-1]
-    lead = (
-        f", median lead {found.median_lead_minutes:.0f} min" if found.median_lead_minutes is not None else ""
-    )
+    lead = f", median lead {found.median_lead_minutes:.0f} min" if found.median_lead_minutes is not None else ""
     chance = f" (by chance {longest.chance * breaks:.1f})" if longest.chance is not None else ""
     return (
         f"  Deployed threshold: {longest.warned} of {breaks} breaks warned of within "
@@ -120,11 +118,7 @@ def _recall_lines(found: Evaluation, period_s: float) -> list[str]:
         f"  {'':<26}{heads}".rstrip(),
     ]
     for horizon in HORIZONS:
-        cells = [
-            f"{_percent(r.recall)} % ({_percent(r.chance)} %)"
-            for r in found.recall
-            if r.horizon_rows == horizon
-        ]
+        cells = [f"{_percent(r.recall)} % ({_percent(r.chance)} %)" for r in found.recall if r.horizon_rows == horizon]
         head = f"at most {_minutes(horizon, period_s)} ahead"
         lines.append(f"  {head:<26}{''.join(f'{cell:<15}' for cell in cells)}".rstrip())
     return lines

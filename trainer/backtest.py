@@ -1,0 +1,114 @@
+"""`sheetbreak backtest`: rolling-origin evaluation of a whole CSV; changes no model."""
+
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sheetbreak.csvrows import load_schema, read_csv
+from sheetbreak.errors import DataError
+from sheetbreak.options import OptionParser, whole_number
+from sheetbreak.rows import BROKEN
+from trainer.progress import Progress
+
+if TYPE_CHECKING:
+    from trainer.rolling import Fold
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the folds, print their tables, write what was asked for. Raises DataError for what the user must change."""
+    parser = OptionParser(
+        "sheetbreak backtest",
+        "Evaluate a recipe as if it had been in use: eight times, train on the past and judge the rows that follow.\n"
+        "Prints what it would have warned of, beside what chance and trivial scores give. Changes no model.",
+        example="sheetbreak backtest mill.csv --baselines --json backtest.json",
+    )
+    parser.add_argument("csv", type=Path, metavar="CSV", help="the history: at least some weeks, with breaks")
+    parser.add_argument("--schema", type=Path, metavar="FILE", help="which column means what, in TOML")
+    parser.add_argument("--preset", default="default", metavar="NAME", help="default, article or rows")
+    parser.add_argument("--family", default="dense", metavar="NAME", help="model family")
+    parser.add_argument("--threshold", metavar="POLICY", help="as in train; default: the preset's")
+    parser.add_argument("--seed", type=whole_number(maximum=2**32 - 1), default=0, metavar="N", help="seed of the net")
+    baselines_help = "beside it also Isolation Forest, ECOD and the published model; takes twice as long"
+    parser.add_argument("--baselines", action="store_true", help=baselines_help)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
+    parser.add_argument("--scores", type=Path, metavar="FILE", help="write the score of every held-out row there (CSV)")
+    options = parser.parse_args(argv)
+    for target in (options.json, options.scores):
+        if target:
+            _check_target(target)
+    schema, rows = read_csv(options.csv, load_schema(options.schema) if options.schema else None)
+
+    from trainer.backend import configure_tensorflow  # seconds that --help and a bad CSV should not cost
+
+    configure_tensorflow()
+    from trainer.backtest_report import judge_folds, report_json, report_text
+    from trainer.pipeline import Recipe, check_recipe
+    from trainer.presets import preset_named
+    from trainer.rolling import rolling_origin, run_fold
+    from trainer.scores_file import write_header, write_scores
+
+    recipe = Recipe(
+        preset=preset_named(options.preset), family=options.family, policy=options.threshold, seed=options.seed
+    )
+    check_recipe(recipe)
+    begin = time.perf_counter()
+    labels = recipe.preset.labels(rows, schema)
+    scores = StringIO()
+    write_header(scores, folds=True)
+    folds: list[Fold] = []
+    for number, split in enumerate(rolling_origin(rows.times_us), start=1):
+        fold = run_fold(
+            number, split, rows, schema, labels=labels, recipe=recipe, baselines=options.baselines, progress=_progress
+        )
+        if options.scores:
+            parts = {"validation": split.validation, "test": split.test}
+            write_scores(scores, rows, labels, fold.results, parts=parts, fold=number)
+        folds.append(fold)
+    report = judge_folds(folds)
+    breaks = int((rows.broken == BROKEN).sum())
+    print(f"{options.csv.name}: {len(rows):,} rows, {breaks} rows with a break\n")
+    print(report_text(report, recipe=recipe, schema=schema))
+    if options.json:
+        source = {
+            "csv": options.csv.name,
+            "sha256": hashlib.sha256(options.csv.read_bytes()).hexdigest(),
+            "rows": len(rows),
+            "break_rows": breaks,
+        }
+        found = report_json(report, folds, rows=rows, recipe=recipe, source=source)
+        found["seconds"] = round(time.perf_counter() - begin, 2)
+        _write(options.json, json.dumps(found, indent=2, allow_nan=False) + "\n")
+    if options.scores:
+        _write(options.scores, scores.getvalue())
+    return 0
+
+
+def _progress(label: str) -> Callable[[int], Progress] | None:
+    """A bar on a terminal, nothing elsewhere: the tables say all."""
+    if not sys.stderr.isatty():
+        return None
+    return lambda epochs: Progress(sys.stderr, epochs=epochs, label=label)
+
+
+def _check_target(path: Path) -> None:
+    """Before minutes of work: can the file be written?"""
+    folder = path.parent
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise DataError(f"{path} cannot be written; name a file in a directory that is there and is yours")
+
+
+def _write(path: Path, text: str) -> None:
+    """The whole file or none."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    except OSError as cause:
+        beside.unlink(missing_ok=True)
+        raise DataError(f"{path}: {cause.strerror}; name another file") from cause
