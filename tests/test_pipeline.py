@@ -51,7 +51,7 @@ def test_a_saved_model_scores_every_row_as_its_training_did_however_rows_are_bat
     manifest = save(tmp_path, found.artifact.manifest, files=found.files, golden=found.golden, now=NOW)
     saved = load(tmp_path)
     states: dict[str, State] = {}
-    assert (manifest.preset, manifest.family) == (preset, family)
+    assert (manifest.preset, manifest.family, manifest.break_is_stop) == (preset, family, preset != "rows")
     for first in range(0, len(ROWS), 100):
         some = slice(first, first + 100)
         states, results = advance(states, ROWS.take(some), saved)
@@ -85,6 +85,7 @@ def test_validation_rows_choose_epoch_and_threshold_and_nothing_else(trained: Tr
     ours, theirs = trained.artifact.manifest, other.artifact.manifest
     assert (theirs.features, theirs.scaler) == (ours.features, ours.scaler)
     assert other.fitted.history[0].training == trained.fitted.history[0].training
+    assert other.fitted.history[0].validation > 1.5 * trained.fitted.history[0].validation
     assert theirs.threshold != ours.threshold
 
 

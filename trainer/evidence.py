@@ -16,13 +16,15 @@ from trainer.threshold_policies import Evidence
 
 
 def gather_evidence(rows: RowBatch, labels: Labels, artifact: Artifact, *, fit: Ints, validation: Ints) -> Evidence:
-    """Scores and labels of the rows named, and a way to try thresholds; the artifact's own does not count."""
+    """Scores and labels of break-free fit rows and of validation rows, and a way to try thresholds on the latter.
+
+    fit, validation: row numbers. Of the artifact's own threshold only trailing_rows counts.
+    """
     _, results = score_history(rows, artifact)
     scored = ~np.isnan(results.score)
-    learned = fit[(labels.normal & scored)[fit]]
     judged = validation[(labels.judged & scored)[validation]]
     return Evidence(
-        fit_scores=results.score[learned],
+        fit_scores=results.score[fit[scored[fit]]],
         scores=results.score[judged],
         will_break=labels.will_break[judged],
         false_alarms_per_day=_alarm_counter(rows, labels, artifact, validation),
