@@ -66,7 +66,7 @@ def test_false_alarms_are_the_alerts_of_a_monitor_that_saw_the_whole_history(
     machines: tuple[str, ...], threshold: Threshold, shuffled: bool
 ) -> None:
     rows = mill_like(700, sensors=3, machines=machines, break_every=110)
-    stops = np.arange(len(rows)) // 25 * (10 * STEP_US)
+    stops = np.arange(len(rows)) // (60 * len(machines)) * (10 * STEP_US)
     rows = replace(rows, values=rows.values - np.median(rows.values, axis=0), times_us=rows.times_us + stops)
     labels = label_rows(rows, SCHEMA)
     last = np.arange(len(rows))
