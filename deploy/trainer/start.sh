@@ -1,0 +1,33 @@
+#!/bin/sh
+# Train once: on the CSV that MILL_CSV names, else on a simulated mill. Nothing is done when the model that is there came
+# from the same history, settings and version. With arguments it is `sheetbreak`: docker-compose run --rm trainer models
+set -eu
+[ $# -eq 0 ] || exec sheetbreak "$@"
+say() { echo "trainer: $*" >&2; }
+
+# What is played as the live stream lies beside what is trained on, for the replay.
+if [ -s /input/mill.csv ]; then
+    history=/input/mill.csv live=/input/mill.csv
+    [ -r "$history" ] || { say "MILL_CSV cannot be read by user $(id -u); run: chmod a+r on it"; exit 2; }
+    if [ -s /input/plant.toml ]; then export SHEETBREAK_SCHEMA=/input/plant.toml; fi
+else
+    simulated=$SIMULATE_DAYS-$SIMULATE_MACHINES-$SIMULATE_SEED-$(sheetbreak --version | tr -dc 0-9.)
+    history=/history/mill-$simulated.csv live=/history/live-$simulated.csv
+    if [ ! -s "$history" ] || [ ! -s "$live" ]; then
+        say "no MILL_CSV: simulating $SIMULATE_MACHINES machines"
+        rm -f /history/*.csv
+        # Another seed is the same mill at another time: rows that the model has never seen.
+        sheetbreak simulate --days "$SIMULATE_DAYS" --machines "$SIMULATE_MACHINES" --seed "$SIMULATE_SEED" --out "$history"
+        sheetbreak simulate --days "$SIMULATE_DAYS" --machines "$SIMULATE_MACHINES" --seed "$((SIMULATE_SEED + 1))" --out "$live"
+    fi
+fi
+
+inputs=$( (sheetbreak --version; sha256sum "$history"; cat "${SHEETBREAK_SCHEMA:-/dev/null}"; env | grep ^SHEETBREAK_ | sort) | sha256sum)
+if [ -e /models/current/manifest.json ] && [ "$(cat /history/trained-from 2>/dev/null)" = "$inputs" ]; then
+    say "$(readlink /models/current) is from this history and these settings: nothing to do"
+else
+    sheetbreak train "$history"
+    echo "$inputs" >/history/trained-from
+fi
+
+printf '%s\n' "$live" >/history/live.tmp && mv /history/live.tmp /history/live
