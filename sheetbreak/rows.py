@@ -23,7 +23,9 @@ _MICROSECOND = timedelta(microseconds=1)
 _MAX_KNOWN_STRANGERS = 1000
 """Sensor names outside the schema that are remembered (and so logged once): a bound on what a sender makes us keep."""
 _NO_FIELD_NAME = re.compile(r'[\x00-\x1f"\\]')
-"""A stranger with such a name cannot become a field (msgspec refuses it): its row is decoded leniently, each time."""
+"""A stranger with such a name cannot become a field (msgspec refuses it): its rows take the slow way, each time."""
+
+_Machine = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_MACHINE_CHARS)]
 
 log = logging.getLogger(__name__)
 
@@ -160,9 +162,13 @@ class WireDecoder:
                     rejects.append((i, reject))
                     continue
                 decoder = self._decoder
-            if not row.machine.isprintable() or not 1 < row.time.year < 9999:
-                what = "machine holds a control character" if 1 < row.time.year < 9999 else "time is out of range"
+            if not row.machine.isprintable():
+                what = "machine holds a control character; expected a name that prints"
                 rejects.append((i, RowError(f"not a row: {what}", reason="not-a-row")))
+                continue
+            if not 1 < row.time.year < 9999:
+                what = "time is out of range; expected a year from 2 to 9998"
+                rejects.append((i, RowError(f"not a row: {what}", reason="not-a-row", machine=row.machine)))
                 continue
             found.append(row)
             index.append(i)
@@ -187,23 +193,20 @@ class WireDecoder:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise _row_error(value, cause) from cause
         known = set(self._sensors).union(self._strangers)
-        new = [name for name in names if name not in known]
-        nameless = [name for name in new if _NO_FIELD_NAME.search(name)]
-        new = [name for name in new if name not in nameless]
+        new = [name for name in names if name not in known][: _MAX_KNOWN_STRANGERS - len(self._strangers)]
         if new:
-            room = _MAX_KNOWN_STRANGERS - len(self._strangers)
-            for name in new[:room]:
-                log.warning("event=unknown-sensor sensor=%r note=%s", name, "ignored; the model does not know it")
-            self._strangers += new[:room]
+            for name in new:
+                log.warning("event=unknown-sensor sensor=%r note=%s", name[:100], "ignored; the model does not know it")
+            self._strangers += new
             self._decoder = self._make_decoder(forbid_unknown=len(self._strangers) < _MAX_KNOWN_STRANGERS)
         try:
-            return (self._lenient if nameless else self._decoder).decode(value)
+            return self._lenient.decode(value)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as still:
             raise _row_error(value, still) from still
 
     def _make_decoder(self, *, forbid_unknown: bool) -> "msgspec.json.Decoder[Any]":
-        names = [*self._sensors, *self._strangers]
-        kinds: list[Any] = [float | None] * len(self._sensors) + [Any] * len(self._strangers)
+        names = [*self._sensors, *(name for name in self._strangers if not _NO_FIELD_NAME.search(name))]
+        kinds: list[Any] = [float | None] * len(self._sensors) + [Any] * (len(names) - len(self._sensors))
         values_type = msgspec.defstruct(
             "Values",
             [(f"f{i}", kind, None) for i, kind in enumerate(kinds)],
@@ -214,7 +217,7 @@ class WireDecoder:
         row_type = msgspec.defstruct(
             "WireRow",
             [
-                ("machine", Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_MACHINE_CHARS)]),
+                ("machine", _Machine),
                 ("time", Annotated[datetime, msgspec.Meta(tz=True)]),
                 ("values", values_type),
                 ("grade", str | None, None),
@@ -229,14 +232,15 @@ class _NamesOnly(msgspec.Struct):
 
 
 class _MachineOnly(msgspec.Struct):
-    machine: str
+    machine: _Machine
 
 
 def _row_error(value: bytes, cause: Exception) -> RowError:
     if not isinstance(cause, msgspec.ValidationError):
         return RowError(f"not a JSON object: {cause}; send one row as UTF-8 JSON a message", reason="not-json")
     try:
-        machine = msgspec.json.decode(value, type=_MachineOnly).machine[:MAX_MACHINE_CHARS]
+        machine = msgspec.json.decode(value, type=_MachineOnly).machine
+        machine = machine if machine.isprintable() else ""  # it becomes a key and a label
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         machine = ""
     remedy = "expected machine, time with a zone, values of numbers or null"
