@@ -1,10 +1,11 @@
 """Small histories of made-up machines, for tests of the trainer."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
-from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, RowBatch, Schema
+from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, RowBatch, Schema, format_time
 
 STEP_US = 120_000_000
 
@@ -48,6 +49,28 @@ def mill_like(
         grades=[None] * len(order),
         broken=np.array([columns[n][3][i] for _, n, i in order], np.int8),
     )
+
+
+SCHEMA_TOML = """
+[columns]
+time = "time"
+broken = "broken"
+machine = "machine"
+[sampling]
+lead_rows = {lead_rows}
+"""
+
+
+def write_csv(path: Path, rows: RowBatch) -> Path:
+    """The rows as a CSV that SCHEMA_TOML describes; blank where a value is missing, 0 where a label is."""
+    lines = [",".join(["time", "machine", "broken", *(f"s{i}" for i in range(rows.values.shape[1]))])]
+    for i, machine in enumerate(rows.machines):
+        cells = ["" if np.isnan(value) else repr(float(value)) for value in rows.values[i]]
+        lines.append(
+            ",".join([format_time(int(rows.times_us[i])), machine, str(int(rows.broken[i] == BROKEN)), *cells])
+        )
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
 
 
 def with_values(rows: RowBatch, values: np.ndarray) -> RowBatch:

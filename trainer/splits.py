@@ -10,6 +10,7 @@ from trainer.labels import Ints, Labels
 
 ARTICLE_SEED = 123
 ARTICLE_TEST_SIZE = 0.2
+MIN_RANDOM_ROWS = 10
 LAST_PART_VALIDATES = 0.2
 """Of a CSV that comes with a separate test file."""
 
@@ -68,8 +69,11 @@ def random_rows(labels: Labels) -> Split:
     dropped.
 
     Neighbours of a test row are then in the training set, so its figures flatter; kept for comparison only.
+    Raises DataError if there are too few rows.
     """
     rows = np.flatnonzero(labels.judged)
+    if len(rows) < MIN_RANDOM_ROWS:
+        raise DataError(f"{len(rows)} rows without a break are too few to split; give at least {MIN_RANDOM_ROWS}")
     rest, test = train_test_split(rows, test_size=ARTICLE_TEST_SIZE, random_state=ARTICLE_SEED)
     fit, validation = train_test_split(rest, test_size=ARTICLE_TEST_SIZE, random_state=ARTICLE_SEED)
     return Split(np.sort(fit), np.sort(validation), np.sort(test))
