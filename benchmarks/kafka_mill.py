@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -24,7 +24,9 @@ from sheetbreak.thresholds import Threshold
 
 DAYS, SEED = 6, 7
 HISTORY_ROWS = 2200
-"""Rows that every machine has seen before: more than warm-up and a full trailing window (1440 scores)."""
+"""Rows that every machine has seen before, at least: more than warm-up and a full trailing window (1440 scores)."""
+_STARTS, _APART = 8, 100
+"""Machines start at so many places of the record, so many rows apart: not all have their alarms at once."""
 LAYERS = (32, 16, 32)
 _ADVANCED_AT_ONCE = 500
 
@@ -42,27 +44,26 @@ class Mill:
         history = rows.take(slice(0, HISTORY_ROWS))
         _save_model(self.models, self.schema, history)
         self.model = load(self.models)
-        self.state = state_after(history, self.model)
+        self._states = states_after(rows, [HISTORY_ROWS + i * _APART for i in range(_STARTS)], self.model)
         later = rows.take(slice(HISTORY_ROWS, None))
         self._later = later.take(np.flatnonzero(later.broken != BROKEN))
 
-    def parts(self, machine: str) -> dict[bytes, bytes]:
-        """All state parts of a machine with this history."""
-        return StateCodec(self.schema).dump(machine, None, self.state)
+    def parts(self, machine: int) -> dict[bytes, bytes]:
+        """All state parts of a machine with its history."""
+        return StateCodec(self.schema).dump(machine_name(machine), None, self._states[machine % _STARTS])
 
-    def rows(self, machines: int, count: int, *, first: int = 0) -> Iterator[tuple[bytes, bytes]]:
-        """(key, wire row) from `first` on, the machines taking turns, each on from its history without a gap."""
+    def rows(self, machines: int, count: int) -> Iterator[tuple[bytes, bytes]]:
+        """(key, wire row), the machines taking turns, each on from its history without a gap, round and round."""
         values = [dict(zip(self.schema.sensors, row, strict=True)) for row in self._later.values.tolist()]
-        assert self.state.last_us is not None
-        start_us, period_us = self.state.last_us, round(self.schema.period_s * 1e6)
-        for i in range(first, first + count):
+        period_us = round(self.schema.period_s * 1e6)
+        for i in range(count):
             turn, machine = divmod(i, machines)
-            # Each machine is at another place of the same record, and goes round in it.
-            place = (turn + 7 * machine) % len(values)
-            name = machine_name(machine)
-            row = encode_row(
-                name, start_us + (turn + 1) * period_us, values=values[place], grade=self._later.grades[place]
-            )
+            start = machine % _STARTS
+            place = (turn + start * _APART) % len(values)
+            last_us = self._states[start].last_us
+            assert last_us is not None
+            name, time_us = machine_name(machine), last_us + (turn + 1) * period_us
+            row = encode_row(name, time_us, values=values[place], grade=self._later.grades[place])
             yield name.encode(), row
 
 
@@ -70,13 +71,15 @@ def machine_name(number: int) -> str:
     return f"pm{number + 1}"
 
 
-def state_after(history: RowBatch, model: Artifact) -> State:
-    """The state of the one machine of a history."""
-    states: dict[str, State] = {}
-    for start in range(0, len(history), _ADVANCED_AT_ONCE):
-        states |= advance(states, history.take(slice(start, start + _ADVANCED_AT_ONCE)), model)[0]
-    (state,) = states.values()
-    return state
+def states_after(rows: RowBatch, ends: Sequence[int], model: Artifact) -> list[State]:
+    """The one machine's state after so many rows, for each of `ends`, ascending."""
+    found, states, start = list[State](), dict[str, State](), 0
+    for end in ends:
+        for at in range(start, end, _ADVANCED_AT_ONCE):
+            states |= advance(states, rows.take(slice(at, min(at + _ADVANCED_AT_ONCE, end))), model)[0]
+        found += states.values()
+        start = end
+    return found
 
 
 def _save_model(models: Path, schema: Schema, history: RowBatch) -> Manifest:

@@ -47,7 +47,7 @@ class Bench:
     def state_file(self) -> Path:
         """A machine's state parts, for quix-streams."""
         path = self.folder / "state.msgpack"
-        path.write_bytes(msgspec.msgpack.encode(self.mill.parts(machine_name(0))))
+        path.write_bytes(msgspec.msgpack.encode(self.mill.parts(0)))
         return path
 
     def topic(self, machines: int) -> str:
@@ -64,9 +64,8 @@ class Bench:
     def outputs(self, prefix: str, machines: int) -> str:
         """The monitor's topics, with the state of machines that have their history behind them."""
         self.broker.create_outputs(prefix)
-        names = [machine_name(number) for number in range(machines)]
-        parts = ((n, key, value) for n in names for key, value in self.mill.parts(n).items())
-        records = ((partition_of(n.encode()), key, wrap(value, 0)) for n, key, value in parts)
+        parts = ((n, key, value) for n in range(machines) for key, value in self.mill.parts(n).items())
+        records = ((partition_of(machine_name(n).encode()), key, wrap(value, 0)) for n, key, value in parts)
         self.broker.write_placed(f"{prefix}monitor-state", records)
         return prefix
 
