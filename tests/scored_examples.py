@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from hypothesis import strategies as st
 
-from trainer.scored_rows import Bools, ScoredRows
+from trainer.labels import Bools
+from trainer.scored_rows import ScoredRows
 
 LEADS = st.sampled_from([0, 1, 2, 5])
 QUIET, RECOUNT = 5, 30

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.scored_examples import make_rows, scored_rows, slow_counts, slow_starts
 from trainer.bootstrap import draw_blocks
 from trainer.events import HORIZONS
+from trainer.labels import Floats
 from trainer.oracle import (
     BUDGETS,
     EventCurve,
@@ -18,7 +19,7 @@ from trainer.oracle import (
     even_shifts,
     event_curve,
 )
-from trainer.scored_rows import Floats, ScoredRows
+from trainer.scored_rows import ScoredRows
 
 PERIODS = st.sampled_from([120.0, 1200.0, 7200.0])
 """Short stretches: with long periods some thresholds keep within 10 false alarms a day and some do not."""
@@ -116,6 +117,14 @@ def test_of_thresholds_that_warn_as_many_the_highest_is_taken():
     curve = as_it_is(make_rows(score, breaks=[502]))
     assert curve.thresholds[curve.best(10, 5)[0]] == 9.0
     assert curve.recall(10, 5)[0] == 1.0
+
+
+def test_as_many_false_alarms_as_are_allowed_are_allowed():
+    score = np.zeros(1441)
+    score[[100, 300, 500, 700]], score[1301] = 1.0, 0.5
+    rows = make_rows(score, breaks=[1302])
+    assert rows.days == 2.0
+    assert as_it_is(rows).recall(2, 2)[0] == 1.0
 
 
 def test_scores_unrelated_to_breaks_have_the_recall_of_chance():

@@ -6,7 +6,7 @@ They live in evaluation only: none is a map of a window to its reconstruction, s
 import numpy as np
 from sklearn.ensemble import IsolationForest
 
-from trainer.scored_rows import Bools, Floats, Ints
+from trainer.labels import Bools, Floats, Ints
 
 Z_CLIP = 8.0
 """As the default score clips: one stuck sensor must not outweigh all others."""

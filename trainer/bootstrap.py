@@ -7,7 +7,8 @@ stationary observations", Annals of Statistics 17, 1989).
 
 import numpy as np
 
-from trainer.scored_rows import Floats, Ints, ScoredRows
+from trainer.labels import Floats, Ints
+from trainer.scored_rows import ScoredRows
 
 BLOCK_S = 4 * 3600.0
 DRAWS = 500

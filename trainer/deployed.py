@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from trainer.events import HORIZONS, Timeline, timeline
+from trainer.labels import Floats, Ints
 from trainer.oracle import even_shifts, shifted
-from trainer.scored_rows import Floats, Ints, ScoredRows
+from trainer.scored_rows import ScoredRows
 
 WARNED_ROWS = HORIZONS[-1]
 

@@ -9,9 +9,10 @@ import numpy as np
 from trainer.bootstrap import blocks_of, draw_blocks, interval
 from trainer.deployed import Deployed, judge_deployed
 from trainer.events import HORIZONS, Timeline, timeline
+from trainer.labels import Floats
 from trainer.oracle import BUDGETS, EventCurve, candidate_thresholds, chance_curve, event_curve
 from trainer.row_metrics import average_precision, roc_auc, weighted_metrics
-from trainer.scored_rows import Floats, ScoredRows, joined
+from trainer.scored_rows import ScoredRows, joined
 
 Interval = tuple[float, float]
 

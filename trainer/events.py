@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trainer.scored_rows import Bools, Ints, ScoredRows
+from trainer.labels import Bools, Ints
+from trainer.scored_rows import ScoredRows
 
 HORIZONS = (2, 10, 30)
 """Rows ahead of a break in which a warning counts: 4 minutes, 20 minutes and an hour at 120 s."""
@@ -31,16 +32,13 @@ class Timeline:
     """(n,) number of that break; -1 where none comes."""
     break_row: Ints
     """(breaks,) place of each break's first row."""
-    nearest: int
-    """Rows before a break from which a warning counts: 1, or 0 where the row itself is judged."""
 
     def __len__(self) -> int:
         return len(self.run)
 
     def in_window(self, rows: Ints, horizon: int) -> Bools:
-        """True for those of `rows` that lie in the window of a break."""
-        distance = self.distance[rows]
-        return (distance >= self.nearest) & (distance <= horizon)
+        """True for those of `rows`, none of them a break row without a score, that lie in the window of a break."""
+        return self.distance[rows] <= horizon
 
     def lead_rows(self, alerts: Ints, horizon: int) -> Ints:
         """(breaks,) rows from the earliest of `alerts` in each break's window to the break; -1: none."""
@@ -76,7 +74,7 @@ def timeline(rows: ScoredRows) -> Timeline:
     ahead = np.full(n, -1)
     ahead[comes] = number[next_broken[comes]]
     distance = np.where(ahead >= 0, next_broken - place, _FAR)
-    return Timeline(rows.run, distance, ahead, np.flatnonzero(starts), min(rows.lead_rows, 1))
+    return Timeline(rows.run, distance, ahead, np.flatnonzero(starts))
 
 
 def tally_copies(when: Timeline, position: Ints, *, copies: int = 1) -> Tally:
@@ -114,9 +112,7 @@ def tally_blocks(when: Timeline, rows: Ints, *, block: Ints) -> Tally:
 
 def _episode_starts(when: Timeline, position: Ints) -> tuple[Ints, Bools]:
     """Places in `position` where an episode begins, and (m,) True where one begins that is no recount."""
-    if not len(position):
-        return np.empty(0, np.int64), np.empty(0, np.bool_)
-    copy, row = np.divmod(position, len(when))
+    copy, row = np.divmod(position, max(len(when), 1))
     new = np.ones(len(position), np.bool_)
     new[1:] = (np.diff(position) > QUIET_ROWS + 1) | (np.diff(when.run[row]) != 0) | (np.diff(copy) != 0)
     begin = np.maximum.accumulate(np.where(new, position, 0))

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from trainer.events import HORIZONS, tally_blocks, tally_copies, timeline
-from trainer.scored_rows import SECONDS_PER_DAY, Floats, Ints, ScoredRows
+from trainer.labels import Floats, Ints
+from trainer.scored_rows import SECONDS_PER_DAY, ScoredRows
 
 BUDGETS = (2, 5, 10)
 """False alarms an operating day."""

@@ -3,7 +3,8 @@
 import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from trainer.scored_rows import Bools, Floats, ScoredRows
+from trainer.labels import Bools, Floats
+from trainer.scored_rows import ScoredRows
 
 _CELLS_AT_ONCE = 4_000_000
 

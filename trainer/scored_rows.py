@@ -5,15 +5,10 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from sheetbreak.engine import Results
 from sheetbreak.rows import BROKEN, RowBatch, Schema
-from trainer.labels import Labels
-
-Bools = npt.NDArray[np.bool_]
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from trainer.labels import Bools, Floats, Ints, Labels
 
 SECONDS_PER_DAY = 86_400.0
 
