@@ -7,7 +7,7 @@ import numpy as np
 
 from sheetbreak.csvtimes import TimeReader, recognise_time_format
 from sheetbreak.errors import DataError, RowError
-from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, Decoded, RowBatch, Schema
+from sheetbreak.rows import BROKEN, INTACT, LATEST_US, MAX_MACHINE_CHARS, UNKNOWN, Decoded, RowBatch, Schema
 
 DEFAULT_MACHINE = "pm1"
 
@@ -34,12 +34,13 @@ class CsvDecoder:
         self._time = place.get(schema.time or "")
         self._period_us = round(schema.period_s * 1e6)
         if self._time is not None:
-            samples = [row[self._time] for line in head[1:] if len(row := split_line(line)) == len(header)]
+            rows = [cells for line in head[1:] if (cells := cells_of(line)) and len(cells) == len(header)]
+            samples = [row[self._time] for row in rows]
             time_format = schema.time_format or recognise_time_format(samples, name=f"{name}, column {schema.time}")
             self._read_time = TimeReader(time_format, schema.timezone)
 
     def decode(self, values: Sequence[bytes], offsets: Sequence[int] | None = None) -> Decoded:
-        """Rows and rejects of CSV lines; `offsets`: their numbers in the file, by which rows without a time are timed."""
+        """Rows and rejects of CSV lines; `offsets`: their line numbers, which time rows without a time."""
         machines: list[str] = []
         times: list[int] = []
         cells: list[list[float]] = []
@@ -114,7 +115,8 @@ class CsvDecoder:
         text = row[self._broken].strip()
         if text not in ("0", "1", "0.0", "1.0"):
             raise RowError(
-                f'column {self._header[self._broken]}: "{row[self._broken][:40]}" is not a label; 0 or 1 is expected',
+                f'column {self._header[self._broken]}: "{row[self._broken][:40]}" is not a label; '
+                "0 or 1 is expected, mend it or drop the row",
                 reason="not-a-label",
             )
         return BROKEN if text.startswith("1") else INTACT
@@ -123,13 +125,20 @@ class CsvDecoder:
         if self._machine is None:
             return DEFAULT_MACHINE
         machine = row[self._machine].strip()
-        if not machine or not machine.isprintable():
-            raise RowError(f"column {self._header[self._machine]}: the machine has no name", reason="no-machine")
+        if not machine.isprintable() or not 0 < len(machine) <= MAX_MACHINE_CHARS:
+            raise RowError(
+                f'column {self._header[self._machine]}: "{row[self._machine][:40]}" is no machine\'s name; '
+                f"1 to {MAX_MACHINE_CHARS} characters that print are expected",
+                reason="no-machine",
+            )
         return machine
 
     def _time_of(self, row: list[str], number: int) -> int:
         if self._time is None:
-            return number * self._period_us
+            time_us = number * self._period_us
+            if time_us >= LATEST_US:
+                raise RowError("so many rows of such a period_s lead past the year 9998", reason="bad-time")
+            return time_us
         try:
             return self._read_time(row[self._time])
         except ValueError as cause:
@@ -147,12 +156,25 @@ def split_header(line: bytes, name: str) -> list[str]:
     except UnicodeDecodeError as cause:
         raise DataError(f"{name} line 1: not UTF-8 ({cause.reason}); save the file as UTF-8") from cause
     except csv.Error as cause:
-        raise DataError(f"{name} line 1: {cause}") from cause
+        raise DataError(f"{name} line 1: {cause}; the header stands on one line") from cause
+    for delimiter in ";\t":
+        if len(header) == 1 and delimiter in header[0]:
+            raise DataError(
+                f"{name} line 1: cells are separated by {delimiter!r}; export with commas and decimal points"
+            )
     twice = sorted({c for c in header if header.count(c) > 1})
     if twice or "" in header:
         what = f'column "{twice[0]}" stands there twice' if twice else "a column has no name"
         raise DataError(f"{name} line 1: {what}; every column needs a name of its own")
     return header
+
+
+def cells_of(line: bytes) -> list[str] | None:
+    """The cells of one line, or None where there are none: a blank line, or one that the decoder refuses."""
+    try:
+        return split_line(line) if line.strip() else None
+    except (UnicodeDecodeError, csv.Error):
+        return None
 
 
 def split_line(line: bytes) -> list[str]:

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sheetbreak.csvlines import CsvDecoder, split_header, split_line
+from sheetbreak.csvlines import CsvDecoder, cells_of, split_header
+from sheetbreak.csvtimes import check_time_format
 from sheetbreak.errors import DataError
 from sheetbreak.rows import RowBatch, Schema
 
 HEAD_LINES = 200
 """Lines from a file's start, the header among them, by which columns and time format are recognised."""
+MIN_PERIOD_S, MAX_GAP_S = 1e-3, 366 * 86400.0
+"""Bounds of what a schema may say: times are µs, and a year without a row is the end of any run."""
 
 PROCESSMINER_COLUMNS = frozenset({"time", "y", *(f"x{i}" for i in range(1, 62))})
 PROCESSMINER = Schema(
@@ -61,17 +64,26 @@ def _check_schema(found: dict[str, Any], path: Path) -> Schema:
     ignore = found.pop("ignore", [])
     if not all(isinstance(name, str) for name in ignore):
         raise DataError(f"{path}: columns.ignore is a list of column names")
-    period = float(found.get("period_s", 120.0))
-    stop_gap = float(found.get("stop_gap_s", 1.5 * period))
-    if not 0 < period < stop_gap < float("inf"):
-        raise DataError(f"{path}: sampling: 0 < period_s < stop_gap_s must hold, not {period:g} and {stop_gap:g}")
+    period = found.get("period_s", 120.0)
+    stop_gap = found.get("stop_gap_s", 1.5 * min(period, MAX_GAP_S))
+    if not MIN_PERIOD_S <= period < stop_gap <= MAX_GAP_S:
+        raise DataError(
+            f"{path}: sampling: {MIN_PERIOD_S:g} <= period_s < stop_gap_s <= {MAX_GAP_S:g} must hold, "
+            f"not period_s = {period} and stop_gap_s = {stop_gap}"
+        )
+    try:
+        check_time_format(found.get("time_format", "%Y"))
+    except ValueError as cause:
+        raise DataError(f"{path}: sampling.time_format: {cause}; one like %m/%d/%y %H:%M is expected") from cause
+    if "machine" in found and "time" not in found:
+        raise DataError(f"{path}: columns.machine needs columns.time: rows of several machines cannot be numbered")
     if found.get("lead_rows", 2) < 0:
         raise DataError(f"{path}: sampling.lead_rows = {found['lead_rows']}; 0 or more rows ahead")
     try:
         ZoneInfo(found.get("timezone", "UTC"))
-    except (ZoneInfoNotFoundError, ValueError) as cause:
+    except (ZoneInfoNotFoundError, ValueError, OSError) as cause:  # "Europe" is a folder
         raise DataError(f"{path}: sampling.timezone {found['timezone']!r} is not known; use Europe/Helsinki") from cause
-    found |= {"period_s": period, "stop_gap_s": stop_gap}
+    found |= {"period_s": float(period), "stop_gap_s": float(stop_gap)}
     return replace(Schema(), ignore=tuple(ignore), **found)
 
 
@@ -82,7 +94,7 @@ def csv_head(path: Path) -> list[bytes]:
             head = [line for line, _ in zip(file, range(HEAD_LINES), strict=False)]
     except OSError as cause:
         raise DataError(f"{path}: {cause.strerror}; name a CSV file with a header line") from cause
-    if not head or not head[0].strip():
+    if not any(line.strip() for line in head):
         raise DataError(f"{path} is empty; expected a header line and one row a sampling period")
     return head
 
@@ -105,7 +117,7 @@ def resolve_schema(head: Sequence[bytes], schema: Schema | None, name: str) -> S
         if column not in header:
             raise DataError(f'{name} line 1: column "{column}" is missing; the columns are {", ".join(header[:12])}…')
     rest = [c for c in header if c not in meanings and c not in schema.ignore]
-    rows = [split_line(line) for line in head[1:] if line.strip()]
+    rows = [cells for line in head[1:] if (cells := cells_of(line)) is not None]
     text = {c for c in rest if _is_text([row[i] for row in rows if (i := header.index(c)) < len(row)])}
     if text:
         log.warning("event=text-columns file=%s columns=%s note=%s", name, ",".join(sorted(text)), "not sensors")
@@ -129,15 +141,15 @@ def read_csv(
     """
     head = csv_head(path)
     resolved = sensors_from if sensors_from is not None else resolve_schema(head, schema, path.name)
-    decoder = CsvDecoder(resolved, head, name=path.name)
     lines = path.read_bytes().split(b"\n")[1:]
     numbers = [i for i, line in enumerate(lines, start=2) if line.strip()]
+    if not numbers:
+        raise DataError(f"{path}: a header and no rows; expected one row a sampling period")
+    decoder = CsvDecoder(resolved, head, name=path.name)
     decoded = decoder.decode([lines[i - 2] for i in numbers], numbers)
     if decoded.rejects:
         record, reject = decoded.rejects[0]
         raise DataError(f"{path} line {numbers[record]}, {reject}") from reject
-    if not len(decoded.rows):
-        raise DataError(f"{path}: a header and no rows; expected one row a sampling period")
     _check_times(decoded.rows, numbers, path)
     return resolved, decoded.rows
 

@@ -1,13 +1,14 @@
 """Times as plants write them: recognise a column's format, and read it fast."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from sheetbreak.errors import DataError
-from sheetbreak.rows import to_us
+from sheetbreak.rows import EARLIEST_US, LATEST_US, to_us
 
 ISO = "ISO 8601"
 FORMATS = tuple(
@@ -33,20 +34,24 @@ class TimeReader:
 
     def __call__(self, text: str) -> int:
         text = text.strip()
-        if self.format == ISO:
-            moment = datetime.fromisoformat(text)
-            return to_us(moment if moment.tzinfo else moment.replace(tzinfo=self._zone))
         if self._by_parts:
             date, _, clock = text.partition(" ")
             return self._date_us(date) + _clock_us(clock)
+        if self.format == ISO:
+            return self._in_range(datetime.fromisoformat(text))
         return self._whole_us(text)
 
     def _read_with(self, time_format: str) -> Callable[[str], int]:
         def read(text: str) -> int:
-            moment = datetime.strptime(text, time_format)  # noqa: DTZ007 - the zone follows in the next line
-            return to_us(moment if moment.tzinfo else moment.replace(tzinfo=self._zone))
+            return self._in_range(datetime.strptime(text, time_format))  # noqa: DTZ007 - the zone follows there
 
         return read
+
+    def _in_range(self, moment: datetime) -> int:
+        time_us = to_us(moment if moment.tzinfo else moment.replace(tzinfo=self._zone))
+        if not EARLIEST_US <= time_us < LATEST_US:
+            raise ValueError("a year from 2 to 9998 is expected")
+        return time_us
 
 
 @lru_cache(maxsize=2048)
@@ -56,13 +61,16 @@ def _clock_us(clock: str) -> int:
 
 
 def recognise_time_format(samples: Sequence[str], *, name: str) -> str:
-    """The format that all samples have: ISO 8601, else the one of FORMATS under which they ascend.
+    """The format that most samples have: ISO 8601, else the one of FORMATS under which they ascend.
 
-    Raises DataError when none or several do (2/3/21: February or March?): the schema file then has to say it.
+    Most, not all: a cell that is no time is told with its line when its row is read. Raises DataError when none or
+    several formats fit (2/3/21: February or March?): the schema file then has to say it.
     """
     texts = [sample.strip() for sample in samples if sample.strip()]
-    fitting = [(f, times) for f in (ISO, *FORMATS) if (times := _read_all(texts, f)) is not None]
-    if not fitting:
+    read = [(f, _read_all(texts, f)) for f in (ISO, *FORMATS)]
+    most = max(len(times) for _, times in read)
+    fitting = [(f, times) for f, times in read if len(times) == most]
+    if not most or 2 * most < len(texts):
         shown = f'"{texts[0][:40]}"' if texts else "no time"
         raise DataError(f"{name}: {shown} is in no format known; set sampling.time_format in --schema")
     if fitting[0][0] == ISO:
@@ -75,12 +83,17 @@ def recognise_time_format(samples: Sequence[str], *, name: str) -> str:
     return best[0]
 
 
-def _read_all(texts: Sequence[str], time_format: str) -> list[int] | None:
-    read = TimeReader(time_format, "UTC")
-    try:
-        return [read(text) for text in texts]
-    except ValueError:
-        return None
+def check_time_format(time_format: str) -> None:
+    """Raises ValueError when `time_format` is none that times can be read with."""
+    datetime.strptime(datetime(2001, 2, 3, 4, 5, tzinfo=UTC).strftime(time_format), time_format)  # noqa: DTZ007
+
+
+def _read_all(texts: Sequence[str], time_format: str) -> list[int]:
+    read, times = TimeReader(time_format, "UTC"), []
+    for text in texts:
+        with suppress(ValueError):
+            times.append(read(text))
+    return times
 
 
 def _longest_step(times: Sequence[int]) -> int:

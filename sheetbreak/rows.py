@@ -20,6 +20,8 @@ UNKNOWN, INTACT, BROKEN = -1, 0, 1
 MAX_MACHINE_CHARS = 200
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+EARLIEST_US, LATEST_US = ((datetime(year, 1, 1, tzinfo=UTC) - _EPOCH) // _MICROSECOND for year in (2, 9999))
+"""Times of rows lie between: what datetime can write whatever the zone."""
 _MAX_KNOWN_STRANGERS = 1000
 """Sensor names outside the schema that are remembered (and so logged once): a bound on what a sender makes us keep."""
 _NO_FIELD_NAME = re.compile(r'[\x00-\x1f"\\]')
