@@ -5,6 +5,7 @@ threshold in the hours before, and the leading sensors against what the model ex
 """
 
 import io
+import os
 import subprocess
 import sys
 from datetime import datetime
@@ -23,6 +24,7 @@ from sheetbreak.rows import format_time
 DEMO = Path("demo")
 PICTURES = Path(__file__).parent / "pictures"
 BEFORE_ROWS, AFTER_ROWS = 90, 3
+_COLUMNS = "112"
 _FONT_PX, _LINE_PX, _CHARACTER_PX = 14, 18, 8.43
 
 
@@ -55,6 +57,7 @@ class _Terminal(io.StringIO):
 def _live_view(messages: list[dict[str, Any]]) -> list[str]:
     """The lines of the live view at the last opened alert."""
     last = max(i for i, m in enumerate(messages) if m.get("kind") == "opened")
+    os.environ["COLUMNS"] = _COLUMNS
     frame = _Terminal()
     view = LiveView(frame, clock=lambda: 0.0)
     for message in messages[: last + 2]:
