@@ -1,0 +1,43 @@
+"""The demo as a new user runs it: real programs, a small mill."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> "subprocess.CompletedProcess[str]":
+    folder = tmp_path_factory.mktemp("demo")
+    command = [sys.executable, "-m", "sheetbreak", "demo", "--days", "10", "--play-seconds", "2"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=240, check=False)
+
+
+def test_the_demo_ends_in_a_table_of_breaks_and_warnings(demo: "subprocess.CompletedProcess[str]") -> None:
+    assert demo.returncode == 0, demo.stderr
+    found = dict(
+        re.findall(
+            r"^(breaks in the replayed period|  warned .*?|false alarms a day.*?) {2,}([\d.]+)",
+            demo.stdout,
+            re.MULTILINE,
+        )
+    )
+    breaks, warned, false = (float(number) for number in found.values())
+    assert breaks > 2
+    assert 0 < warned <= breaks
+    assert false < 20
+
+
+def test_the_demo_shows_alerts_with_a_sentence_each(demo: "subprocess.CompletedProcess[str]") -> None:
+    assert re.search(r"opened +pm1: .* x\d+ reads .* where .* is expected", demo.stderr)
+
+
+def test_a_demo_whose_program_fails_says_which_and_ends_with_2(tmp_path: Path) -> None:
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "models").write_text("in the way of the models directory")
+    command = [sys.executable, "-m", "sheetbreak", "demo", "--days", "7"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 2
+    assert "sheetbreak train ended with exit code" in done.stderr

@@ -1,0 +1,56 @@
+"""A row has one score: in training, from a file, through a pipe."""
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+SHEETBREAK = [sys.executable, "-m", "sheetbreak"]
+EMIT = ["--emit", "alerts,scores,dead-letters", "--metrics-port", "0"]
+
+
+@pytest.fixture(scope="module", params=["default", "rows", "article"])
+def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with mill.csv (two machines) and models/, trained by the preset."""
+    folder = tmp_path_factory.mktemp(request.param)
+    for arguments in (
+        ["simulate", "--days", "8", "--machines", "2", "--out", "mill.csv"],
+        ["train", "mill.csv", "--preset", request.param, "--family", "pca"],
+    ):
+        subprocess.run([*SHEETBREAK, *arguments], cwd=folder, check=True, capture_output=True, timeout=200)
+    return folder
+
+
+def test_replay_into_the_monitor_gives_the_bytes_that_the_file_gives_and_the_scores_of_the_training(
+    trained: Path,
+) -> None:
+    from_file = _output(trained, ["monitor", "mill.csv", *EMIT])
+    replayed = _output(trained, ["replay", "mill.csv", "--speed", "max"])
+    from_pipe = _output(trained, ["monitor", "-", *EMIT], fed=replayed)
+    assert from_file == from_pipe
+    scores = {}
+    for line in from_pipe.splitlines():
+        message = msgspec.json.decode(line)
+        if message["topic"] == "scores":
+            scores[message["machine"], message["time"]] = message
+    with next((trained / "models").glob("2*/evaluation/scores.csv")).open(newline="") as file:
+        stored = list(csv.DictReader(file))
+    assert len(stored) > 500
+    for row in stored:
+        live = scores[row["machine"], row["time"]]
+        if not row["score"]:
+            assert live["score"] is None
+            continue
+        assert live["score"] == pytest.approx(float(row["score"]), rel=1e-5)
+        assert live["threshold"] == pytest.approx(float(row["threshold"]), rel=1e-5)
+        assert live["over"] == (row["over"] == "1")
+
+
+def _output(folder: Path, arguments: list[str], *, fed: bytes | None = None) -> bytes:
+    done = subprocess.run(
+        [*SHEETBREAK, *arguments], cwd=folder, input=fed, capture_output=True, timeout=200, check=True
+    )
+    return done.stdout
