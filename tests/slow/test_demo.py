@@ -17,13 +17,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> "subprocess.CompletedProce
 
 def test_the_demo_ends_in_a_table_of_breaks_and_warnings(demo: "subprocess.CompletedProcess[str]") -> None:
     assert demo.returncode == 0, demo.stderr
-    found = dict(
-        re.findall(
-            r"^(breaks in the replayed period|  warned .*?|false alarms a day.*?) {2,}([\d.]+)",
-            demo.stdout,
-            re.MULTILINE,
-        )
-    )
+    figures = r"^(breaks in the replayed period|  warned .*?|false alarms a day.*?) {2,}([\d.]+)"
+    found = dict(re.findall(figures, demo.stdout, re.MULTILINE))
     breaks, warned, false = (float(number) for number in found.values())
     assert breaks > 2
     assert 0 < warned <= breaks
