@@ -36,12 +36,8 @@ def read_options(argv: Sequence[str]) -> Options:
         "Score a stream of rows and warn before the sheet breaks.",
         example="sheetbreak replay mill.csv --speed 3600x | sheetbreak monitor -",
     )
-    parser.add_argument(
-        "source", help="kafka://host:9092/topic, rows.csv, rows.ndjson or - (standard input, NDJSON)"
-    )
-    parser.add_argument(
-        "--models", type=Path, default=Path("models"), metavar="DIR", help="where the models are"
-    )
+    parser.add_argument("source", help="kafka://host:9092/topic, rows.csv, rows.ndjson or - (standard input, NDJSON)")
+    parser.add_argument("--models", type=Path, default=Path("models"), metavar="DIR", help="where the models are")
     parser.add_argument(
         "--emit",
         metavar="TOPICS",

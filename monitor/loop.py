@@ -134,9 +134,7 @@ class Loop:
             parts = self._patiently(partial(opened.stream.restore, partition))
             self._states[partition] = self._codec.load(parts)
             self._metrics.show_states(self._states[partition])
-            log.info(
-                "event=partition-assigned partition=%d machines=%d", partition, len(self._states[partition])
-            )
+            log.info("event=partition-assigned partition=%d machines=%d", partition, len(self._states[partition]))
 
     def _process(self, batch: Batch, opened: Opened) -> None:
         started = self._clock.monotonic()

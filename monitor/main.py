@@ -36,9 +36,7 @@ def main(argv: Sequence[str]) -> int:
     model = load(options.models)
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)  # memory, processor time, open files
-    metrics = Metrics(
-        registry, sensors=model.manifest.schema.sensors, all_sensor_series=options.all_sensor_series
-    )
+    metrics = Metrics(registry, sensors=model.manifest.schema.sensors, all_sensor_series=options.all_sensor_series)
     watch = ModelWatch(options.models, model, metrics=metrics, clock=clock.monotonic)
     health = Health(clock.monotonic)
     web = _serve(options, registry, health)
@@ -46,9 +44,7 @@ def main(argv: Sequence[str]) -> int:
         log.info("event=started source=%s model=%s", options.source, model.version)
 
         def open_source() -> Opened:
-            signals.armed = (
-                False  # opening may block (a FIFO without a writer) with nothing in hand: stop at once
-            )
+            signals.armed = False  # opening may block (a FIFO without a writer) with nothing in hand: stop at once
             opened = _open(options, model)
             signals.armed = True
             return opened

@@ -52,16 +52,12 @@ class _Machine:
 class Metrics:
     """The monitor's metrics; the loop's thread writes, the web server's reads."""
 
-    def __init__(
-        self, registry: CollectorRegistry, *, sensors: Sequence[str], all_sensor_series: bool = False
-    ) -> None:
+    def __init__(self, registry: CollectorRegistry, *, sensors: Sequence[str], all_sensor_series: bool = False) -> None:
         self._sensors = sensors
         self._all_sensor_series = all_sensor_series
         self._machines: dict[str, _Machine] = {}
         registry.register(self)
-        self.commits = Counter(
-            "sheetbreak_commits_total", "Commits of a batch.", ["result"], registry=registry
-        )
+        self.commits = Counter("sheetbreak_commits_total", "Commits of a batch.", ["result"], registry=registry)
         self.reloads = Counter(
             "sheetbreak_model_reloads_total", "Models loaded while running.", ["result"], registry=registry
         )
@@ -77,9 +73,7 @@ class Metrics:
             buckets=_LATENCY_SECONDS,
             registry=registry,
         )
-        self._lag = Gauge(
-            "sheetbreak_consumer_lag_rows", "Rows not yet read.", ["partition"], registry=registry
-        )
+        self._lag = Gauge("sheetbreak_consumer_lag_rows", "Rows not yet read.", ["partition"], registry=registry)
         self._model = Gauge(
             "sheetbreak_model_info",
             "The model that scores; always 1.",
@@ -163,9 +157,7 @@ class Metrics:
     def collect(self) -> Iterator[Metric]:
         """All series that belong to machines (prometheus_client calls this)."""
         machines = dict(self._machines)  # one step, while the loop's thread may add to it
-        yield _counts(
-            "sheetbreak_rows_total", "Rows by what became of them.", "outcome", machines, lambda m: m.rows
-        )
+        yield _counts("sheetbreak_rows_total", "Rows by what became of them.", "outcome", machines, lambda m: m.rows)
         yield _counts("sheetbreak_alerts_total", "Alerts opened.", "severity", machines, lambda m: m.alerts)
         yield _counts(
             "sheetbreak_breaks_total",

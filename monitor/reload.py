@@ -16,9 +16,7 @@ log = logging.getLogger(__name__)
 class ModelWatch:
     """The model that scores now, and the eye on `models/current`."""
 
-    def __init__(
-        self, models: Path, model: Artifact, *, metrics: Metrics, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, models: Path, model: Artifact, *, metrics: Metrics, clock: Callable[[], float]) -> None:
         """model: the current one, loaded from `models`."""
         self._models, self._metrics, self._clock = models, metrics, clock
         self.model = model

@@ -29,11 +29,7 @@ class Web:
         try:
             self._server = _Server((host, port), Handler)
         except OSError as cause:
-            what = (
-                "is taken"
-                if cause.errno == errno.EADDRINUSE
-                else f"cannot be used ({cause.strerror or cause})"
-            )
+            what = "is taken" if cause.errno == errno.EADDRINUSE else f"cannot be used ({cause.strerror or cause})"
             raise DataError(
                 f"port {port} on {host} {what}; give a free one with --metrics-port, or 0 for no metrics"
             ) from cause

@@ -35,9 +35,7 @@ class OptionParser(argparse.ArgumentParser):
 
     def __init__(self, prog: str, description: str = "", *, example: str = "", **settings: Any) -> None:
         settings.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
-        settings.setdefault(
-            "allow_abbrev", False
-        )  # an abbreviation breaks when a later version adds an option
+        settings.setdefault("allow_abbrev", False)  # an abbreviation breaks when a later version adds an option
         if example:
             settings["epilog"] = "example:\n  " + example.strip().replace("\n", "\n  ")
         super().__init__(prog=prog, description=description, **settings)
@@ -118,11 +116,7 @@ def variable_of(action: argparse.Action) -> str:
 
 def whole_number(minimum: int = 0, maximum: int | None = None) -> Callable[[str], int]:
     """An argument type: a whole number from `minimum` to `maximum`, both included."""
-    bounds = (
-        f"a whole number from {minimum} to {maximum}"
-        if maximum is not None
-        else f"a whole number ≥ {minimum}"
-    )
+    bounds = f"a whole number from {minimum} to {maximum}" if maximum is not None else f"a whole number ≥ {minimum}"
 
     def parse(text: str) -> int:
         try:

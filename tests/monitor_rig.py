@@ -88,9 +88,7 @@ class Monitor:
         stream = _Watched(self)
         self.streams.append(stream)
         decoder = WireDecoder(self.model.manifest.schema)
-        return Opened(
-            stream, decoder.decode, lambda r: {"partition": r.partition, "offset": r.offset}, self.emit
-        )
+        return Opened(stream, decoder.decode, lambda r: {"partition": r.partition, "offset": r.offset}, self.emit)
 
     def run(self) -> "Monitor":
         self.loop.run()

@@ -240,9 +240,7 @@ def test_kept_parts_come_back_the_last_value_of_each_key(rewinding_rig: Rig) -> 
     kept_in = batches[0].records[0].partition
     stream.commit(batches[0], [], parts(kept_in, core=b"old", chunk=binary))
     stream.commit(batches[1], [], parts(kept_in, core=b"new", other=b"\x00"))
-    rewinding_rig.feed(
-        rows(1, first=20)
-    )  # so that every kind of stream has a reason to hand the partition out
+    rewinding_rig.feed(rows(1, first=20))  # so that every kind of stream has a reason to hand the partition out
     again = rewinding_rig.open()
     poll_until(again, 1)
     assert again.restore(kept_in) == {b"core": b"new", b"chunk": binary, b"other": b"\x00"}

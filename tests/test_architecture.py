@@ -65,15 +65,11 @@ def test_no_file_has_outgrown_its_purpose(checkout: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["dev", "monitor", "trainer"])
-def test_a_requirement_file_pins_every_package_by_hash_and_names_no_registry(
-    checkout: Path, name: str
-) -> None:
+def test_a_requirement_file_pins_every_package_by_hash_and_names_no_registry(checkout: Path, name: str) -> None:
     text = (checkout / "requirements" / f"{name}.txt").read_text()
     assert "://" not in text
     assert not re.search(r"^\s*-", text.replace("    --hash=sha256:", ""), re.MULTILINE)
-    entries = re.findall(
-        r"^[a-z0-9][^\n]*\\\n(?: +--hash=sha256:[0-9a-f]{64}(?: \\)?\n)+", text, re.MULTILINE
-    )
+    entries = re.findall(r"^[a-z0-9][^\n]*\\\n(?: +--hash=sha256:[0-9a-f]{64}(?: \\)?\n)+", text, re.MULTILINE)
     assert len(entries) == len(re.findall(r"^[a-z0-9]", text, re.MULTILINE)) > 5
     assert all(re.match(r"[a-z0-9.-]+==\S+ ", entry) for entry in entries)
 
@@ -128,9 +124,7 @@ def _is_of_kafka(module: str) -> bool:
 def _import(*modules: str) -> tuple[float, set[str]]:
     """CPU seconds to import the modules in a new interpreter, and the top-level modules then loaded."""
     probe = [sys.executable, "-c", PROBE, *modules]
-    done = subprocess.run(
-        probe, check=False, capture_output=True, text=True, timeout=60, env=plain_environment()
-    )
+    done = subprocess.run(probe, check=False, capture_output=True, text=True, timeout=60, env=plain_environment())
     assert done.returncode == 0, done.stderr
     seconds, loaded = json.loads(done.stdout)
     return float(seconds), set(loaded)

@@ -18,9 +18,7 @@ from sheetbreak.options import OptionParser, positive_number, whole_number
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_shows_its_options_with_an_example(
-    name: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_command_shows_its_options_with_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         command(name)(["--help"])
     shown = capsys.readouterr().out
@@ -30,9 +28,7 @@ def test_every_command_shows_its_options_with_an_example(
     assert f"sheetbreak {name}" in shown.partition("example")[2]
 
 
-@pytest.mark.parametrize(
-    ("package", "name"), [("trainer", "train"), ("monitor", "monitor"), ("replay", "replay")]
-)
+@pytest.mark.parametrize(("package", "name"), [("trainer", "train"), ("monitor", "monitor"), ("replay", "replay")])
 def test_a_program_can_be_called_by_its_package(package: str, name: str) -> None:
     done = _python("-m", package, "--help")
     assert (done.returncode, done.stderr) == (0, "")
@@ -128,9 +124,7 @@ def test_a_missing_library_is_answered_with_the_extra_that_has_it(
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "needy.py").write_text("def main(argv):\n    import tensorphlow.keras\n")
     assert run(imported(Command("needy:main", "trainer", "")), []) == 2
-    assert (
-        capsys.readouterr().err == "error: tensorphlow is not installed: pip install 'sheetbreak[trainer]'\n"
-    )
+    assert capsys.readouterr().err == "error: tensorphlow is not installed: pip install 'sheetbreak[trainer]'\n"
 
 
 def test_a_missing_module_of_ours_is_a_bug(capsys: pytest.CaptureFixture[str]) -> None:
@@ -223,9 +217,7 @@ def test_a_bad_variable_is_named_with_what_was_expected(
     assert str(raised.value).endswith("; see: sheetbreak try --help")
 
 
-@pytest.mark.parametrize(
-    "argv", [["--seed", "soon"], ["--sed", "1"], ["--model", "m"], ["--seed"], ["stray"]]
-)
+@pytest.mark.parametrize("argv", [["--seed", "soon"], ["--sed", "1"], ["--model", "m"], ["--seed"], ["stray"]])
 def test_a_bad_flag_is_a_data_error_that_leads_to_the_help(argv: list[str]) -> None:
     with pytest.raises(DataError, match=r"see: sheetbreak try --help$"):
         _parser().parse_args(argv)

@@ -86,9 +86,7 @@ def test_a_crash_at_every_commit_changes_nothing_downstream(models: Path, undist
 def test_outputs_are_the_same_bits_however_the_stream_is_batched(
     models: Path, undisturbed: list[Output], max_records: int
 ) -> None:
-    assert (
-        Monitor(topic_of(stream_values()), models, max_records=max_records).run().topic.outputs == undisturbed
-    )
+    assert Monitor(topic_of(stream_values()), models, max_records=max_records).run().topic.outputs == undisturbed
 
 
 class Away:
@@ -104,9 +102,7 @@ class Away:
             raise StreamUnavailable("broker away")
 
 
-def test_a_broker_that_is_away_is_waited_for_and_readiness_says_so(
-    models: Path, undisturbed: list[Output]
-) -> None:
+def test_a_broker_that_is_away_is_waited_for_and_readiness_says_so(models: Path, undisturbed: list[Output]) -> None:
     monitor = Monitor(topic_of(stream_values()), models)
     away = Away(monitor, 9)
     monitor.at_commit = away
@@ -119,9 +115,7 @@ def test_a_broker_that_is_away_is_waited_for_and_readiness_says_so(
     assert 10 < sum(monitor.clock.slept) < 45, "0.1 + 0.2 + ... doubling up to 5 s"
 
 
-def test_a_stop_while_the_broker_is_away_abandons_the_batch_whole(
-    models: Path, undisturbed: list[Output]
-) -> None:
+def test_a_stop_while_the_broker_is_away_abandons_the_batch_whole(models: Path, undisturbed: list[Output]) -> None:
     topic = topic_of(stream_values())
     monitor = Monitor(topic, models)
 
@@ -138,9 +132,7 @@ def test_a_stop_while_the_broker_is_away_abandons_the_batch_whole(
     assert topic.outputs == undisturbed
 
 
-def test_a_stop_between_batches_leaves_the_rest_for_the_next_start(
-    models: Path, undisturbed: list[Output]
-) -> None:
+def test_a_stop_between_batches_leaves_the_rest_for_the_next_start(models: Path, undisturbed: list[Output]) -> None:
     topic = topic_of(stream_values())
     monitor = Monitor(topic, models)
 
@@ -154,9 +146,7 @@ def test_a_stop_between_batches_leaves_the_rest_for_the_next_start(
     assert topic.outputs == undisturbed
 
 
-def test_a_lost_batch_is_dropped_with_its_states_and_comes_again(
-    models: Path, undisturbed: list[Output]
-) -> None:
+def test_a_lost_batch_is_dropped_with_its_states_and_comes_again(models: Path, undisturbed: list[Output]) -> None:
     topic = topic_of(stream_values())
     lost: list[int] = []
 
@@ -203,9 +193,7 @@ def test_fenced_twice_within_a_minute_the_monitor_gives_up(models: Path) -> None
         Monitor(topic_of(stream_values()), models, at_commit=Fenced(2, 3)).run()
 
 
-def test_fenced_twice_in_more_than_a_minute_the_monitor_goes_on(
-    models: Path, undisturbed: list[Output]
-) -> None:
+def test_fenced_twice_in_more_than_a_minute_the_monitor_goes_on(models: Path, undisturbed: list[Output]) -> None:
     monitor = Monitor(topic_of(stream_values()), models, at_commit=Fenced(2, 4))
 
     def time_passes(_batch: Batch) -> None:

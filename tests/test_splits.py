@@ -25,9 +25,7 @@ def test_a_split_that_leaves_nothing_to_fit_or_validate_is_refused(text: str) ->
 
 
 @given(st.lists(st.integers(0, 50), max_size=60), st.sampled_from(["60/20/20", "80/20/0", "34/33/33"]))
-def test_every_row_lands_in_one_part_and_no_later_part_holds_an_earlier_time(
-    times: list[int], text: str
-) -> None:
+def test_every_row_lands_in_one_part_and_no_later_part_holds_an_earlier_time(times: list[int], text: str) -> None:
     times_us = np.asarray(times, np.int64)
     split = chronological(times_us, parse_split(text))
     parts = [split.fit, split.validation, split.test]

@@ -9,9 +9,7 @@ def configure_tensorflow() -> None:
     One thread: these nets are small (a second thread made the default no faster), sums then have one order,
     and `backtest` and `compare` run one process a core.
     """
-    os.environ.setdefault(
-        "TF_CPP_MIN_LOG_LEVEL", "3"
-    )  # before the import: start-up chatter about CPU features
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before the import: start-up chatter about CPU features
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # else sums are ordered by what the processor can do
     os.environ["KERAS_BACKEND"] = "tensorflow"
     import tensorflow as tf  # after its environment is set

@@ -63,9 +63,7 @@ def fit_model(
     go there. Raises DataError if there is nothing to learn from or the loss is no longer a finite number.
     """
     if not len(fit):
-        raise DataError(
-            "no break-free row is left to train on; give more rows, or a larger first part in --split"
-        )
+        raise DataError("no break-free row is left to train on; give more rows, or a larger first part in --split")
     configure_tensorflow()
     keras.utils.set_random_seed(training.seed)
     model = build()
@@ -130,9 +128,7 @@ def _compile_measure(model: keras.Model, batch: int, *, validation: Windows) -> 
         total = tf.constant(0.0)
         for first in tf.range(0, n, batch):
             windows = tf.gather(rows, index[first : first + batch])
-            loss = model.compute_loss(
-                x=windows, y=windows, y_pred=model(windows, training=False), training=False
-            )
+            loss = model.compute_loss(x=windows, y=windows, y_pred=model(windows, training=False), training=False)
             total += loss * tf.cast(tf.shape(windows)[0], tf.float32)
         return total / n
 

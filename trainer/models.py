@@ -38,12 +38,10 @@ def dense(
         hidden = keras.layers.GaussianNoise(noise, name="noise")(hidden)
     for i, (units, activation) in enumerate(layers):
         penalty = keras.regularizers.L1(activity_l1) if activity_l1 and i == 0 else None
-        hidden = keras.layers.Dense(
-            units, activation=activation, activity_regularizer=penalty, name=f"dense_{i}"
-        )(hidden)
-    flat = keras.layers.Dense(math.prod(windows.shape), activation=output, name=f"dense_{len(layers)}")(
-        hidden
-    )
+        hidden = keras.layers.Dense(units, activation=activation, activity_regularizer=penalty, name=f"dense_{i}")(
+            hidden
+        )
+    flat = keras.layers.Dense(math.prod(windows.shape), activation=output, name=f"dense_{len(layers)}")(hidden)
     rebuilt = keras.layers.Reshape(windows.shape, name="rebuilt")(flat)
     return _compiled(keras.Model(inputs, rebuilt, name="dense"), learning_rate=learning_rate)
 

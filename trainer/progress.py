@@ -37,11 +37,7 @@ class Progress:
             self._out.write(f"\r\x1b[K{self._label} {bar} {done}/{self._epochs}  {figures}{left}")
         elif done == self._epochs or now - self._last_line >= LINE_EVERY_S:
             self._last_line = now
-            left = (
-                f"in {_duration(now - self._start)}"
-                if done == self._epochs
-                else f"{_duration(remaining)} left"
-            )
+            left = f"in {_duration(now - self._start)}" if done == self._epochs else f"{_duration(remaining)} left"
             self._out.write(f"{self._label}: epoch {done}/{self._epochs}, {figures}, {left}\n")
         self._out.flush()
 

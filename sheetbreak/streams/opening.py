@@ -47,9 +47,7 @@ def open_stream(
     return _open_file(source, schema=schema, out=out, emit=emit, state_dir=state_dir)
 
 
-def _open_file(
-    source: str, *, schema: Schema, out: BinaryIO, emit: frozenset[str], state_dir: Path | None
-) -> Opened:
+def _open_file(source: str, *, schema: Schema, out: BinaryIO, emit: frozenset[str], state_dir: Path | None) -> Opened:
     # Imported here so that the pure parts of sheetbreak stay usable where there is no fcntl.
     from sheetbreak.streams.files import FileStream, is_regular, open_input
     from sheetbreak.streams.sink import Sink
