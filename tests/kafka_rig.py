@@ -42,9 +42,7 @@ class KafkaRig:
 
     def published(self) -> list[bytes]:
         return [
-            value
-            for name in ("scores", "alerts", "dead-letters")
-            for value in self.broker.values(self.prefix + name)
+            value for name in ("scores", "alerts", "dead-letters") for value in self.broker.values(self.prefix + name)
         ]
 
     def tear_down(self) -> None:

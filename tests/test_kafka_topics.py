@@ -75,6 +75,15 @@ def test_create_again_changes_nothing_and_takes_the_number_that_is_there(
     assert capsys.readouterr().out.count("as it should be") == 5
 
 
+def test_an_input_that_went_missing_is_made_as_the_others_are(mill: Mill) -> None:
+    mill.run("create", "--partitions", "3")
+    mill.delete(ROWS)
+    with pytest.raises(DataError, match=r"^topic \S+sensor-rows is missing; run: .* --partitions 3$"):
+        mill.run("check")
+    mill.run("create")
+    assert mill.facts()[ROWS].partitions == 3
+
+
 def test_the_check_names_what_is_missing_and_the_command_that_mends_it(mill: Mill) -> None:
     mill.run("create", "--partitions", "2")
     mill.delete("alerts")

@@ -18,9 +18,9 @@ from sheetbreak.streams import Batch, Output, Record, Snapshot
 from sheetbreak.streams.kafka_clients import close_producer, new_producer
 from sheetbreak.streams.kafka_errors import stream_error
 from sheetbreak.streams.kafka_follow import follow
-from sheetbreak.streams.kafka_group import Membership, Place, is_stable
+from sheetbreak.streams.kafka_group import Membership, Place, is_stable, unstick
 from sheetbreak.streams.kafka_publish import PublishFailed, Writes, publish
-from sheetbreak.streams.kafka_session import Session, close_session, open_session
+from sheetbreak.streams.kafka_session import Session, TopicDoubts, check, close_session, open_session
 from sheetbreak.streams.kafka_settings import (
     Address,
     KafkaOptions,
@@ -96,7 +96,9 @@ class KafkaStream:
         """Keys of state that must not be used, by partition: the next commit deletes them."""
         self._commit: _Commit | None = None
         self._worker = Worker("kafka-commit")
-        self._watchdog = Watchdog(options.hang_limit_s, reachable=partial(can_connect, address.servers))
+        reachable = partial(can_connect, address.servers)
+        self._watchdog = Watchdog(options.hang_limit_s, reachable=reachable)
+        self._doubts = TopicDoubts(partial(check, address, names, options, security), reachable=reachable)
         self._losses = 0
         self._lost_at = self._polled_at = self._probed_at = float("-inf")
 
@@ -121,6 +123,8 @@ class KafkaStream:
                 self._lose()
             if isinstance(mapped, StreamLost):  # nothing was in hand: to the caller no more than a pause
                 mapped = StreamUnavailable(str(mapped))
+            if isinstance(mapped, StreamUnavailable):
+                self._doubts.look()
             raise mapped from error
 
     def restore(self, partition: int) -> Mapping[bytes, bytes]:
@@ -158,8 +162,10 @@ class KafkaStream:
             self._commit = self._start(batch, outputs, snapshots)
         commit = self._commit
         if not commit.job.wait(COMMIT_WAIT_S):
+            self._doubts.look()
             raise StreamUnavailable(f"the transaction has not ended in {commit.took_s():.0f} s; is the broker there?")
         self._commit = None
+        self._doubts.clear()
         try:
             commit.job.result()
         except PublishFailed as failed:
@@ -214,6 +220,8 @@ class KafkaStream:
                     if assigned or revoked:
                         log.info("event=rebalanced assigned=%s revoked=%s", assigned, revoked)
                         return Batch((), assigned=assigned, revoked=revoked)
+                else:
+                    unstick(consumer, group)
             now = time.monotonic()
             if len(records) >= self._options.max_rows or now >= (min(end, due) if records else end):
                 break

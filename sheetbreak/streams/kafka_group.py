@@ -28,6 +28,17 @@ def is_stable(group: Any) -> bool:
     return bool(group.state == MemberState.STABLE and group.generation_id >= 0)
 
 
+def unstick(consumer: Any, group: Any) -> None:
+    """Have a join finished that kafka-python has forgotten; to be called when `group` is not stable.
+
+    A join that new metadata asked for (more partitions, or the first look at the topic) and that outlasts a
+    poll's timeout is never awaited again: the consumer gets no partition, and its poll spins.
+    """
+    coordinator = consumer._coordinator  # noqa: SLF001 - nothing public tells or mends it
+    if group.state == MemberState.REBALANCING and not coordinator.need_rejoin():
+        coordinator.request_rejoin()
+
+
 class Membership:
     """What the loop has been told is ours, and under which generation of the group.
 

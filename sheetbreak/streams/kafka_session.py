@@ -1,12 +1,14 @@
 """The clients of one stay in the group: made together, lost together."""
 
 import contextlib
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from kafka.errors import KafkaError
 
+from sheetbreak.errors import DataError
 from sheetbreak.streams.kafka_bulk import Partitioner
 from sheetbreak.streams.kafka_clients import (
     BATCH_BYTES,
@@ -17,9 +19,10 @@ from sheetbreak.streams.kafka_clients import (
     new_producer,
 )
 from sheetbreak.streams.kafka_settings import Address, KafkaOptions, Security
-from sheetbreak.streams.kafka_topics import Names, check_topics, mend_command
+from sheetbreak.streams.kafka_topics import Facts, Names, check_topics, mend_command
 
 _CLOSE_MS = 1_000
+_LOOK_EVERY_S = 4.0
 
 
 @dataclass(slots=True)
@@ -40,11 +43,7 @@ def open_session(address: Address, names: Names, options: KafkaOptions, security
 
     Raises DataError for topics that are not as they should be, and errors of kafka-python.
     """
-    admin = new_admin(address, security)
-    try:
-        facts = check_topics(admin, names, mend_command(address, address.topic, options.topic_prefix))
-    finally:
-        admin.close()
+    facts = check(address, names, options, security)
     limits = {name: min(f.max_message_bytes or MAX_RECORD_BYTES, MAX_RECORD_BYTES) for name, f in facts.items()}
     # The broker's limit is on a batch, not on a record.
     batch_bytes = min(BATCH_BYTES, *(limits[name] for name in (*names.outputs.values(), names.state)))
@@ -57,6 +56,47 @@ def open_session(address: Address, names: Names, options: KafkaOptions, security
         close_session(session)
         raise
     return session
+
+
+def check(address: Address, names: Names, options: KafkaOptions, security: Security) -> dict[str, Facts]:
+    """The facts of the monitor's topics. Raises like `open_session`."""
+    admin = new_admin(address, security)
+    try:
+        return check_topics(admin, names, mend_command(address, address.topic, options.topic_prefix))
+    finally:
+        admin.close()
+
+
+class TopicDoubts:
+    """Whether the topics are at fault where kafka-python only waits: it does so for ever for one that was deleted."""
+
+    def __init__(self, check_topics: Callable[[], object], *, reachable: Callable[[], bool]) -> None:
+        self._check, self._reachable = check_topics, reachable
+        self._complaint = ""
+        self._looked_at = float("-inf")
+
+    def look(self) -> None:
+        """To be called while something does not come to its end; looks now and then.
+
+        Raises DataError when two looks in a row complain of the same: just after its start a broker may not know
+        its topics yet.
+        """
+        now = time.monotonic()
+        if now - self._looked_at < _LOOK_EVERY_S or not self._reachable():
+            return
+        self._looked_at, before, self._complaint = now, self._complaint, ""
+        try:
+            self._check()
+        except DataError as error:
+            if str(error) == before:
+                raise
+            self._complaint = str(error)
+        except KafkaError:
+            return
+
+    def clear(self) -> None:
+        """It came to its end."""
+        self._complaint = ""
 
 
 def close_session(session: Session) -> None:

@@ -28,7 +28,8 @@ class Kept:
     parts: Mapping[bytes, bytes]
     """Snapshot parts by key, as they were given to `commit`."""
     position: int
-    """The offset of the input that the newest of them belongs to; 0 where there is none."""
+    """The offset of the input that the newest of them belongs to; 0 where there is none. What was overwritten
+    does not count: it may be newer, where the offsets were once set back."""
 
 
 def wrap(value: bytes, position: int) -> bytes:
@@ -53,8 +54,7 @@ def read_state(address: Address, security: Security, *, topic: str, partition: i
 def _read_to(end: int, reader: Any, tp: TopicPartition, patience_s: float) -> Kept:
     reader.assign([tp])
     reader.seek_to_beginning(tp)
-    parts: dict[bytes, bytes] = {}
-    position = 0
+    found: dict[bytes, bytes] = {}
     at, moved = -1, time.monotonic()
     # The last record's offset is never end - 1: markers of commits and holes of compaction lie between, and
     # position() steps over them.
@@ -65,18 +65,15 @@ def _read_to(end: int, reader: Any, tp: TopicPartition, patience_s: float) -> Ke
             raise KafkaTimeoutError(f"{tp.topic} {tp.partition}: stuck at {at}, end {end}")
         for records in reader.poll(_POLL_MS).values():
             for record in records:
-                position = max(position, _take(record, parts))
-    return Kept(parts, position)
+                _take(record, found)
+    parts = {key: value[_HEAD.size :] for key, value in found.items()}
+    return Kept(parts, max((_HEAD.unpack_from(value)[1] for value in found.values()), default=0))
 
 
-def _take(record: Any, parts: dict[bytes, bytes]) -> int:
-    """Put one record among the parts. Returns the position that it belongs to, 0 for a deletion."""
+def _take(record: Any, found: dict[bytes, bytes]) -> None:
     if record.value is None:
-        parts.pop(record.key, None)
-        return 0
-    if len(record.value) < _HEAD.size or record.value[0] != _FORMAT:
+        found.pop(record.key, None)
+    elif len(record.value) < _HEAD.size or record.value[0] != _FORMAT:
         log.warning("event=state-part-ignored partition=%s offset=%s", record.partition, record.offset)
-        return 0
-    _, position = _HEAD.unpack_from(record.value)
-    parts[record.key] = record.value[_HEAD.size :]
-    return int(position)
+    else:
+        found[record.key] = record.value

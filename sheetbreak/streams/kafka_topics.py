@@ -73,11 +73,17 @@ def check_topics(admin: Any, names: Names, mend: str, *, partitions: int | None 
     `partitions`: None asks for as many as the input has. Raises errors of kafka-python, too.
     """
     facts = inspect(admin, list(names))
-    wanted = partitions or (facts[names.rows].partitions if names.rows in facts else DEFAULT_PARTITIONS)
+    wanted = partitions or _usual_partitions(names, facts)
     found = [problem for name in names if (problem := _problem(name, names, wanted, facts.get(name)))]
     if found:
         raise DataError(f"{'; '.join(found)}; run: {mend} --partitions {wanted}")
     return facts
+
+
+def _usual_partitions(names: Names, facts: Mapping[str, Facts]) -> int:
+    """As many as the input has; where it is missing, as the state has, which must not be parted from it."""
+    known = (facts[name].partitions for name in (names.rows, names.state, *names) if name in facts)
+    return next(known, DEFAULT_PARTITIONS)
 
 
 def inspect(admin: Any, names: Sequence[str]) -> dict[str, Facts]:
@@ -129,7 +135,7 @@ def create_topics(admin: Any, names: Names, *, partitions: int | None, reader: A
     `reader`: a consumer, asked whether a topic is empty. Raises DataError for what only the user can decide.
     """
     facts = inspect(admin, list(names))
-    wanted = partitions or (facts[names.rows].partitions if names.rows in facts else DEFAULT_PARTITIONS)
+    wanted = partitions or _usual_partitions(names, facts)
     for name in names:  # nothing is changed if not everything can be
         _refuse_what_cannot_be_mended(name, names, wanted, facts.get(name), reader)
     return [f"{name}: {_mend(admin, name, names, wanted, facts.get(name))}" for name in names]
