@@ -195,7 +195,7 @@ def list_versions(models: Path) -> list[str]:
 
 def use(models: Path, version: str) -> None:
     """Make a version current, atomically. Raises ArtifactError when it is not there."""
-    if not (models / version / MANIFEST).is_file() or Path(version).name != version:
+    if version not in list_versions(models):
         raise ArtifactError(f"{models} holds no model {version}; sheetbreak models lists them")
     beside = models / f".{CURRENT}.{os.getpid()}.tmp"
     beside.unlink(missing_ok=True)
