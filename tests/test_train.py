@@ -148,6 +148,8 @@ def test_the_article_scores_every_row_that_is_no_break_without_a_warm_up(mill: P
     assert len(held) == judged - len(range(int(0.64 * judged)))
     assert all(line["score"] for line in held)
     assert {line["broken"] for line in held} == {"0"}
+    test = manifest_of(Path("models"))["metrics"]["test"]
+    assert (test["recall"], test["deployed"]) == ([], None), "rows at random are no stretch of time"
 
 
 def test_rows_that_are_anomalous_themselves_are_scored_and_counted(
