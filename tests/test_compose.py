@@ -141,7 +141,7 @@ def test_the_monitors_image_has_no_tensorflow() -> None:
     assert not [name for name in names if "tensor" in name or "keras" in name]
 
 
-@pytest.mark.parametrize("service", ["replay", "monitor"])
+@pytest.mark.parametrize("service", ["trainer", "replay", "monitor"])
 def test_the_variables_that_a_container_gets_are_options_of_its_program(service: str) -> None:
     command = {"trainer": "train"}.get(service, service)
     options = subprocess.run(

@@ -132,6 +132,8 @@ def model_quality() -> build.Dashboard:
         f"sum(increase(sheetbreak_breaks_total{{{labels}}}[$__range]))"
         for labels in (ON_MACHINE, f'{ON_MACHINE}, warned="yes"')
     )
+    hour = "warned:sheetbreak_breaks:increase1h"
+    last_hour = f'sum({hour}{{warned="yes"}}) / (sum({hour}) > 0)'
     ratio = f"sheetbreak_score_ratio{{{ON_MACHINE}}}"
     share = f"sheetbreak_sensor_error_share{{{ON_MACHINE}}}"
     panels = (
@@ -192,9 +194,10 @@ def model_quality() -> build.Dashboard:
         lines(
             "Breaks warned of, by weeks",
             [
-                ("sheetbreak:breaks_warned:ratio14d", "two weeks"),
-                ("sheetbreak:breaks_warned:ratio28d", "four weeks"),
+                (f"sheetbreak:breaks_warned:ratio14d or {last_hour}", "two weeks"),
+                (f"sheetbreak:breaks_warned:ratio28d or {last_hour}", "four weeks"),
             ],
+            "Of all machines. Before the first full hour there is only that hour.",
             unit=units.PercentUnit,
         ).span(12),
         lines(
