@@ -147,7 +147,7 @@ def many_machines(bench: Bench, report: Report) -> None:
             state_share = (bench.broker.log_bytes(state) - before) / (bench.broker.log_bytes(topic) * share_read)
         twos.append(bench.scored(topic, double, count=2)[0])
     _against_limit(report, f"{MANY:,} machines", limits, ones, least=0.3)
-    report.add("bytes of state written over bytes of rows read", state_share, "×", most=1.0)
+    report.add(f"{MANY:,} machines: state written over rows read", state_share, "×", most=1.0)
     ratios = [two.cpu_us_per_row / one.cpu_us_per_row for one, two in zip(ones, twos, strict=True)]
     report.add("two monitors: rows/s", median(r.rows_per_s for r in twos), "rows/s", raw=_raw(twos))
     report.add("two monitors: CPU per row over one's", median(ratios), "×", most=1.15, raw=ratios)
@@ -158,6 +158,7 @@ def latency(bench: Bench, report: Report) -> None:
     """A steady 200 rows/s of 1,000 machines."""
     prefix, topic = bench.outputs("paced.", MANY), "rows-paced"
     bench.broker.create_input(topic)
+    before = bench.broker.log_bytes(f"{prefix}monitor-state")
     skip = int(4 * RATE)
     count = skip + int(bench.paced_s * RATE)
     with bench.monitors(topic, prefix) as (process,):
@@ -173,6 +174,8 @@ def latency(bench: Bench, report: Report) -> None:
         )
     report.add("200 rows/s: p50 from sender to reader", found.p50_ms, "ms")
     report.add("200 rows/s: p99 from sender to reader", found.p99_ms, "ms", most=100)
+    written = bench.broker.log_bytes(f"{prefix}monitor-state") - before
+    report.add("200 rows/s: state written over rows read", written / bench.broker.log_bytes(topic), "×", most=1.0)
     report.add("200 rows/s: CPU", found.cpu_share * 100, "% of a core", most=30)
 
 

@@ -1,7 +1,8 @@
-"""A machine's state as bytes, in parts, so that a commit writes the core and the one chunk of scores that changed.
+"""A machine's state as bytes, in parts, so that a commit writes the core and, when one is full, a chunk of scores.
 
-Keys: machine, NUL, part ("core", "t00"…"t44"); a machine's name holds no control character. What a part says is exact:
-a state that went through bytes gives the same scores, to the bit, as one that did not.
+Keys: machine, NUL, part ("core", "t00"…"t89"); a machine's name holds no control character. The scores of the chunk
+being filled go with the core: a record for them at every row would be an eighth of what is written. What a part says
+is exact: a state that went through bytes gives the same scores, to the bit, as one that did not.
 """
 
 import logging
@@ -19,7 +20,7 @@ from sheetbreak.features import FeatureState
 from sheetbreak.rows import Schema
 from sheetbreak.thresholds import Trailing
 
-CHUNK_SCORES = 32
+CHUNK_SCORES = 16
 FORMAT = 1
 _KEPT_BYTES = 5
 """The upper bytes of a float64 that features.py keeps of mean and variance."""
@@ -47,6 +48,8 @@ class _Core(msgspec.Struct, array_like=True, gc=False):
     open: tuple[str, int, str, str, int, int] | None
     trailing_rows: int
     trailing_count: int
+    tail: bytes
+    """The scores in the chunk being filled, up to the newest."""
 
 
 class StateCodec:
@@ -61,7 +64,7 @@ class StateCodec:
         stem = machine.encode() + b"\0"
         parts = {stem + b"core": self._core(new)}
         ring = new.trailing.ring
-        for chunk in _changed_chunks(old.trailing.ring if old is not None else array("f"), ring):
+        for chunk in _chunks_to_write(old.trailing if old is not None else None, new.trailing):
             parts[stem + b"t%02d" % chunk] = ring[chunk * CHUNK_SCORES : (chunk + 1) * CHUNK_SCORES].tobytes()
         return parts
 
@@ -81,11 +84,7 @@ class StateCodec:
             if core.format != FORMAT or core.schema != self._digest:
                 log.warning("event=state-dropped machine=%s reason=%r", machine, "other format or schema")
                 continue
-            held = min(core.trailing_count, core.trailing_rows)
-            ring = array("f")
-            for chunk in range(-(-held // CHUNK_SCORES)):
-                ring.frombytes(parts[stem + b"\0t%02d" % chunk])
-            states[machine] = self._state(core, ring[:held])
+            states[machine] = self._state(core, _ring(core, stem, parts))
         return states
 
     def _core(self, state: State) -> bytes:
@@ -113,6 +112,7 @@ class StateCodec:
                 else None,
                 trailing_rows=state.trailing.rows,
                 trailing_count=state.trailing.count,
+                tail=state.trailing.ring[slice(*_being_filled(state.trailing.count, state.trailing.rows))].tobytes(),
             )
         )
 
@@ -141,12 +141,41 @@ class StateCodec:
         )
 
 
-def _changed_chunks(old: "array[float]", new: "array[float]") -> list[int]:
-    common = min(len(old), len(new))
-    before, after = np.frombuffer(old, np.float32)[:common], np.frombuffer(new, np.float32)[:common]
-    changed = set((np.flatnonzero(before != after) // CHUNK_SCORES).tolist())
-    changed.update(range(common // CHUNK_SCORES, -(-len(new) // CHUNK_SCORES)) if len(new) > common else ())
-    return sorted(changed)
+def _being_filled(count: int, rows: int) -> tuple[int, int]:
+    """Where the scores of the chunk being filled begin and end in a ring."""
+    place = count % rows
+    return place - place % CHUNK_SCORES, place
+
+
+def _chunks_to_write(old: Trailing | None, new: Trailing) -> list[int]:
+    """The chunks whose last record is not right any more, the scores being filled in left out."""
+    rows, count, held = new.rows, new.count, len(new)
+    start, place = _being_filled(count, rows)
+    filling = start // CHUNK_SCORES
+    every = set(range(-(-held // CHUNK_SCORES)))
+    if held == place:  # nothing of the last round is left behind the newest score
+        every.discard(filling)
+    # Once around, or begun anew: what the old core held of a chunk must not be taken for what its record holds.
+    if old is None or count < old.count or count - old.count > rows - CHUNK_SCORES:
+        return sorted(every)
+    filled = {at % rows // CHUNK_SCORES for at in range(old.count, count)} - {filling}
+    common = min(len(old), held)
+    before, after = np.frombuffer(old.ring, np.float32)[:common], np.frombuffer(new.ring, np.float32)[:common]
+    other = before != after  # a trailing window that began anew
+    other[start:place] = False
+    return sorted(filled | set((np.flatnonzero(other) // CHUNK_SCORES).tolist()))
+
+
+def _ring(core: _Core, stem: bytes, parts: Mapping[bytes, bytes]) -> "array[float]":
+    held = min(core.trailing_count, core.trailing_rows)
+    start, place = _being_filled(core.trailing_count, core.trailing_rows)
+    ring = array("f")
+    for chunk in range(-(-held // CHUNK_SCORES)):
+        if held == place and chunk * CHUNK_SCORES == start:  # it has no record yet
+            break
+        ring.frombytes(parts[stem + b"\0t%02d" % chunk])
+    ring[start:place] = array("f", core.tail)
+    return ring[:held]
 
 
 def _floats(stored: bytes) -> npt.NDArray[np.float32]:
