@@ -4,7 +4,7 @@ import csv
 from collections.abc import Mapping
 from typing import TextIO
 
-import numpy as np
+import pandas as pd
 
 from sheetbreak.engine import Results
 from sheetbreak.rows import BROKEN, RowBatch, format_time
@@ -28,24 +28,19 @@ def write_scores(
     fold: int | None = None,
 ) -> None:
     """A line a row of each part (name -> row numbers), part after part; where there is no score: empty."""
-    marks = [] if fold is None else [fold]
     for split, numbers in parts.items():
-        csv.writer(out, lineterminator="\n").writerows(
-            [
-                row,
-                format_time(int(rows.times_us[row])),
-                rows.machines[row],
-                *marks,
-                split,
-                _number(results.score[row]),
-                _number(results.threshold[row]),
-                int(results.over[row]),
-                int(labels.will_break[row]),
-                int(rows.broken[row] == BROKEN),
-            ]
-            for row in numbers.tolist()
-        )
-
-
-def _number(value: np.float64) -> str:
-    return "" if np.isnan(value) else repr(float(value))
+        columns = {
+            "row": numbers,
+            "time": [format_time(time_us) for time_us in rows.times_us[numbers].tolist()],
+            "machine": [rows.machines[row] for row in numbers.tolist()],
+            "fold": fold,
+            "split": split,
+            "score": results.score[numbers],
+            "threshold": results.threshold[numbers],
+            "over": results.over[numbers].astype(int),
+            "will_break": labels.will_break[numbers].astype(int),
+            "broken": (rows.broken[numbers] == BROKEN).astype(int),
+        }
+        if fold is None:
+            del columns["fold"]
+        pd.DataFrame(columns).to_csv(out, header=False, index=False, lineterminator="\n")
