@@ -6,6 +6,7 @@ is exact: a state that went through bytes gives the same scores, to the bit, as 
 """
 
 import logging
+import zlib
 from array import array
 from collections.abc import Mapping
 from typing import Any
@@ -24,6 +25,7 @@ CHUNK_SCORES = 16
 FORMAT = 1
 _KEPT_BYTES = 5
 """The upper bytes of a float64 that features.py keeps of mean and variance."""
+_LAST_BYTES = 4
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +39,12 @@ class _Core(msgspec.Struct, array_like=True, gc=False):
     was_broken: bool
     late: int
     late_us: int
+    tops: bytes
+    """zlib of the uppermost bytes of mean, variance and last: signs and exponents, half of which is the same."""
     mean: bytes
     variance: bytes
     last: bytes
+    """The bytes of each value below its uppermost one, little endian."""
     missing: dict[int, int]
     rows: int
     recent: bytes
@@ -89,6 +94,9 @@ class StateCodec:
 
     def _core(self, state: State) -> bytes:
         features, alert, now = state.features, state.alert, state.alert.open
+        mean, mean_tops = _split(features.mean.astype("<f8"), _KEPT_BYTES)
+        variance, variance_tops = _split(features.variance.astype("<f8"), _KEPT_BYTES)
+        last, last_tops = _split(features.last.astype("<f4"), _LAST_BYTES)
         return msgspec.msgpack.encode(
             _Core(
                 format=FORMAT,
@@ -99,9 +107,10 @@ class StateCodec:
                 was_broken=state.was_broken,
                 late=state.late,
                 late_us=state.late_us,
-                mean=_kept(features.mean),
-                variance=_kept(features.variance),
-                last=features.last.astype("<f4").tobytes(),
+                tops=zlib.compress(mean_tops + variance_tops + last_tops, 1),
+                mean=mean,
+                variance=variance,
+                last=last,
                 missing={i: int(features.missing[i]) for i in np.flatnonzero(features.missing).tolist()},
                 rows=features.rows,
                 recent=state.recent.astype("<f4").tobytes(),
@@ -119,10 +128,11 @@ class StateCodec:
     def _state(self, core: _Core, ring: "array[float]") -> State:
         missing = np.zeros(self._sensors, np.uint8)
         missing[list(core.missing)] = list(core.missing.values())
+        tops, n = zlib.decompress(core.tops), self._sensors
         features = FeatureState(
-            mean=_whole(core.mean),
-            variance=_whole(core.variance),
-            last=_floats(core.last),
+            mean=_join(core.mean, tops[:n], "<f8").astype(np.float64),
+            variance=_join(core.variance, tops[n : 2 * n], "<f8").astype(np.float64),
+            last=_join(core.last, tops[2 * n :], "<f4").astype(np.float32),
             missing=missing,
             rows=core.rows,
         )
@@ -182,10 +192,16 @@ def _floats(stored: bytes) -> npt.NDArray[np.float32]:
     return np.frombuffer(stored, "<f4").astype(np.float32)
 
 
-def _kept(values: npt.NDArray[np.float64]) -> bytes:
-    return np.ascontiguousarray(values, "<f8").view(np.uint8).reshape(-1, 8)[:, 8 - _KEPT_BYTES :].tobytes()
+def _split(values: npt.NDArray[np.floating], kept: int) -> tuple[bytes, bytes]:
+    """Of each little-endian value's upper `kept` bytes: all but the uppermost, and the uppermost."""
+    octets = values.view(np.uint8).reshape(len(values), -1)
+    return octets[:, -kept:-1].tobytes(), octets[:, -1].tobytes()
 
 
-def _whole(stored: bytes) -> npt.NDArray[np.float64]:
-    kept = np.frombuffer(stored, np.uint8).reshape(-1, _KEPT_BYTES)
-    return np.pad(kept, ((0, 0), (8 - _KEPT_BYTES, 0))).view("<f8").reshape(-1).astype(np.float64)
+def _join(below: bytes, tops: bytes, kind: str) -> npt.NDArray[Any]:
+    """The values of which `_split` made these."""
+    octets = np.zeros((len(tops), np.dtype(kind).itemsize), np.uint8)
+    rest = np.frombuffer(below, np.uint8).reshape(len(tops), -1)
+    octets[:, -rest.shape[1] - 1 : -1] = rest
+    octets[:, -1] = np.frombuffer(tops, np.uint8)
+    return octets.view(kind).reshape(-1)

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,3 +59,23 @@ def test_a_row_writes_the_core_alone_until_a_chunk_of_scores_is_full(cold: tuple
         written.append(len(codec.dump("pm1", state, after)))
         state = after
     assert written == ([1] * (CHUNK_SCORES - 1) + [2]) * 9
+
+
+@given(data=st.data())
+def test_features_come_back_to_the_bit(cold: tuple[StateCodec, State], data: st.DataObject):
+    codec, state = cold
+    n = len(state.features.mean)
+    doubles = st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=n, max_size=n)
+    mean, variance = (_as_stored(np.array(data.draw(doubles))) for _ in range(2))
+    last = np.array(data.draw(st.lists(st.floats(width=32), min_size=n, max_size=n)), np.float32)
+    state = replace(state, features=replace(state.features, mean=mean, variance=variance, last=last))
+    (again,) = codec.load(codec.dump("pm1", None, state)).values()
+    for name in ("mean", "variance", "last"):
+        before, after = getattr(state.features, name), getattr(again.features, name)
+        assert after.dtype == before.dtype
+        assert after.tobytes() == before.tobytes()
+
+
+def _as_stored(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The upper 5 bytes of each value, as features.py leaves them."""
+    return (values.view(np.uint64) & np.uint64(0xFFFFFFFFFF000000)).view(np.float64)
