@@ -49,6 +49,7 @@ def main(folder: Path) -> None:
 def sheet_break() -> build.Dashboard:
     """What an operator looks at: state, score against threshold, which sensors, recent alerts."""
     dashboard = new_dashboard("sheet-break", "Sheet break", "Is the sheet about to break, and which sensors say so?")
+    just_opened = f"sum by (machine) (increase(sheetbreak_alerts_total{{{ON_MACHINE}}}[1m]))"
     is_open = f"max by (machine) (sheetbreak_alert_open{{{ON_MACHINE}}})"
     panels = (
         one_number("State", [(is_open, "{{machine}}")], steps=((None, GREEN), (1, RED)))
@@ -79,7 +80,8 @@ def sheet_break() -> build.Dashboard:
         .override_by_regexp("threshold$", dashed())
         .height(9)
         .span(24),
-        timeline("Recent warnings", [(is_open, "{{machine}}")]).span(24),
+        # A fast replay opens and closes some between two scrapes: those are shown for a minute.
+        timeline("Recent warnings", [(f"clamp_max({is_open} + ({just_opened} > bool 0), 1)", "{{machine}}")]).span(24),
         bars(
             "Sensors of the last row",
             [(f"topk(10, sheetbreak_sensor_error_share{{{ON_MACHINE}}})", "{{machine}} {{sensor}}")],

@@ -31,7 +31,7 @@ def new_dashboard(uid: str, title: str, description: str) -> build.Dashboard:
         .datasource(PROMETHEUS)
         .enable(True)
         .icon_color(RED)
-        .expr(f"max by (machine) (sheetbreak_alert_open{{{ON_MACHINE}}}) == 1")
+        .expr(f"sum by (machine) (increase(sheetbreak_alerts_total{{{ON_MACHINE}}}[1m])) > 0")
     )
     machine = (
         build.QueryVariable("machine")
