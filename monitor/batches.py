@@ -16,7 +16,7 @@ from sheetbreak.wire import (
     SCORES,
     encode_alert,
     encode_dead_letter,
-    encode_score,
+    encode_scores,
 )
 
 States = Mapping[int, Mapping[str, State]]
@@ -91,9 +91,9 @@ class _Answers:
         for row, error in rejected.items():
             self.bury(places[row], error)
         if SCORES in self._opened.emit:
-            for row, machine in enumerate(rows.machines):
+            scores = encode_scores(rows, results, model=self._version)
+            for row, (machine, score) in enumerate(zip(rows.machines, scores, strict=True)):
                 if row not in rejected:
-                    score = encode_score(rows, results, row, model=self._version)
                     self._of[places[row]].append(Output(SCORES, machine.encode(), score))
         if ALERTS in self._opened.emit:
             for row, event in results.alerts:

@@ -104,6 +104,14 @@ def format_time(time_us: int) -> str:
     return (_EPOCH + timedelta(microseconds=int(time_us))).replace(tzinfo=None).isoformat() + "Z"
 
 
+def format_times(times_us: npt.NDArray[np.int64]) -> list[str]:
+    """`format_time` of each, a tenth of the time where they are whole seconds."""
+    if (times_us % 1_000_000).any():
+        return [format_time(time_us) for time_us in times_us.tolist()]
+    texts: list[str] = np.datetime_as_string(times_us.astype("M8[us]"), unit="s", timezone="UTC").tolist()
+    return texts
+
+
 def parse_time(text: str) -> int:
     """µs since 1970 UTC of an RFC 3339 time with a zone. Raises ValueError."""
     moment = datetime.fromisoformat(text)

@@ -9,7 +9,7 @@ import msgspec
 from sheetbreak.alerts import AlertEvent, ratio_of
 from sheetbreak.engine import SCORED, Results
 from sheetbreak.errors import RowError
-from sheetbreak.rows import RowBatch, format_time
+from sheetbreak.rows import RowBatch, format_time, format_times
 from sheetbreak.scoring import TopSensor
 
 SCORES, ALERTS, DEAD_LETTERS = "scores", "alerts", "dead-letters"
@@ -43,22 +43,44 @@ class _ScoreMessage(msgspec.Struct, kw_only=True):
 _encoder = msgspec.json.Encoder()
 
 
+def encode_scores(rows: RowBatch, results: Results, *, model: str) -> list[bytes]:
+    """The score messages of all rows, in order; those of rejected rows mean nothing."""
+    numbers = zip(results.score.tolist(), results.threshold.tolist(), results.over.tolist(), strict=True)
+    times = format_times(rows.times_us)
+    return [
+        _encode_score(results, place, machine=machine, time=time, score=score, level=level, over=over, model=model)
+        for place, (machine, time, (score, level, over)) in enumerate(zip(rows.machines, times, numbers, strict=True))
+    ]
+
+
 def encode_score(rows: RowBatch, results: Results, place: int, *, model: str) -> bytes:
     """The score message of one row that was taken."""
-    outcome = results.outcome[place]
-    score = float(results.score[place])
-    top = results.top.get(place) if results.over[place] else None
-    message = _ScoreMessage(
+    return _encode_score(
+        results,
+        place,
         machine=rows.machines[place],
         time=format_time(rows.times_us[place]),
+        score=float(results.score[place]),
+        level=float(results.threshold[place]),
+        over=bool(results.over[place]),
+        model=model,
+    )
+
+
+def _encode_score(
+    results: Results, place: int, *, machine: str, time: str, score: float, level: float, over: bool, model: str
+) -> bytes:
+    outcome = results.outcome[place]
+    message = _ScoreMessage(
+        machine=machine,
+        time=time,
         state=outcome if outcome == SCORED else _STATE.get(outcome, outcome),
         model=model,
         imputed=results.imputed.get(place, ()),
     )
     if score == score:
-        level = float(results.threshold[place])
-        message.score, message.threshold = score, level
-        message.ratio, message.over = ratio_of(score, level), bool(results.over[place])
+        message.score, message.threshold, message.ratio, message.over = score, level, ratio_of(score, level), over
+    top = results.top.get(place) if over else None
     if top:
         message.top = _tops(top)
     return _encoder.encode(message)
