@@ -1,5 +1,6 @@
 """`sheetbreak monitor`: puts options, model, stream, metrics and loop together."""
 
+import gc
 import logging
 import sys
 from collections.abc import Sequence
@@ -58,6 +59,7 @@ def main(argv: Sequence[str]) -> int:
             signals=signals,
             history=warm_up(options.history, model) if options.history else {},
         )
+        _rarely_look_for_garbage()
         loop.run()
     finally:
         if web is not None:
@@ -74,6 +76,15 @@ def warm_up(history: Path, model: Artifact) -> dict[str, State]:
         states |= advance(states, rows.take(slice(start, start + _HISTORY_ROWS)), model)[0]
     log.info("event=warmed-up history=%s rows=%d machines=%d", history, len(rows), len(states))
     return states
+
+
+def _rarely_look_for_garbage() -> None:
+    """Leave what was imported out of the search for cycles, and search seldom: a batch makes tens of thousands of
+    objects and no cycles. A fifth of the time of scoring 1,000 machines (44 -> 34 µs a row), a tenth of one's.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000)
 
 
 def _serve(options: Options, registry: CollectorRegistry, health: Health) -> Web | None:
