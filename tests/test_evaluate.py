@@ -14,9 +14,9 @@ from sheetbreak.engine import advance
 from sheetbreak.rows import BROKEN, INTACT, RowBatch
 from tests.mill import PERIOD_US, SENSORS, START_US, mill_values, save_model
 from tests.scored_examples import make_rows, scored_rows
-from trainer.evaluate import evaluate, resampled_row_metrics
+from trainer.evaluate import evaluate, mean_known, measure
 from trainer.labels import label_rows
-from trainer.scored_rows import ScoredRows, joined, score_rows
+from trainer.scored_rows import ScoredRows, score_rows
 from trainer.tables import deployed_table, evaluation_table, fold_table, scorer_table
 
 
@@ -45,21 +45,37 @@ def test_row_metrics_are_means_over_the_folds_and_never_pooled():
     assert found.roc_auc_interval[0] < found.roc_auc < found.roc_auc_interval[1]
 
 
-def test_events_of_all_folds_are_counted_under_one_threshold():
+def test_recall_is_the_mean_over_the_folds_and_what_was_deployed_is_counted_over_all():
     folds = two_folds()
     found = evaluate(folds)
     assert (found.rows, found.positives, found.breaks) == (1990, 20, 10)
     assert found.operating_days == pytest.approx(1990 / 720)
-    alone = evaluate([joined(folds)])
-    assert found.recall == alone.recall
-    by_point = {(r.horizon_rows, r.false_alarms_per_day): r for r in found.recall}
-    assert len(by_point) == 9
-    one = by_point[10, 2]
-    assert one.recall >= 0.3
-    assert one.chance is not None
-    assert one.chance < one.recall
+    alone = [evaluate([fold]) for fold in folds]
+    assert len({(r.horizon_rows, r.false_alarms_per_day) for r in found.recall}) == 9
+    for i, one in enumerate(found.recall):
+        both = [fold.recall[i] for fold in alone]
+        assert one.recall == pytest.approx(np.mean([r.recall for r in both]))
+        assert one.chance == pytest.approx(np.mean([r.chance for r in both]))
+        assert one.time_in_alarm == pytest.approx(np.mean([r.time_in_alarm for r in both]))
+        assert one.threshold is None
+        assert all(r.threshold is not None for r in both)
+        assert one.interval
+        assert one.interval[0] <= one.recall <= one.interval[1]
+    assert found.recall[3].recall >= 0.3
+    assert found.recall[3].chance < 0.2
     assert found.deployed
     assert (found.deployed.alerts, found.deployed.horizons[1].warned) == (4, 2)
+
+
+def test_a_fold_without_breaks_counts_in_no_mean_but_in_the_days():
+    folds = two_folds()
+    quiet = make_rows(np.random.default_rng(8).random(720), opened=[300])
+    found, without = evaluate([*folds, quiet]), evaluate(folds)
+    assert [r.recall for r in found.recall] == [r.recall for r in without.recall]
+    assert (found.roc_auc, found.breaks) == (without.roc_auc, without.breaks)
+    assert found.operating_days == pytest.approx(without.operating_days + 1)
+    assert found.deployed
+    assert found.deployed.alerts == 5
 
 
 def test_a_point_says_what_its_threshold_gives():
@@ -75,10 +91,27 @@ def test_resampling_weighs_each_block_of_each_fold():
     block = np.zeros(120)
     block[98] = 1.0
     score = np.tile(block, 6)
-    rows = make_rows(score, breaks=np.arange(99, 720, 120))
-    aucs, precisions = resampled_row_metrics([rows, rows])
-    assert np.ptp(aucs) == pytest.approx(0.0, abs=1e-12)
-    assert np.ptp(precisions) == pytest.approx(0.0, abs=1e-12)
+    figures = measure(make_rows(score, breaks=np.arange(99, 720, 120)))
+    assert np.ptp(figures.resampled_auc) == pytest.approx(0.0, abs=1e-12)
+    assert np.ptp(figures.resampled_precision) == pytest.approx(0.0, abs=1e-12)
+    assert np.ptp(figures.points[10, 5].recall) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_folds_are_resampled_each_by_itself():
+    fold = two_folds()[0]
+    first, second = measure(fold, number=0), measure(fold, number=1)
+    assert first.roc_auc == second.roc_auc
+    assert not np.array_equal(first.resampled_auc, second.resampled_auc)
+    both = evaluate([fold, fold]).roc_auc_interval
+    alone = evaluate([fold]).roc_auc_interval
+    assert both
+    assert alone
+    assert both[1] - both[0] < 0.85 * (alone[1] - alone[0])  # two folds: narrower by the root of two
+
+
+def test_a_mean_leaves_out_what_is_not_known():
+    found = mean_known([np.array([1.0, np.nan, np.nan]), np.array([3.0, 5.0, np.nan])])
+    np.testing.assert_array_equal(found, [2.0, 5.0, np.nan])
 
 
 @settings(max_examples=30)

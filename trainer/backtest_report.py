@@ -1,12 +1,12 @@
 """What a backtest found, judged: as JSON for scripts, as short tables for people."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sheetbreak.rows import RowBatch, Schema, format_time
 from trainer.bootstrap import interval
-from trainer.evaluate import Evaluation, Interval, evaluate, resampled_row_metrics
+from trainer.evaluate import Evaluation, Figures, Interval, mean_known, measure, summarise
 from trainer.peers import TITLES
 from trainer.pipeline import Recipe
 from trainer.rolling import LATER, Fold
@@ -27,7 +27,7 @@ class BacktestReport:
 
     folds: list[Judged]
     overall: Judged
-    """Row metrics are means over the folds; events of all folds are counted under one threshold."""
+    """Metrics are means over the folds; what was deployed is counted over all of them."""
     later: Judged
     """The same over the later four."""
     auc_gain: dict[str, Interval | None]
@@ -36,15 +36,16 @@ class BacktestReport:
 
 def judge_folds(folds: Sequence[Fold]) -> BacktestReport:
     """Evaluate each fold, all of them and the later ones."""
-    later = folds[LATER]
-    aucs = resampled_row_metrics([fold.model for fold in later])[0]
+    model = [measure(fold.model, number=fold.number) for fold in folds]
+    peers = {name: [measure(fold.peers[name], number=fold.number) for fold in folds] for name in folds[0].peers}
+    aucs = mean_known([one.resampled_auc for one in model[LATER]])
     return BacktestReport(
-        folds=[_judge([fold]) for fold in folds],
-        overall=_judge(folds),
-        later=_judge(later),
+        folds=[_judge(model, peers, slice(i, i + 1)) for i in range(len(folds))],
+        overall=_judge(model, peers, slice(None)),
+        later=_judge(model, peers, LATER),
         auc_gain={
-            name: interval(aucs - resampled_row_metrics([fold.peers[name] for fold in later])[0])
-            for name in folds[0].peers
+            name: interval(aucs - mean_known([one.resampled_auc for one in found[LATER]]))
+            for name, found in peers.items()
         },
     )
 
@@ -91,11 +92,12 @@ def report_text(report: BacktestReport, *, recipe: Recipe, schema: Schema) -> st
             scorers[title] = (report.overall.peers[name], report.later.peers[name])
     gains = {TITLES[name]: gain for name, gain in report.auc_gain.items()}
     base_rate = report.overall.model.positives / max(report.overall.model.rows, 1)
+    share = f"{base_rate:.3f}".removeprefix("0")
     return "\n".join(
         [
             fold_table(by_fold, period_s=schema.period_s),
-            "Recall: with the best threshold in hindsight, one for all folds of a line. Chance: the same scores moved",
-            f"against the breaks; AUC .50, AP {base_rate:.3f}. AUC and AP of several folds are their means.",
+            "Warned: with each fold's best threshold in hindsight; by chance: with the same scores moved against the",
+            f"breaks, and an AUC of .50, an AP of {share}. Lines of several folds are means over them.",
             "",
             deployed_table(by_fold, period_s=schema.period_s),
             "",
@@ -104,10 +106,9 @@ def report_text(report: BacktestReport, *, recipe: Recipe, schema: Schema) -> st
     )
 
 
-def _judge(folds: Sequence[Fold]) -> Judged:
+def _judge(model: Sequence[Figures], peers: Mapping[str, Sequence[Figures]], which: slice) -> Judged:
     return Judged(
-        evaluate([fold.model for fold in folds]),
-        {name: evaluate([fold.peers[name] for fold in folds], deployed=False) for name in folds[0].peers},
+        summarise(model[which]), {name: summarise(found[which], deployed=False) for name, found in peers.items()}
     )
 
 

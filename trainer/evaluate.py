@@ -19,18 +19,18 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """The best that a threshold set with hindsight gives at a rate of false alarms."""
+    """The best that a threshold set with hindsight gives at a rate of false alarms; mean over stretches of rows."""
 
     horizon_rows: int
     false_alarms_per_day: int
     recall: float
-    """Breaks warned 1…horizon_rows rows ahead, as a share of all breaks."""
-    chance: float | None
+    """Breaks warned 1…horizon_rows rows ahead, as a share of all breaks of a stretch."""
+    chance: float
     """The same for the scores shifted against the breaks, mean over shifts."""
     interval: Interval | None
     """95 %, from resampled blocks of 4 hours."""
     threshold: float | None
-    """None where no threshold warns of any break."""
+    """None where no threshold warns of any break, and over several stretches, each of which has its own."""
     time_in_alarm: float
     """Share of the operating time."""
     median_lead_minutes: float | None
@@ -39,7 +39,7 @@ class Recall:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Every metric of one stretch of rows, or of several: then row metrics are means over the stretches."""
+    """Every metric of one stretch of rows, or of several: then metrics are means, counts are sums over them."""
 
     rows: int
     """Judged rows: scored, break rows left out."""
@@ -61,90 +61,125 @@ class Evaluation:
         return asdict(self)
 
 
-def evaluate(parts: Sequence[ScoredRows], *, deployed: bool = True, events: bool = True) -> Evaluation:
-    """Judge one or several stretches of rows.
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What one stretch of rows gives, kept so that several can be averaged draw by draw."""
 
-    Row metrics are averaged over the parts, never pooled over drifting ones; events are counted over all
-    parts as one stretch. deployed: whether the rows say what a threshold gave. events: False for rows picked
-    at random, whose neighbours are missing.
+    rows: ScoredRows
+    roc_auc: float | None
+    average_precision: float | None
+    resampled_auc: Floats
+    """(DRAWS,) of rows resampled in blocks; NaN where a class is missing."""
+    resampled_precision: Floats
+    """(DRAWS,)"""
+    points: "dict[tuple[int, int], Point]"
+    """By horizon and rate; empty where there is no break or no score."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A horizon and rate in one stretch of rows."""
+
+    recall: Floats
+    """(1 + DRAWS,) of the rows as they are, then resampled; NaN where a draw has no break."""
+    chance: float
+    threshold: float | None
+    time_in_alarm: float
+    leads: Floats
+    """Minutes, of the breaks warned."""
+
+
+def evaluate(parts: Sequence[ScoredRows], *, deployed: bool = True, events: bool = True) -> Evaluation:
+    """Judge one or several stretches of rows; see `measure` and `summarise`."""
+    measured = [measure(part, number=number, events=events) for number, part in enumerate(parts)]
+    return summarise(measured, deployed=deployed and events)
+
+
+def measure(rows: ScoredRows, *, number: int = 0, events: bool = True) -> Figures:
+    """The figures of one stretch of rows.
+
+    number: of the stretch among several; each has draws of its own. events: False for rows picked at random, whose
+    neighbours are missing.
     """
-    aucs, precisions = resampled_row_metrics(parts)
-    rows = joined(parts)
+    block, judged = blocks_of(rows), rows.judged
+    draws = draw_blocks(int(block.max(initial=-1)) + 1, part=number)
+    weights = draws[block[judged], 1:].T.astype(np.float64)
+    auc, precision = weighted_metrics(rows.will_break[judged], rows.score[judged], weights=weights)
+    points: dict[tuple[int, int], Point] = {}
+    thresholds, when = candidate_thresholds(rows.score), timeline(rows)
+    if events and len(thresholds) and len(when.break_row):
+        found = event_curve(rows, thresholds, block=block, draws=draws)
+        by_chance = chance_curve(rows, thresholds)
+        for horizon in HORIZONS:
+            for per_day in BUDGETS:
+                points[horizon, per_day] = _point(rows, when, found, by_chance, horizon=horizon, per_day=per_day)
+    return Figures(rows, roc_auc(rows), average_precision(rows), auc, precision, points)
+
+
+def summarise(measured: Sequence[Figures], *, deployed: bool = True) -> Evaluation:
+    """The evaluation of one or several stretches of rows.
+
+    Metrics are averaged over the stretches, never pooled over drifting ones: each has its own oracle threshold. What
+    was deployed (where `deployed` says that the rows tell) is counted over all of them.
+    """
+    rows = joined([one.rows for one in measured])
     return Evaluation(
-        rows=sum(int(part.judged.sum()) for part in parts),
-        positives=sum(int(part.will_break[part.judged].sum()) for part in parts),
+        rows=int(rows.judged.sum()),
+        positives=int(rows.will_break[rows.judged].sum()),
         breaks=int(rows.break_starts.sum()),
         operating_days=rows.days,
-        roc_auc=_mean([roc_auc(part) for part in parts]),
-        roc_auc_interval=interval(aucs),
-        average_precision=_mean([average_precision(part) for part in parts]),
-        average_precision_interval=interval(precisions),
-        recall=recalls(rows) if events else [],
-        deployed=judge_deployed(rows) if deployed and events else None,
+        roc_auc=_mean([one.roc_auc for one in measured]),
+        roc_auc_interval=interval(mean_known([one.resampled_auc for one in measured])),
+        average_precision=_mean([one.average_precision for one in measured]),
+        average_precision_interval=interval(mean_known([one.resampled_precision for one in measured])),
+        recall=[
+            _recall(point, [one.points[point] for one in measured if one.points])
+            for point in next((one.points for one in measured if one.points), {})
+        ],
+        deployed=judge_deployed(rows) if deployed else None,
     )
 
 
-def resampled_row_metrics(parts: Sequence[ScoredRows]) -> tuple[Floats, Floats]:
-    """(DRAWS,) ROC AUC and average precision of rows resampled in blocks, mean over the parts.
-
-    NaN where a draw leaves no part both classes.
-    """
-    found = []
-    for number, part in enumerate(parts):
-        block, judged = blocks_of(part), part.judged
-        draws = draw_blocks(int(block.max(initial=-1)) + 1, part=number)[:, 1:]
-        weights = draws[block[judged]].T.astype(np.float64)
-        found.append(weighted_metrics(part.will_break[judged], part.score[judged], weights=weights))
-    auc, precision = (_mean_known(np.stack(values)) for values in zip(*found, strict=True))
-    return auc, precision
+def mean_known(values: Sequence[Floats]) -> Floats:
+    """Mean of several arrays of one shape, entry by entry over those that are not NaN; NaN where all are."""
+    stacked = np.stack(values)
+    known = ~np.isnan(stacked)
+    total, count = np.where(known, stacked, 0.0).sum(axis=0), known.sum(axis=0)
+    mean: Floats = np.full(total.shape, np.nan)
+    np.divide(total, count, out=mean, where=count > 0)
+    return mean
 
 
-def recalls(rows: ScoredRows) -> list[Recall]:
-    """Recall at every horizon and rate; empty where there is no break or no score."""
-    thresholds = candidate_thresholds(rows.score)
-    when = timeline(rows)
-    if not len(thresholds) or not len(when.break_row):
-        return []
-    block = blocks_of(rows)
-    found = event_curve(rows, thresholds, block=block, draws=draw_blocks(int(block[-1]) + 1))
-    by_chance = chance_curve(rows, thresholds)
-    return [
-        _recall(rows, when, found, by_chance, horizon=horizon, per_day=per_day)
-        for horizon in HORIZONS
-        for per_day in BUDGETS
-    ]
-
-
-def _recall(
+def _point(
     rows: ScoredRows, when: Timeline, found: EventCurve, by_chance: EventCurve, *, horizon: int, per_day: int
-) -> Recall:
-    recall = found.recall(horizon, per_day)
+) -> Point:
     place = int(found.best(horizon, per_day)[0])
     threshold = float(found.thresholds[place]) if place >= 0 else None
     alerts = np.flatnonzero(rows.score >= threshold) if threshold is not None else np.empty(0, np.int64)
     leads = when.lead_rows(alerts, horizon)
-    leads = leads[leads >= 0]
-    return Recall(
-        horizon_rows=horizon,
-        false_alarms_per_day=per_day,
-        recall=float(recall[0]),
+    return Point(
+        recall=found.recall(horizon, per_day),
         chance=float(by_chance.recall(horizon, per_day).mean()),
-        interval=interval(recall[1:]),
         threshold=threshold,
         time_in_alarm=float(found.alarm_rows[place, 0] / found.rows[0]) if place >= 0 else 0.0,
-        median_lead_minutes=float(np.median(leads)) * rows.period_s / 60 if len(leads) else None,
+        leads=leads[leads >= 0].astype(np.float64) * (rows.period_s / 60),
+    )
+
+
+def _recall(point: tuple[int, int], found: Sequence[Point]) -> Recall:
+    recall, leads = mean_known([one.recall for one in found]), np.concatenate([one.leads for one in found])
+    return Recall(
+        horizon_rows=point[0],
+        false_alarms_per_day=point[1],
+        recall=float(recall[0]),
+        chance=float(np.mean([one.chance for one in found])),
+        interval=interval(recall[1:]),
+        threshold=found[0].threshold if len(found) == 1 else None,
+        time_in_alarm=float(np.mean([one.time_in_alarm for one in found])),
+        median_lead_minutes=float(np.median(leads)) if len(leads) else None,
     )
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else None
-
-
-def _mean_known(values: Floats) -> Floats:
-    """Mean over the first axis of what is not NaN; NaN where nothing is."""
-    known = ~np.isnan(values)
-    total, count = np.where(known, values, 0.0).sum(axis=0), known.sum(axis=0)
-    mean: Floats = np.full(len(count), np.nan)
-    np.divide(total, count, out=mean, where=count > 0)
-    return mean

@@ -4,9 +4,8 @@ Every score could be the threshold; each gives a number of false alarms and of w
 day is the best of those with at most N false alarms an operating day. Chance is the same search over the same
 scores shifted circularly against the breaks: a search over thresholds finds something in noise, too.
 
-Several folds are judged as one stretch of rows (`scored_rows.joined`), under one threshold. A threshold of
-its own for each fold flatters, chance as well: H10 at 5 a day .45 (chance .16) against .38 (.13) on the later
-folds.
+Over several folds the figures are averaged: each fold has a model of its own, and so a threshold. One threshold for
+all folds would lie among the scores of the fold that drifted most, and warn of nothing in the others.
 """
 
 from dataclasses import dataclass
