@@ -99,7 +99,8 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = OptionParser(
         "sheetbreak train",
         "Fit a model on a history, judge it on rows held out, write it to the models directory and make it current.\n"
-        "An interrupted training leaves the model before it current.",
+        "An interrupted training leaves the model before it current. Preset article also writes event files for\n"
+        "TensorBoard, under tensorboard/ in the models directory.",
         example="sheetbreak train mill.csv\nsheetbreak train mill.csv --preset article --models comparison",
     )
     parser.add_argument("csv", type=Path, metavar="CSV", help="the history: one row a sampling period")
