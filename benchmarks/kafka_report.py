@@ -51,7 +51,12 @@ class Report:
 
     def as_json(self) -> dict[str, Any]:
         """Everything, with where and when."""
-        machine = {"python": platform.python_version(), "processor": platform.machine(), "cores": os.cpu_count()}
+        machine = {
+            "python": platform.python_version(),
+            "processor": platform.machine(),
+            "cores": os.cpu_count(),
+            "load": os.getloadavg(),
+        }
         return {
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "machine": machine,

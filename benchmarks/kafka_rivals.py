@@ -13,7 +13,7 @@ from pathlib import Path
 
 from kafka import KafkaConsumer, KafkaProducer
 
-MAX_POLL_RECORDS = 1000
+MAX_POLL_RECORDS = 4000
 """As many as the monitor takes at once."""
 NAIVE_OUTPUT = "naive-scores"
 

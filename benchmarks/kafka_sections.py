@@ -263,6 +263,7 @@ def _against_limit(report: Report, name: str, limits: Sequence[Rate], rates: Seq
         f"{name}: poll and decode alone, rows/s", median(r.rows_per_s for r in limits), "rows/s", raw=_raw(limits)
     )
     report.add(f"{name}: rows/s", median(r.rows_per_s for r in rates), "rows/s", raw=_raw(rates))
+    report.add(f"{name}: poll and decode alone, CPU per row", median(r.cpu_us_per_row for r in limits), "µs")
     report.add(f"{name}: CPU per row", median(r.cpu_us_per_row for r in rates), "µs")
     report.add(f"{name}: of poll and decode", median(ratios), "×", least=least, raw=ratios)
 
