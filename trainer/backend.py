@@ -1,6 +1,15 @@
 """TensorFlow made quiet and repeatable: call before the first Keras model is built."""
 
 import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+CHATTER = re.compile(rb"absl::InitializeLog|cudart_stub|port\.cc:|cuda drivers|cpu_feature_guard|\boneDNN\b")
+"""What TensorFlow's build with GPU support says at import on a machine without one. It is written before the logging
+starts that TF_CPP_MIN_LOG_LEVEL governs, so no setting of TensorFlow's own stops it."""
 
 
 def configure_tensorflow() -> None:
@@ -12,8 +21,28 @@ def configure_tensorflow() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before the import: start-up chatter about CPU features
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # else sums are ordered by what the processor can do
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    import tensorflow as tf  # after its environment is set
+    with without_chatter():
+        import tensorflow as tf  # after its environment is set
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     tf.config.experimental.enable_op_determinism()
+
+
+@contextmanager
+def without_chatter() -> Iterator[None]:
+    """Leaves the lines of CHATTER out of what is written to standard error, by C++ too; the rest comes at the end."""
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            said.seek(0)
+            for line in said:
+                if not CHATTER.search(line):
+                    os.write(2, line)
