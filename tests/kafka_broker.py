@@ -3,9 +3,10 @@
 import itertools
 import os
 import shutil
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,26 @@ _serial = itertools.count()
 class Broker:
     """One broker in a folder of its own; it comes back on the same port."""
 
-    def __init__(self, folder: Path, *settings: str) -> None:
+    def __init__(self, folder: Path, *, port: int | None = None) -> None:
         self.folder = folder
-        self.settings = [word for setting in settings for word in ("--set", setting)]
+        self.port = ["--port", str(port)] if port else []
+        self.settings: list[str] = []
         self.address = ""
+        self.tls_port = 0
+        """Of the listener with TLS, where a test gave it one."""
+
+    @staticmethod
+    def as_options(properties: Mapping[str, str]) -> list[str]:
+        return [word for key, value in properties.items() for word in ("--set", f"{key}={value}")]
+
+    @staticmethod
+    def free_port() -> int:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            return int(free.getsockname()[1])
 
     def start(self) -> None:
-        self.address = self._run("start", "--heap", HEAP, *self.settings)
+        self.address = self._run("start", "--heap", HEAP, *self.port, *self.settings)
 
     def stop(self, *, kill: bool = False) -> None:
         self._run("stop", *(["--kill"] if kill else []))
@@ -49,8 +63,12 @@ class Broker:
     def create_topics(self, *, partitions: int = 1) -> str:
         """The five topics under a prefix that no other test has. Returns the prefix."""
         prefix = f"t{next(_serial)}."
-        topics(["create", self.url(), "--partitions", str(partitions), "--topic-prefix", prefix])
+        self.run_topics("create", "--partitions", str(partitions), "--topic-prefix", prefix)
         return prefix
+
+    def run_topics(self, action: str, *options: str) -> None:
+        """`sheetbreak topics`."""
+        assert topics([action, self.url(), *options]) == 0
 
     def write(
         self, topic: str, values: Sequence[bytes], *, partition: int | None = None, key: bytes | None = None
@@ -63,22 +81,26 @@ class Broker:
 
     def read(self, topic: str, *, committed: bool = True) -> list[Any]:
         """All records that a consumer sees now, partition by partition, in order."""
-        consumer = KafkaConsumer(
+        with self._consumer("read_uncommitted") as consumer:
+            partitions = [TopicPartition(topic, p) for p in sorted(consumer.partitions_for_topic(topic))]
+            # Of a transaction that has just been committed the markers come a moment later: they are waited for.
+            ends = consumer.end_offsets(partitions)
+        found: dict[Any, list[Any]] = {tp: [] for tp in partitions}
+        with self._consumer("read_committed" if committed else "read_uncommitted") as consumer:
+            consumer.assign(partitions)
+            consumer.seek_to_beginning()
+            while any(consumer.position(tp) < ends[tp] for tp in partitions):
+                for tp, records in consumer.poll(100).items():
+                    found[tp] += records
+        return [record for tp in partitions for record in found[tp]]
+
+    def _consumer(self, isolation_level: str) -> Any:
+        return KafkaConsumer(
             bootstrap_servers=self.address,
-            isolation_level="read_committed" if committed else "read_uncommitted",
+            isolation_level=isolation_level,
             auto_offset_reset="earliest",
             enable_auto_commit=False,
         )
-        partitions = [TopicPartition(topic, p) for p in sorted(consumer.partitions_for_topic(topic))]
-        consumer.assign(partitions)
-        consumer.seek_to_beginning()
-        ends = consumer.end_offsets(partitions)
-        found: dict[Any, list[Any]] = {tp: [] for tp in partitions}
-        while any(consumer.position(tp) < ends[tp] for tp in partitions):
-            for tp, records in consumer.poll(100).items():
-                found[tp] += records
-        consumer.close()
-        return [record for tp in partitions for record in found[tp]]
 
     def values(self, topic: str) -> list[bytes]:
         return [record.value for record in self.read(topic)]

@@ -8,7 +8,7 @@ import threading
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
-from kafka.errors import KafkaConnectionError
+from kafka.errors import KafkaConnectionError, KafkaTimeoutError
 from kafka.net.compat import KafkaNetClient
 
 from sheetbreak.streams.kafka_bulk import BulkProducer
@@ -25,6 +25,7 @@ FETCH_MIN_BYTES = 512 * 1024
 PARTITION_FETCH_BYTES = 4 * 1024 * 1024
 """A full batch from one partition; with kafka-python's 1 MiB a backlog comes in batches of a thousand rows."""
 _LONGEST_WAIT_MS = 500
+_MANAGER_LOG = logging.getLogger("kafka.net.manager")
 _RECONNECT_MS = 1_000
 """At most between two tries. With kafka-python's default, 30 s, we were back 9 s after the broker."""
 
@@ -141,23 +142,50 @@ def new_admin(address: Address, security: Security) -> Any:
 
 
 def _build(kind: Any, net_client: Any, **settings: Any) -> Any:
-    """A client, or nothing at all: kafka-python's leave sockets and a thread behind when they find no broker."""
+    """A client, or nothing at all: kafka-python's leave sockets and a thread behind when they find no broker.
+
+    Raises errors of kafka-python; one for want of a broker says why the last connection failed.
+    """
     made = []
+    reason = _LastFailure()
 
     def make(**inner: Any) -> Any:
         made.append(net_client(**inner))
         return made[-1]
 
     try:
-        return kind(kafka_client=make, **settings)
-    except BaseException:
+        with reason:
+            return kind(kafka_client=make, **settings)
+    except BaseException as error:
         for client in made:
             client.close()
+        if isinstance(error, KafkaTimeoutError) and reason.text:
+            refused = " (so ends a login that is refused, too)" if settings.get("sasl_mechanism") else ""
+            raise KafkaTimeoutError(f"{error.args[0]}: {reason.text}{refused}") from error
         raise
 
 
+class _LastFailure:
+    """What kafka-python logs about a failed connection and does not say in the error that it raises."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def __enter__(self) -> None:
+        _MANAGER_LOG.addFilter(self._note)
+
+    def __exit__(self, *_: object) -> None:
+        _MANAGER_LOG.removeFilter(self._note)
+
+    def _note(self, record: logging.LogRecord) -> bool:
+        if record.msg.startswith("Bootstrap connection to") and isinstance(record.args, tuple):
+            self.text = str(record.args[1])
+        return True
+
+
 def _common(address: Address, security: Security) -> dict[str, Any]:
-    logging.getLogger("kafka.net.connection").addFilter(_hide_credentials)  # adding it again does nothing
+    for name in ("kafka.net.connection", "kafka.protocol.parser"):
+        logging.getLogger(name).addFilter(_hide_credentials)  # adding it again does nothing
     if logging.getLogger("kafka").level == logging.NOTSET:
         logging.getLogger("kafka").setLevel(logging.WARNING)  # at INFO every connection is an event
     return {
@@ -170,7 +198,9 @@ def _common(address: Address, security: Security) -> dict[str, Any]:
 
 
 def _hide_credentials(record: logging.LogRecord) -> bool:
-    """Drop the DEBUG lines in which kafka-python prints the bytes of a login; PLAIN's hold the password."""
+    """Drop the DEBUG lines in which kafka-python prints a login, and every byte sent; PLAIN's hold the password."""
+    if record.name == "kafka.protocol.parser" and record.levelno < logging.INFO:
+        return False
     return not any(type(argument).__name__.startswith("Sasl") for argument in record.args or ())
 
 
