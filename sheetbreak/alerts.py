@@ -54,9 +54,13 @@ class AlertState:
 
     over: int = 0
     """Rows over the threshold in a row, while none is open."""
-    since_open: int = WARNED_ROWS + 1
-    """Rows since an alert was last open; at most WARNED_ROWS + 1."""
+    since_open: int = WARNED_ROWS
+    """Rows since the last one at which an alert was open; at most WARNED_ROWS."""
     open: OpenAlert | None = None
+
+
+IDLE = AlertState()
+"""Nothing is open, was open lately, or is about to be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,7 @@ def judge(
     if state.open is None:
         over = state.over + 1 if row.over and may_open else 0
         if over < policy.open_after or not over:
-            return replace(state, over=over, since_open=min(state.since_open + 1, WARNED_ROWS + 1)), None
+            return AlertState(over, min(state.since_open + 1, WARNED_ROWS)), None
         severity = _severity(policy, row)
         opened = OpenAlert(_alert_id(row), row.time_us, severity, row.top[0].sensor, 0)
         return AlertState(over=0, since_open=0, open=opened), _event("opened", opened, row)
@@ -135,6 +139,11 @@ def judge(
     return AlertState(open=now, since_open=0), None
 
 
+def pass_by(state: AlertState) -> AlertState:
+    """The state after a row that was not scored."""
+    return state if state.open else replace(state, since_open=min(state.since_open + 1, WARNED_ROWS))
+
+
 def stop(
     state: AlertState, machine: str, *, time_us: int, model: str, why: str
 ) -> tuple[AlertState, AlertEvent | None]:
@@ -148,7 +157,7 @@ def stop(
         now.alert_id, "closed", machine, time_us, now.opened_us, None, None, None, now.severity, (), model, (), (),
         f"{machine}: {why}, {minutes} after the warning of {format_time(now.opened_us)}; the alert is closed.",
     )  # fmt: skip
-    return replace(quiet, open=None, since_open=min(1, state.since_open + 1)), event
+    return replace(quiet, open=None), event
 
 
 def _severity(policy: AlertPolicy, row: Judged) -> Severity:

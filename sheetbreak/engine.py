@@ -10,20 +10,18 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from sheetbreak.alerts import WARNED_ROWS, AlertEvent, AlertState, Judged, judge, stop
-from sheetbreak.artifact import Artifact
+from sheetbreak.alerts import IDLE, WARNED_ROWS, AlertEvent, AlertState, Judged, judge, pass_by, stop
+from sheetbreak.artifact import Artifact, Float32s
 from sheetbreak.errors import RowError
-from sheetbreak.features import MAX_MISSING_SHARE, Features, FeatureState
-from sheetbreak.rows import BROKEN, RowBatch, format_time
+from sheetbreak.features import LARGEST, MAX_MISSING_SHARE, Features, FeatureState
+from sheetbreak.rows import RowBatch
 from sheetbreak.scoring import TopSensor, top_sensors
+from sheetbreak.taking import BROKE, FOLD, NEVER, REST, Arrivals, Clock, take
 from sheetbreak.thresholds import Trailing, level_now
 
 Floats = npt.NDArray[np.float64]
 
 SCORED, RESTARTING, WARMING_UP, STOPPED, DEAD_LETTER = "scored", "restarting", "warming_up", "stopped", "dead_letter"
-_NEVER = 1 << 30
-CLOCK_SET_BACK_ROWS = 5
-"""So many late rows in a row, ascending among themselves, mean that the machine's clock was set back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +37,7 @@ class State:
     """The version whose scores `trailing` holds; under another one it starts anew."""
     last_us: int | None = None
     """Time of the last row taken."""
-    since_restart: int = _NEVER
+    since_restart: int = NEVER
     """Rows since the last stop; large when there was none."""
     was_broken: bool = False
     late: int = 0
@@ -87,23 +85,24 @@ def advance(states: Mapping[str, State], rows: RowBatch, model: Artifact) -> tup
     n, sensors = len(rows), len(model.manifest.schema.sensors)
     nothing = np.full(n, np.nan)
     results = Results([DEAD_LETTER] * n, nothing, nothing.copy(), np.zeros(n, np.bool_), np.full((n, sensors), np.nan))
-    batch = _Batch(
-        rows,
-        model,
-        results,
-        times_us=rows.times_us.tolist(),
-        labels=rows.broken.tolist(),
-        sparse=(np.isnan(rows.values).mean(axis=1) > MAX_MISSING_SHARE).tolist(),
+    arrivals = Arrivals(
+        rows.times_us.tolist(),
+        rows.broken.tolist(),
+        (np.isnan(rows.values).mean(axis=1) > MAX_MISSING_SHARE).tolist(),
     )
     by_machine: dict[str, list[int]] = {}
     for place, machine in enumerate(rows.machines):
         by_machine.setdefault(machine, []).append(place)
-    walks = [_Walk(machine, states.get(machine), batch) for machine in by_machine]
-    for walk, places in zip(walks, by_machine.values(), strict=True):
-        walk.take(places)
-        walk.fold()
-    _score(walks, model, results)
-    after = {walk.machine: walk.judge() for walk in walks}
+    batch = _Batch(rows, arrivals, model, results)
+    walks = [_Walk(machine, states.get(machine), places, batch) for machine, places in by_machine.items()]
+    # Gathered once for all machines: where each of 500 rows is another machine's, 500 times costs more than the model.
+    values = np.clip(rows.values[[place for walk in walks for place in walk.rows]], -LARGEST, LARGEST)
+    first = 0
+    for walk in walks:
+        walk.fold(values[first : first + len(walk.rows)])
+        first += len(walk.rows)
+    scored = _score(walks, model, results)
+    after = {walk.machine: walk.judge(scored) for walk in walks}
     for listed in (results.alerts, results.rejects, results.breaks):
         listed.sort(key=_by_place)  # stable: a row that closes one alert and opens another keeps that order
     return after, results
@@ -113,21 +112,18 @@ def _by_place(entry: tuple[int, object]) -> int:
     return entry[0]
 
 
-def _score(walks: "list[_Walk]", model: Artifact, results: Results) -> None:
-    """Run the model once over the windows of all machines."""
+def _score(walks: "list[_Walk]", model: Artifact, results: Results) -> dict[int, tuple[float, Float32s]]:
+    """Run the model once over the windows of all machines; by row its score and its reconstruction, scaled."""
     windows = [window for walk in walks for window in walk.windows]
     if not windows:
-        return
+        return {}
     scaled = model.scorer.scale(np.stack(windows))
     rebuilt = model.reconstruct(scaled)
     contributions = model.scorer.contributions(scaled, rebuilt)
     places = [place for walk in walks for place in walk.scorable]
-    results.score[places] = model.scorer.scores(contributions)
-    results.contributions[places] = contributions
-    first = 0
-    for walk in walks:
-        walk.rebuilt = dict(zip(walk.scorable, rebuilt[first : first + len(walk.windows), -1], strict=True))
-        first += len(walk.windows)
+    scores = model.scorer.scores(contributions)
+    results.score[places], results.contributions[places] = scores, contributions
+    return dict(zip(places, zip(scores.tolist(), rebuilt[:, -1], strict=True), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,93 +131,47 @@ class _Batch:
     """What the walks of one batch share."""
 
     rows: RowBatch
+    arrivals: Arrivals
     model: Artifact
     results: Results
-    times_us: list[int]
-    labels: list[int]
-    sparse: list[bool]
-    """Rows in which too many sensors are missing."""
-
-
-@dataclass(slots=True)
-class _Stretch:
-    """Consecutive rows of one machine that are folded together: from the state before, or from a cold start."""
-
-    cold: bool
-    steps: list[tuple[int, str]] = field(default_factory=list)
-    """(row, what) in order; what is "" for a row to fold, else a stop and why ("the sheet broke")."""
-    since_restart: list[int] = field(default_factory=list)
-    """Per row to fold."""
-
-    @property
-    def rows(self) -> list[int]:
-        return [place for place, why in self.steps if not why]
-
-
-_BROKE = "the sheet broke"
 
 
 class _Walk:
     """One machine's rows on their way through a batch: taken, folded into features, (scored,) judged."""
 
-    def __init__(self, machine: str, state: State | None, batch: _Batch) -> None:
+    def __init__(self, machine: str, state: State | None, places: list[int], batch: _Batch) -> None:
         self.machine, self.windows, self.scorable = machine, list[Floats](), list[int]()
-        self.rebuilt: dict[int, npt.NDArray[np.float32]] = {}
-        self._rows, self._model, self._results, self._batch = batch.rows, batch.model, batch.results, batch
+        self._batch, self._model, self._results = batch, batch.model, batch.results
         self._state = cold_state(batch.model) if state is None else _under(batch.model, state)
-        self._stretches = [_Stretch(cold=False)]
         self._features: dict[int, tuple[Features, int]] = {}
+        manifest, was = batch.model.manifest, self._state
+        self._taken = take(
+            machine,
+            Clock(was.last_us, was.since_restart, was.was_broken, was.late, was.late_us),
+            places,
+            batch.arrivals,
+            schema=manifest.schema,
+            break_is_stop=manifest.break_is_stop,
+        )
+        batch.results.rejects += self._taken.rejects
+        for place in self._taken.resting:
+            batch.results.outcome[place] = STOPPED
+        self.rows = [place for stretch in self._taken.stretches for place in stretch.rows]
+        """Those to fold, in order."""
 
-    def take(self, places: list[int]) -> None:
-        """Decide of each row whether it is taken, refused or a stop, by its time and label."""
-        manifest, state, results, batch = self._model.manifest, self._state, self._results, self._batch
-        gap_us = round(manifest.schema.stop_gap_s * 1e6)
-        skips_broken = manifest.schema.lead_rows > 0
-        last, since, was_broken = state.last_us, state.since_restart, state.was_broken
-        late, late_us = state.late, state.late_us
-        stretch = self._stretches[0]
-        for place in places:
-            time_us = batch.times_us[place]
-            if last is not None and time_us <= last:
-                if time_us < last:
-                    late, late_us = (late + 1 if late and time_us > late_us else 1), time_us
-                if time_us == last or late < CLOCK_SET_BACK_ROWS:
-                    results.rejects.append((place, _not_later(self.machine, time_us, last)))
-                    continue
-                stretch = _Stretch(cold=True, steps=[(place, "the clock was set back")])
-                self._stretches.append(stretch)
-                last, since, was_broken = None, _NEVER, False
-            if batch.sparse[place]:
-                results.rejects.append((place, _too_sparse(self.machine)))
-                continue
-            if last is not None and time_us - last > gap_us:
-                stretch.steps.append((place, "the machine stopped"))
-                since = 0
-            last, late, broken = time_us, 0, batch.labels[place] == BROKEN
-            if broken and not was_broken:
-                stretch.steps.append((place, _BROKE))
-            was_broken = broken
-            if broken and skips_broken:
-                results.outcome[place] = STOPPED
-                since = 0 if manifest.break_is_stop else since
-                continue
-            stretch.steps.append((place, ""))
-            stretch.since_restart.append(since)
-            since = min(since + 1, _NEVER)
-        self._clock = last, since, was_broken, late, late_us
-
-    def fold(self) -> None:
-        """Features of the rows taken, and the windows that the model can score."""
+    def fold(self, values: Floats) -> None:
+        """Features of the rows taken, whose values these are, and the windows that the model can score."""
         model, results = self._model, self._results
         sensors, reach = model.manifest.schema.sensors, model.manifest.window - 1
         features, recent = self._state.features, self._state.recent[-reach:] if reach else self._state.recent[:0]
-        for stretch in self._stretches:
+        for stretch in self._taken.stretches:
             if stretch.cold:
                 features, recent = model.features.cold(), recent[:0]
             unscored = model.features.warm_up_rows - features.rows
             rows, since = stretch.rows, stretch.since_restart
             hold = [s < model.features.params.hold_rows for s in since]
-            features, found = model.features.fold(features, self._rows.values[rows], hold=hold)
+            features, found = model.features.fold(features, values[: len(rows)], hold=hold)
+            values = values[len(rows) :]
             for i, place in enumerate(rows):
                 self._features[place] = (found, i)
                 window = found.z[i : i + 1]
@@ -239,71 +189,80 @@ class _Walk:
                 results.imputed[rows[i]] = tuple(sensors[j] for j in missing)
         self._folded = features, recent
 
-    def judge(self) -> State:
+    def judge(self, scored: Mapping[int, tuple[float, Float32s]]) -> State:
         """Hold each score against the threshold and fold the alert; the machine's state after the batch."""
-        manifest, version, results = self._model.manifest, self._model.version, self._results
-        threshold, policy = manifest.threshold, manifest.policy
+        threshold = self._model.manifest.threshold
         trailing, alert = self._state.trailing.copy(), self._state.alert
-        for stretch in self._stretches:
+        for stretch in self._taken.stretches:
             if stretch.cold:
                 trailing = Trailing(threshold.trailing_rows)
-            for place, why in stretch.steps:
-                event: AlertEvent | None
-                if why:
-                    if why is _BROKE:
-                        results.breaks.append((place, alert.since_open <= WARNED_ROWS))
-                        if not manifest.break_is_stop:
-                            continue
-                    time_us = int(self._rows.times_us[place])
-                    alert, event = stop(alert, self.machine, time_us=time_us, model=version, why=why)
-                    if event:
-                        results.alerts.append((place, event))
-                    continue
-                if place not in self.rebuilt:
-                    continue
-                score, level = float(results.score[place]), level_now(threshold, trailing)
-                over, counts = score > level, results.outcome[place] == SCORED
-                results.threshold[place], results.over[place] = level, over
-                if counts:
-                    trailing.add(score)
-                if not over and alert == _IDLE:
-                    continue
-                judged = self._judged(
-                    place, score=score, threshold=level, over=over, with_top=over or alert.open is not None
-                )
-                alert, event = judge(policy, alert, judged, may_open=counts)
-                if event:
-                    results.alerts.append((place, event))
+            for place, what in stretch.steps:
+                if what not in (FOLD, REST):
+                    alert = self._end_run(place, what, alert)
+                elif place in scored:
+                    alert = self._judge_row(place, *scored[place], trailing=trailing, alert=alert)
+                else:
+                    alert = pass_by(alert)
         features, recent = self._folded
-        return State(features, trailing, recent, alert, version, *self._clock)
+        return State(features, trailing, recent, alert, self._model.version, *self._taken.clock)
 
-    def _judged(self, place: int, *, score: float, threshold: float, over: bool, with_top: bool) -> Judged:
-        model, results = self._model, self._results
-        sensors = model.manifest.schema.sensors
+    def _judge_row(
+        self, place: int, score: float, rebuilt: Float32s, *, trailing: Trailing, alert: AlertState
+    ) -> AlertState:
+        """Judge one scored row; adds its score to `trailing`."""
+        manifest, results = self._model.manifest, self._results
+        level = level_now(manifest.threshold, trailing)
+        over, counts = score > level, results.outcome[place] == SCORED
+        results.threshold[place], results.over[place] = level, over
+        if counts:
+            trailing.add(score)
+        if not over and alert == IDLE:
+            return alert
+        if over or alert.open is not None:
+            results.top[place] = self._top(place, rebuilt)
+        judged = self._judged(place, score=score, threshold=level, over=over)
+        alert, event = judge(manifest.policy, alert, judged, may_open=counts)
+        if event:
+            results.alerts.append((place, event))
+        return alert
+
+    def _end_run(self, place: int, why: str, alert: AlertState) -> AlertState:
+        """The alert after a run ended before the row at `place`."""
+        manifest = self._model.manifest
+        if why == BROKE:
+            self._results.breaks.append((place, alert.since_open < WARNED_ROWS))
+            if not (manifest.break_is_stop and manifest.schema.lead_rows):
+                return alert
+        time_us = self._batch.arrivals.times_us[place]
+        alert, event = stop(alert, self.machine, time_us=time_us, model=manifest.version, why=why)
+        if event:
+            self._results.alerts.append((place, event))
+        return alert
+
+    def _top(self, place: int, rebuilt: Float32s) -> list[TopSensor]:
         features, i = self._features[place]
-        if with_top:
-            z = model.scorer.unscale(self.rebuilt[place])
-            results.top[place] = top_sensors(
-                sensors,
-                results.contributions[place],
-                observed=features.observed[i],
-                expected=features.centre[i] + z * features.spread[i],
-            )
+        return top_sensors(
+            self._model.manifest.schema.sensors,
+            self._results.contributions[place],
+            observed=features.observed[i],
+            expected=features.centre[i] + self._model.scorer.unscale(rebuilt) * features.spread[i],
+        )
+
+    def _judged(self, place: int, *, score: float, threshold: float, over: bool) -> Judged:
+        model, results = self._model, self._results
+        features, i = self._features[place]
         return Judged(
             machine=self.machine,
-            time_us=int(self._rows.times_us[place]),
+            time_us=self._batch.arrivals.times_us[place],
             score=score,
             threshold=threshold,
             over=over,
             top=results.top.get(place, ()),
             model=model.version,
             imputed=results.imputed.get(place, ()),
-            masked=tuple(sensors[j] for j in features.masked.get(i, ())),
-            grade=self._rows.grades[place],
+            masked=tuple(model.manifest.schema.sensors[j] for j in features.masked.get(i, ())),
+            grade=self._batch.rows.grades[place],
         )
-
-
-_IDLE = AlertState()
 
 
 def _under(model: Artifact, state: State) -> State:
@@ -311,20 +270,3 @@ def _under(model: Artifact, state: State) -> State:
     if state.model == model.version:
         return state
     return replace(state, trailing=Trailing(model.manifest.threshold.trailing_rows), model=model.version)
-
-
-def _not_later(machine: str, time_us: int, last_us: int) -> RowError:
-    reason = "repeated" if time_us == last_us else "late"
-    message = (
-        f"{machine}: {reason} row: {format_time(time_us)} is not later than the machine's last row, "
-        f"{format_time(last_us)}; send each machine's rows once and in order"
-    )
-    return RowError(message, reason=reason, machine=machine)
-
-
-def _too_sparse(machine: str) -> RowError:
-    return RowError(
-        f"{machine}: more than a fifth of the sensors is missing; a score would say more about the gaps than the sheet",
-        reason="too-many-missing",
-        machine=machine,
-    )

@@ -17,7 +17,9 @@ MASK_AFTER_ROWS = 30
 """A sensor missing for longer counts as normal (z = 0) until it is back."""
 MAX_MISSING_SHARE = 0.2
 """A row in which more than this share of the sensors is missing is refused."""
-_STORED_BITS = np.array(0xFFFFFFFFFF000000, np.uint64)
+LARGEST = 1e30
+"""A reading counts as no larger than this, in any unit, so that no square or quotient of readings is infinite."""
+_STORED_BITS, _HALF_A_STEP = np.array(0xFFFFFFFFFF000000, np.uint64), np.array(0x0000000000800000, np.uint64)
 """Mean and variance keep 40 of their 64 bits (28 of the fraction: 4e-9): a machine's core state stays under 1 kB."""
 
 
@@ -54,7 +56,7 @@ class FeatureState:
     missing: npt.NDArray[np.uint8]
     """(sensors,) rows since the sensor was last seen, at most MASK_AFTER_ROWS + 1."""
     rows: int
-    """Rows folded so far, at most warm_up_rows."""
+    """Rows folded so far, at most warm_up_rows (1 where there is no warm-up)."""
 
 
 class Features(NamedTuple):
@@ -79,9 +81,10 @@ class FeatureFold:
         self.params = params
         self._fallback = np.asarray(params.fallback, np.float64)
         self._streaming = params.kind == "streaming-z"
-        # A constant sensor has no spread of its own: any positive number keeps z finite, and 1 in its units is neutral.
         start = np.asarray(params.start_sd, np.float64) if self._streaming else np.ones_like(self._fallback)
-        self._start_variance = _as_stored(np.where(start > 0, start, 1.0) ** 2)
+        # A constant sensor has no spread of its own: any number keeps z finite, and 1 in its units is neutral.
+        start = np.where(start > 1 / LARGEST, np.minimum(start, LARGEST), 1.0)
+        self._start_variance = _as_stored(start**2)
         self._floor = self._start_variance * params.floor_ratio**2
         # As arrays: numpy takes twice as long for a Python number as for 59 of its own.
         alpha = 1.0 - 0.5 ** (1.0 / params.half_life_rows)
@@ -107,9 +110,9 @@ class FeatureFold:
     def fold(self, state: FeatureState, values: Floats, *, hold: list[bool]) -> tuple[FeatureState, Features]:
         """Features of k rows of one machine and the state after them.
 
-        values: (k, sensors) plant units, NaN where missing. hold: per row, whether mean and variance stay as they are.
-        Exponentially weighted mean and variance: Finch, "Incremental calculation of weighted mean and variance"
-        (2009), section 9.
+        values: (k, sensors) plant units within ±LARGEST, NaN where missing. hold: per row, whether mean and variance
+        stay as they are. Exponentially weighted mean and variance: Finch, "Incremental calculation of weighted mean
+        and variance" (2009), section 9.
         """
         values, last, missing, imputed, masked = self._fill(state, values)
         if not self._streaming:
@@ -123,7 +126,7 @@ class FeatureFold:
         step, square = np.empty((2, width))
         moments = np.array([state.mean, state.variance])
         if state.rows == 0 and k:
-            moments[0] = _as_stored(values[0])
+            moments[0], moments[1] = _as_stored(values[0]), self._start_variance
         mean, variance = moments
         bits = moments.view(np.uint64)
         alpha, keep, floor, lowest, highest = self._alpha, self._keep, self._floor, self._lowest, self._highest
@@ -148,12 +151,13 @@ class FeatureFold:
             np.multiply(variance, keep, out=variance)
             np.multiply(step, alpha, out=step)
             np.add(mean, step, out=mean)
+            np.add(bits, _HALF_A_STEP, out=bits)
             np.bitwise_and(bits, _STORED_BITS, out=bits)
             if i in imputed:
                 variance[imputed[i]] = variance_before
         for row, sensors in masked.items():
             z[row, sensors] = 0.0
-        state = FeatureState(mean, variance, last, missing, min(state.rows + k, self.params.warm_up_rows))
+        state = FeatureState(mean, variance, last, missing, min(state.rows + k, max(self.params.warm_up_rows, 1)))
         return state, Features(z, values, centre, spread, imputed, masked)
 
     def _fill(
@@ -167,8 +171,8 @@ class FeatureFold:
             return values, last, missing, imputed, masked
         gaps = np.isnan(values)
         if not np.count_nonzero(gaps):
-            none = np.zeros_like(missing) if missing.any() else missing
-            return values, _as_last(values[-1]), none, imputed, masked
+            none = np.zeros_like(missing) if np.count_nonzero(missing) else missing
+            return values, values[-1].astype(np.float32), none, imputed, masked
         values = values.copy()
         for i, gap in enumerate(gaps):
             if gap.any():
@@ -176,16 +180,11 @@ class FeatureFold:
                 values[i, gap] = held[gap]
                 imputed[i] = np.flatnonzero(gap).tolist()
             missing = np.where(gap, np.minimum(missing + 1, MASK_AFTER_ROWS + 1), 0).astype(np.uint8)
-            last = np.where(gap, last, _as_last(values[i]))
+            last = np.where(gap, last, values[i]).astype(np.float32)
             if (missing > MASK_AFTER_ROWS).any():
                 masked[i] = np.flatnonzero(missing > MASK_AFTER_ROWS).tolist()
         return values, last, missing, imputed, masked
 
 
-def _as_last(values: Floats) -> npt.NDArray[np.float32]:
-    limit = np.finfo(np.float32).max  # a reading of 1e300 must not become an infinite one
-    return np.clip(values, -limit, limit).astype(np.float32)
-
-
 def _as_stored(values: Floats) -> Floats:
-    return (values.view(np.uint64) & _STORED_BITS).view(np.float64)
+    return ((values.view(np.uint64) + _HALF_A_STEP) & _STORED_BITS).view(np.float64)
