@@ -76,6 +76,9 @@ class Loop:
         self._fenced_at: float | None = None
         self._lag_at = float("-inf")
         self._rows_seen = False
+        self._reasons_told: set[str] = set()
+        self.records = self.dead_letters = 0
+        """Committed since the start."""
 
     def run(self) -> None:
         """Until the stream ends or a stop signal comes; a batch in hand is committed or abandoned whole.
@@ -160,10 +163,21 @@ class Loop:
         for rows, results in scored.results:
             self._metrics.count(rows, results)
         self._metrics.count_rejects(scored.rejects)
+        self._tell_of_dead_letters(scored)
+        self.records += len(batch.records)
         self._metrics.observe_latency((r.timestamp_ms for r in batch.records), now_s=self._clock.time())
         if not self._rows_seen:
             self._rows_seen = True
             log.info("event=first-batch rows=%d", len(batch.records))
+
+    def _tell_of_dead_letters(self, scored: ScoredBatch) -> None:
+        """Once a reason: who writes alerts alone would see nothing when every record is refused."""
+        refused = [*scored.rejects, *(error for _, results in scored.results for _, error in results.rejects)]
+        self.dead_letters += len(refused)
+        for error in refused:
+            if error.reason not in self._reasons_told:
+                self._reasons_told.add(error.reason)
+                log.warning("event=first-dead-letter reason=%s error=%r", error.reason, str(error))
 
     def _drop(self, partitions: tuple[int, ...]) -> None:
         for partition in partitions:

@@ -64,7 +64,7 @@ def main(argv: Sequence[str]) -> int:
     finally:
         if web is not None:
             web.close()
-    log.info("event=ended source=%s", options.source)
+    log.info("event=ended source=%s rows=%d dead-letters=%d", options.source, loop.records, loop.dead_letters)
     return INTERRUPTED if signals.interrupted else DONE
 
 

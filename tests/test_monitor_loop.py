@@ -203,3 +203,13 @@ def test_fenced_twice_in_more_than_a_minute_the_monitor_goes_on(models: Path, un
     monitor.run()
     assert monitor.topic.outputs == undisturbed
     assert len(monitor.streams) == 3
+
+
+def test_the_first_dead_letter_of_each_reason_is_told_whatever_goes_out(
+    models: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With alerts alone going out, a stream that is refused whole would look like a quiet machine."""
+    monitor = Monitor(topic_of(stream_values()), models, emit=frozenset({"alerts"})).run()
+    told = [line for line in caplog.messages if line.startswith("event=first-dead-letter")]
+    assert sorted(line.split()[1] for line in told) == ["reason=not-a-row", "reason=not-json", "reason=repeated"]
+    assert (monitor.loop.records, monitor.loop.dead_letters) == (len(stream_values()), len(GARBAGE) + 1)
