@@ -120,7 +120,9 @@ def resolve_schema(head: Sequence[bytes], schema: Schema | None, name: str) -> S
     rows = [cells for line in head[1:] if (cells := cells_of(line)) is not None]
     text = {c for c in rest if _is_text([row[i] for row in rows if (i := header.index(c)) < len(row)])}
     if text:
-        log.warning("event=text-columns file=%s columns=%s note=%s", name, ",".join(sorted(text)), "not sensors")
+        log.warning(
+            'event=text-columns file=%s columns=%s meaning="no numbers, so no sensors"', name, ",".join(sorted(text))
+        )
     sensors = tuple(c for c in rest if c not in text)
     unfit = [c for c in sensors if not c.isprintable() or '"' in c or "\\" in c]
     if unfit:
@@ -150,19 +152,19 @@ def read_csv(
     if decoded.rejects:
         record, reject = decoded.rejects[0]
         raise DataError(f"{path} line {numbers[record]}, {reject}") from reject
-    _check_times(decoded.rows, numbers, path)
+    _check_times(decoded.rows, numbers, path, several=resolved.machine is not None)
     return resolved, decoded.rows
 
 
-def _check_times(rows: RowBatch, numbers: Sequence[int], path: Path) -> None:
+def _check_times(rows: RowBatch, numbers: Sequence[int], path: Path, *, several: bool) -> None:
+    remedy = "sort the file by time and drop repeated rows"
+    if not several:
+        remedy += ", or name the column that tells machines apart in --schema (columns.machine)"
     last: dict[str, int] = {}
     for number, machine, time_us in zip(numbers, rows.machines, rows.times_us.tolist(), strict=True):
         if time_us <= last.get(machine, time_us - 1):
             what = "repeats" if time_us == last[machine] else "goes back behind"
-            raise DataError(
-                f"{path} line {number}: the time {what} that of {machine}'s row before; "
-                "sort the file by time and drop repeated rows"
-            )
+            raise DataError(f"{path} line {number}: the time {what} that of {machine}'s row before; {remedy}")
         last[machine] = time_us
 
 

@@ -39,13 +39,16 @@ def main(argv: Sequence[str]) -> int:
             action.add_argument("--keep", type=whole_number(minimum=1), default=5, metavar="N", help="versions kept")
     options = parser.parse_args(argv)
     models: Path = options.models
+    named = getattr(options, "version", None)
+    if named is not None and named not in list_versions(models):
+        raise ArtifactError(f"{models} holds no model {named}; sheetbreak models lists those it holds")
     if options.action == "use":
         load(models, options.version)  # what the monitor would refuse does not become current
         use(models, options.version)
         print(f"{options.version} is current in {models}")
         return 0
     if options.action == "verify":
-        return _verify(models, [options.version] if options.version else list_versions(models))
+        return _verify(models, [named] if named else list_versions(models))
     if options.action == "prune":
         for version in prune(models, keep=options.keep):
             print(f"removed {version}")

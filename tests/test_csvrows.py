@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -201,6 +202,13 @@ def test_a_machines_time_neither_repeats_nor_goes_back(second: str, says: str):
     assert says in said
     assert "pm1" in said
     assert "sort the file by time and drop repeated rows" in said
+
+
+def test_where_no_column_names_machines_repeated_times_say_that_one_can():
+    """Two machines in one file, and a schema that forgot to say so: neither sorting nor dropping rows is the remedy."""
+    two = lines(GOOD, "2026-05-01 00:00,pm2,96,0,1,2,7")
+    assert "columns.machine" in complaint(two, replace(PLANT, machine=None))
+    assert "columns.machine" not in complaint(lines(GOOD, GOOD))
 
 
 def test_each_machine_has_its_own_time():

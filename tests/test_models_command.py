@@ -33,8 +33,9 @@ def test_use_rolls_back(versions: list[str]) -> None:
 
 @pytest.mark.parametrize("name", ["20990101T000000Z-0000", "../models", ".", "current"])
 def test_use_refuses_what_is_no_version(versions: list[str], name: str) -> None:
-    with pytest.raises(ArtifactError):
-        main(["use", name])
+    for action in ("use", "verify"):
+        with pytest.raises(ArtifactError, match=r"models holds no model .*; sheetbreak models lists"):
+            main([action, name])
     assert current_version(Path("models")) == versions[-1]
 
 
