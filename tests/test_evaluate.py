@@ -165,14 +165,17 @@ def test_the_engine_s_results_are_put_in_order_by_machine(tmp_path):
     values = np.repeat(mill_values(n), 2, axis=0)
     values[1::2] = values[1::2][::-1]
     broken = np.full(2 * n, INTACT, np.int8)
-    broken[[300, 301 + 100, 402 - 1, 500]] = BROKEN
+    broken[[300, 302, 401, 500, 2 * n - 2]] = BROKEN  # b: rows 150, 151, 250 and its last one
+    broken[1] = BROKEN  # a: its first one
     rows = RowBatch(["b", "a"] * n, START_US + PERIOD_US * np.repeat(np.arange(n), 2), values, [None] * (2 * n), broken)
     labels = label_rows(rows, model.manifest.schema)
     _, results = advance({}, rows, model)
     found = score_rows(rows, labels, results, model.manifest.schema)
     assert found.row.tolist() == [*range(0, 2 * n, 2), *range(1, 2 * n, 2)]
     assert np.array_equal(found.score, results.score[found.row], equal_nan=True)
-    assert found.break_starts.sum() == len(results.breaks) == 3
+    assert sorted(found.row[found.break_starts].tolist()) == [row for row, _ in results.breaks]
+    assert len(results.breaks) == 5
+    assert np.array_equal(found.over, results.over[found.row])
     assert found.opened.sum() == sum(e.kind == "opened" for _, e in results.alerts) > 3
     assert (np.diff(found.run[:n]) >= 0).all()
     assert not set(found.run[:n]) & set(found.run[n:])
