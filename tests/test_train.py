@@ -88,6 +88,13 @@ def test_the_artifact_holds_what_the_contract_names_and_the_monitor_repeats_its_
     assert "epoch 30/30" in err
 
 
+def test_test_rows_that_were_trained_on_are_told(mill: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(mill, "--until", 1500, "--test", mill, "--family", "pca") == 0
+    assert f"warning: 1,500 rows of {mill} are in {mill} too" in capsys.readouterr().err
+    assert train(mill, "--until", 1500, "--family", "pca") == 0
+    assert "warning" not in capsys.readouterr().err
+
+
 def test_the_manifest_says_where_the_model_comes_from(mill: Path) -> None:
     assert train(mill, "--seed", 4, "--until", 1500, "--split", "50/30/20", "--family", "pca") == 0
     manifest = manifest_of(Path("models"))

@@ -37,6 +37,8 @@ def main(argv: Sequence[str]) -> int:
     if options.until is not None:
         rows = _until(rows, options.until, options.csv)
     test = read_csv(options.test, sensors_from=schema)[1] if options.test else None
+    if test is not None and (known := _in_both(rows, test)):
+        print(f"warning: {known:,} rows of {options.test} are in {options.csv} too: figures flatter", file=sys.stderr)
 
     from trainer.backend import configure_tensorflow  # seconds that --help and a bad CSV should not cost
 
@@ -136,6 +138,17 @@ def _until(rows: RowBatch, end: int, path: Path) -> RowBatch:
     if end > len(rows):
         raise DataError(f"--until {end}: {path} has {len(rows)} rows, the first is 0; name a row within it")
     return rows.take(slice(end))
+
+
+def _in_both(rows: RowBatch, test: RowBatch) -> int:
+    """How many test rows are rows of the history: same machine, time and values."""
+
+    def identities(batch: RowBatch) -> list[tuple[str, int, bytes]]:
+        values = [row.tobytes() for row in batch.values]
+        return list(zip(batch.machines, batch.times_us.tolist(), values, strict=True))
+
+    history = set(identities(rows))
+    return sum(row in history for row in identities(test))
 
 
 def _is_random(recipe: "Recipe", options: argparse.Namespace) -> bool:
