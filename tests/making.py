@@ -1,9 +1,9 @@
 """Rows and models to test with: any number of sensors, any window, real ONNX graphs, no TensorFlow."""
 
-import itertools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ def dense_graph(sensors: int, *, window: int = 1, widths: Sequence[int] = (32, 1
     rng = np.random.default_rng(seed)
     sizes = [window * sensors, *widths, window * sensors]
     nodes, constants, last = [helper.make_node("Flatten", ["windows"], ["h0"], axis=1)], [], "h0"
-    for i, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
+    for i, (n_in, n_out) in enumerate(pairwise(sizes)):
         weights = (rng.normal(size=(n_in, n_out)) / np.sqrt(n_in)).astype(np.float32)
         constants += [numpy_helper.from_array(weights, f"w{i}")]
         constants += [numpy_helper.from_array(0.1 * rng.normal(size=n_out).astype(np.float32), f"b{i}")]
@@ -190,30 +190,38 @@ def make_batch(rows: int, *, schema: Schema | None = None, **how: Any) -> RowBat
 
 
 def run(
-    model: Artifact, rows: RowBatch, *, cuts: Collection[int] = (), states: Mapping[str, State] | None = None
+    model: Artifact,
+    rows: RowBatch,
+    *,
+    cuts: Collection[int] = (),
+    states: Mapping[str, State] | None = None,
+    line: int = 0,
 ) -> tuple[dict[str, State], list[bytes]]:
-    """Advance over `rows` cut before the rows `cuts`; the states after it, and all that a monitor would send."""
+    """Advance over `rows` cut before the rows `cuts`; the states after it, and all that a monitor would send.
+
+    line: the number of the first row in the input.
+    """
     held, sent = dict(states or {}), []
     edges = [0, *sorted(set(cuts) - {0}), len(rows)]
-    for first, end in itertools.pairwise(edges):
+    for first, end in pairwise(edges):
         batch = rows.take(slice(first, end))
         after, results = advance(held, batch, model)
         held |= after
-        sent += messages(batch, results, model, first=first)
+        sent += messages(batch, results, model, line=line + first)
     return held, sent
 
 
-def messages(rows: RowBatch, results: Results, model: Artifact, *, first: int = 0) -> list[bytes]:
+def messages(rows: RowBatch, results: Results, model: Artifact, *, line: int = 0) -> list[bytes]:
     """All that a monitor would send for a batch, in the order of its rows: scores and dead letters, then alerts."""
     sent: list[tuple[int, bytes]] = []
     refused = dict(results.rejects)
     for place in range(len(rows)):
         if place in refused:
-            sent.append((place, encode_dead_letter(b"", refused[place], source={"line": first + place})))
+            sent.append((place, encode_dead_letter(b"", refused[place], source={"line": line + place})))
         else:
             sent.append((place, encode_score(rows, results, place, model=model.version)))
     sent += [(place, encode_alert(event)) for place, event in results.alerts]
-    sent += [(place, b'{"broke":%d,"warned":%d}' % (first + place, warned)) for place, warned in results.breaks]
+    sent += [(place, b'{"broke":%d,"warned":%d}' % (line + place, warned)) for place, warned in results.breaks]
     return [message for _, message in sorted(sent, key=lambda entry: entry[0])]
 
 

@@ -70,7 +70,7 @@ def test_recall_is_the_mean_over_the_folds_and_what_was_deployed_is_counted_over
 def test_a_fold_without_breaks_counts_in_no_mean_but_in_the_days():
     folds = two_folds()
     quiet = make_rows(np.random.default_rng(8).random(720), opened=[300])
-    found, without = evaluate([*folds, quiet]), evaluate(folds)
+    found, without = evaluate([quiet, *folds]), evaluate(folds)
     assert [r.recall for r in found.recall] == [r.recall for r in without.recall]
     assert (found.roc_auc, found.breaks) == (without.roc_auc, without.breaks)
     assert found.operating_days == pytest.approx(without.operating_days + 1)
