@@ -12,11 +12,11 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from sheetbreak.errors import DataError
-from sheetbreak.rows import RowBatch, format_time
+from sheetbreak.rows import BROKEN, RowBatch, format_time
 from tests.histories import mill_like, schema_of, with_values
 from trainer.backtest import _progress, main
 from trainer.backtest_report import judge_folds, report_text
-from trainer.baselines import mean_abs_z
+from trainer.baselines import ecod, mean_abs_z
 from trainer.peers import TITLES
 from trainer.pipeline import Recipe, train_pipeline
 from trainer.presets import preset_named
@@ -114,6 +114,14 @@ def test_peers_are_the_same_whatever_model_they_stand_beside():
         np.testing.assert_array_equal(beside_default.peers[name].score, beside_rows.peers[name].score, err_msg=name)
 
 
+def test_no_scorer_scores_a_row_at_which_the_sheet_is_broken():
+    fold = fold_of(ROWS, 6, recipe(), baselines=True)
+    assert fold.model.broken.sum() >= 2
+    for name, peer in (("model", fold.model), *fold.peers.items()):
+        assert not peer.scored[peer.broken].any(), name
+        assert peer.scored[~peer.broken].all(), name
+
+
 def test_cheap_peers_stand_beside_every_model_and_the_published_one_not_beside_itself():
     assert [*fold_of(ROWS, 2, recipe()).peers] == ["rows-since-break", "mean-abs-z"]
     published = fold_of(ROWS, 2, recipe("article", family="dense"), baselines=True)
@@ -121,11 +129,28 @@ def test_cheap_peers_stand_beside_every_model_and_the_published_one_not_beside_i
 
 
 def test_the_published_model_is_trained_by_its_own_recipe_and_judged_by_our_labels():
-    beside = fold_of(ROWS, 3, recipe(), baselines=True)
+    times = ROWS.times_us.copy()
+    times[119:] += 3_600_000_000  # a stop right before a break: the published labels reach across it
+    rows = replace(ROWS, times_us=times)
+    assert rows.broken[119] == BROKEN
+    beside = fold_of(rows, 3, recipe(), baselines=True)
     article = Recipe(preset=preset_named("article"), policy="quantile:.99")
-    alone = fold_of(ROWS, 3, article)
+    alone = fold_of(rows, 3, article)
     np.testing.assert_array_equal(beside.peers["published"].score, alone.model.score)
     np.testing.assert_array_equal(beside.peers["published"].will_break, beside.model.will_break)
+
+
+def test_ecod_is_fitted_on_break_free_rows_of_the_past_raw_or_as_z():
+    fold = fold_of(ROWS, 3, recipe(), baselines=True)
+    labels = recipe().preset.labels(ROWS, SCHEMA)
+    trained = train_pipeline(ROWS, SCHEMA, labels=labels, split=fold.split, recipe=recipe())
+    past = fold.split.fit[labels.normal[fold.split.fit]]
+    scored = fold.split.test[fold.model.scored]
+    values = ROWS.values.astype(np.float32).astype(np.float64)
+    z = trained.inputs.features.astype(np.float64)
+    warm = past[np.isin(past, trained.inputs.scored)]
+    for name, table, fit in (("ecod-raw", values, past), ("ecod-z", z, warm)):
+        np.testing.assert_allclose(fold.peers[name].score[fold.model.scored], ecod(table[fit], table[scored]))
 
 
 def test_mean_abs_z_is_taken_of_the_features_that_the_model_gets():
@@ -164,7 +189,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A backtest of two machines, with all its files."""
     folder = tmp_path_factory.mktemp("backtest")
     path = write_csv(folder / "mill.csv", mill_like(900, machines=("pm1", "pm2")))
-    options = ["--schema", str(folder / "plant.toml"), "--family", "pca"]
+    options = ["--schema", str(folder / "plant.toml"), "--family", "pca", "--seed", "3"]
     assert main([str(path), *options, "--json", str(folder / "b.json"), "--scores", str(folder / "s.csv")]) == 0
     return folder
 
@@ -178,11 +203,12 @@ def test_the_files_hold_what_the_contract_says(written: Path):
         assert all(0 <= r["chance"] <= 1 for r in part["recall"])
         assert [h["horizon_rows"] for h in part["deployed"]["horizons"]] == [2, 10, 30]
         assert part["baselines"].keys() == {"rows-since-break", "mean-abs-z"}
+        assert all(peer["deployed"] is None for peer in part["baselines"].values())
         for key in ("rows", "positives", "roc_auc", "average_precision"):
             assert math.isfinite(part[key])
     assert all(fold["seconds"] > 0 for fold in found["folds"])
     assert found["seconds"] >= sum(fold["seconds"] for fold in found["folds"])
-    assert found["data"]["rows"] == 1800
+    assert (found["data"]["rows"], found["seed"], found["family"]) == (1800, 3, "pca")
     assert sorted(p.name for p in written.iterdir()) == ["b.json", "mill.csv", "plant.toml", "s.csv"]
 
 
@@ -213,8 +239,11 @@ def test_the_figures_can_be_computed_again_from_the_scores_file(written: Path):
 def test_the_tables_name_every_fold_and_scorer(folds):
     with_all = [replace(fold, peers=dict.fromkeys(TITLES, fold.peers["mean-abs-z"])) for fold in folds]
     text = report_text(judge_folds(with_all), recipe=recipe(), schema=SCHEMA)
-    for word in ("all 8", "last 4", "60 min ahead", "deployed policy", "default, pca", *TITLES.values()):
+    for word in ("all 8", "last 4", "60 min ahead", "deployed policy"):
         assert word in text
+    begins = [line.split("  ")[0] for line in text.splitlines()]
+    for scorer in ("default, pca", *TITLES.values()):
+        assert begins.count(scorer) == 1
     assert max(map(len, text.splitlines())) <= 110
 
 
@@ -231,6 +260,7 @@ def test_a_file_without_labels_is_scored_and_judged_with_dashes(tmp_path, capsys
 
 
 def test_on_a_terminal_it_shows_how_far_it_is(capsys, monkeypatch):
+    assert _progress("fold 2 of 8") is None
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     fold_of(ROWS, 2, recipe(family="dense"), progress=_progress)
     assert "fold 2 of 8 ████" in capsys.readouterr().err
@@ -255,5 +285,6 @@ def test_too_few_rows_are_refused_by_fold(tmp_path):
 )
 def test_what_cannot_be_done_is_said_before_any_training(options, message, tmp_path):
     path = write_csv(tmp_path / "mill.csv", mill_like(100))
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(DataError, match=message) as refused:
         main([str(path), "--schema", "plant.toml", *options])
+    assert "fold" not in str(refused.value)
