@@ -6,6 +6,9 @@ from sheetbreak.streams.kafka import KafkaStream, open_kafka
 from sheetbreak.streams.kafka_settings import OUTPUTS, KafkaOptions, Security
 from tests.kafka_broker import Broker
 
+SESSION_S = 6.0
+"""The least that a broker allows."""
+
 
 class KafkaRig:
     """A stream over topics of its own; a reader that is opened again takes the place of the last one."""
@@ -27,13 +30,14 @@ class KafkaRig:
     def finish(self) -> None:
         """A topic has no end."""
 
-    def open(self, *, max_records: int = 500, instance: str = "one", session_s: float = 6.0) -> KafkaStream:
+    def open(self, *, max_records: int = 500, instance: str = "one", interval_s: float = 0.05) -> KafkaStream:
         options = KafkaOptions(
             group=self.prefix + "group",
             instance_id=instance,
             topic_prefix=self.prefix,
             max_rows=max_records,
-            session_timeout_s=session_s,
+            session_timeout_s=SESSION_S,
+            commit_interval_s=interval_s,
             security=Security(),
         )
         _, stream = open_kafka(self.url, emit=OUTPUTS, options=options)

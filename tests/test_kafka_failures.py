@@ -177,6 +177,24 @@ def test_a_frozen_process_that_wakes_after_its_session_disturbs_nobody(mill_of: 
     assert other.poll() is None, mill.log(other)
 
 
+def test_a_process_frozen_while_idle_goes_on_from_what_the_other_did_meanwhile(mill_of: Callable[[int], Mill]) -> None:
+    mill = mill_of(2)
+    frozen, other = mill.start("frozen"), mill.start("other")
+    mill.feed(300)
+    mill.wait_for_all()
+    time.sleep(2)  # nothing is in anybody's hands
+    os.kill(frozen.pid, signal.SIGSTOP)
+    mill.feed(300)
+    mill.wait_for_all()
+    os.kill(frozen.pid, signal.SIGCONT)
+    for _ in range(8):
+        time.sleep(0.5)
+        mill.feed(100)
+    mill.wait_for_all()
+    mill.check()
+    assert (frozen.poll(), other.poll()) == (None, None), mill.logs()
+
+
 def test_of_two_processes_with_one_id_one_ends_with_code_3(mill_of: Callable[[int], Mill]) -> None:
     mill = mill_of(2)
     first = mill.start("twin")

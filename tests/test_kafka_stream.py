@@ -20,9 +20,9 @@ from sheetbreak.streams.kafka_state import wrap
 from sheetbreak.streams.kafka_topics import main as topics
 from tests.kafka_broker import Broker
 from tests.kafka_counter import Counter
-from tests.kafka_rig import KafkaRig
+from tests.kafka_rig import SESSION_S, KafkaRig
 from tests.stream_checks import *  # noqa: F403 - the checks run here, on a broker
-from tests.stream_checks import answers, parts, poll_until, records_of, rows
+from tests.stream_checks import answers, parts, poll_until, records_of, rows, values_of
 
 
 @pytest.fixture
@@ -87,23 +87,52 @@ def test_a_partition_that_stays_ours_through_a_rebalance_keeps_its_state_in_memo
         rig.tear_down()
 
 
+def test_rows_gathered_when_a_rebalance_came_between_come_again(broker: Broker) -> None:
+    rig = KafkaRig(broker, partitions=2)
+    stop = threading.Event()
+    try:
+        one = rig.open(instance="one", interval_s=8)
+        rig.feed(rows(1))
+        first = next(batch for batch in poll_until(one, 1) if batch.records)
+        one.commit(first, answers(first), [])
+        rig.feed(rows(5, first=1))  # they are gathered for the rest of the eight seconds
+        two = Counter(rig.open(instance="two"))
+        other = threading.Thread(target=lambda: [two.turn(0.1) for _ in iter(stop.is_set, True)])
+        other.start()
+        batch = one.poll(9)
+        assert (batch.records, batch.revoked) == ((), (1,)), "no rebalance came between: this test saw nothing"
+        stop.set()
+        other.join()
+        assert values_of(poll_until(one, 5)) == rows(5, first=1)
+    finally:
+        stop.set()
+        rig.tear_down()
+
+
 def test_rows_polled_before_a_rebalance_cannot_be_committed_after_it(broker: Broker) -> None:
     rig = KafkaRig(broker, partitions=2)
     try:
         rig.feed(rows(5), partition=0)
         rig.feed(rows(5, first=5), partition=1)
         one, two = rig.open(instance="one", max_records=20), Counter(rig.open(instance="two"))
-        held = records_of(poll_until(one, 10))
-        batch = Batch(held, token=None)
-        assert len(held) == 10
+        held = [batch for batch in poll_until(one, 10) if batch.records]
+        assert len(records_of(held)) == 10
         turn_until(lambda: bool(one.poll(0.1).revoked), two)
-        with pytest.raises(StreamLost):
-            one.commit(batch, answers(batch), [])
+        for batch in held:
+            with pytest.raises(StreamLost):
+                one.commit(batch, answers(batch), [])
         left = Counter(one)
         turn_until(lambda: len(rig.published()) == 10, left, two)
         assert sorted(json.loads(value)["row"]["row"] for value in rig.published()) == list(range(10))
     finally:
         rig.tear_down()
+
+
+def test_a_monitor_that_was_killed_finds_its_place_again_without_waiting_for_its_session(rig: KafkaRig) -> None:
+    poll_until_assigned(rig.open())
+    started = time.monotonic()
+    poll_until_assigned(rig.open())  # the first was not closed: as if it had been killed
+    assert time.monotonic() - started < SESSION_S / 2
 
 
 # State
@@ -122,6 +151,7 @@ def test_state_behind_an_open_transaction_of_a_former_owner_is_waited_for(rig: K
     again = rig.open()
     poll_until_assigned(again)
     end = threading.Timer(1.5, former.commit_transaction)
+    end.daemon = True
     end.start()
     started = time.monotonic()
     assert again.restore(0) == {b"core": b"second"}
@@ -135,13 +165,13 @@ def test_state_is_read_over_aborted_transactions(rig: KafkaRig) -> None:
     stream = rig.open(max_records=10)
     batches = [batch for batch in poll_until(stream, 30) if batch.records]
     for number, batch in enumerate(batches):
+        stream.commit(batch, [], parts(0, core=b"%d" % number))
         former = former_owner(rig)
         former.begin_transaction()
         former.send(rig.prefix + "monitor-state", wrap(b"aborted", 0), key=b"core", partition=0)
         former.flush()
         former.abort_transaction()
         former.close()
-        stream.commit(batch, [], parts(0, core=b"%d" % number))
     again = rig.open()
     poll_until_assigned(again)
     assert again.restore(0) == {b"core": b"%d" % (len(batches) - 1)}
