@@ -13,7 +13,7 @@ WORKDIR /src
 # Builds with the setuptools that dev.txt pins, by its hash.
 COPY requirements/dev.txt requirements/
 RUN awk '/^setuptools==/ {found = 1} found {print; if (!/\\$/) exit}' requirements/dev.txt >setuptools.txt \
-    && pip install --require-hashes --only-binary :all: -r setuptools.txt
+    && pip install --no-deps --require-hashes --only-binary :all: -r setuptools.txt
 COPY pyproject.toml LICENSE ./
 COPY sheetbreak sheetbreak
 COPY monitor monitor
@@ -23,7 +23,7 @@ RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels .
 
 FROM base AS monitor-libraries
 COPY requirements/monitor.txt /
-RUN pip install --require-hashes --only-binary :all: -r /monitor.txt
+RUN pip install --no-deps --require-hashes --only-binary :all: -r /monitor.txt
 
 FROM monitor-libraries AS monitor
 COPY --from=wheel /wheels /wheels
@@ -40,7 +40,7 @@ CMD ["replay", "--help"]
 
 FROM base AS trainer
 COPY requirements/trainer.txt /
-RUN pip install --require-hashes --only-binary :all: -r /trainer.txt
+RUN pip install --no-deps --require-hashes --only-binary :all: -r /trainer.txt
 COPY --from=wheel /wheels /wheels
 RUN pip install --no-deps /wheels/*.whl
 ENV MPLCONFIGDIR=/tmp/matplotlib TF_CPP_MIN_LOG_LEVEL=2 CUDA_VISIBLE_DEVICES=-1

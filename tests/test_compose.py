@@ -128,6 +128,7 @@ def test_images_run_as_nobody_in_particular_and_install_by_hash(target: str) -> 
     assert [line for line in lines if line.startswith("USER")][-1] == "USER sheetbreak"
     for line in lines:
         if "pip install" in line:
+            assert "--no-deps" in line  # with it pip resolves nothing: only what the lock names comes in
             assert "--require-hashes" in line or "--no-deps /wheels" in line
         assert "--mount" not in line  # the classic builder, which docker-compose 1.29 may use, does not know it
 
