@@ -24,6 +24,8 @@ from tests.kafka_broker import Broker
 
 HANG_S = 12.0
 """With the cure both calls return less than a second after the broker's return."""
+TRIES = 4
+"""Outages in which the bare client may hang; it was seen to come through one of them now and then."""
 
 
 class Transaction:
@@ -83,20 +85,33 @@ def returns_after_an_outage(broker: Broker, action: Callable[[], None]) -> bool:
     return done.wait(HANG_S)
 
 
-@pytest.mark.parametrize("call", ["send_offsets", "commit"])
-@pytest.mark.parametrize("net_client", [KafkaNetClient, Patient])
-def test_a_transaction_that_meets_an_outage_hangs_without_our_patient_client_only(
-    broker: Broker, net_client: Any, call: str
-) -> None:
-    """When it hangs no longer without it: take Patient out of kafka_clients.py."""
+CALLS = pytest.mark.parametrize("call", ["send_offsets", "commit"])
+
+
+def returned(broker: Broker, net_client: Any, call: str) -> bool:
+    """Whether a call of a transaction that meets an outage returns soon after it."""
     transaction = Transaction(broker, net_client)
     if call == "commit":
         transaction.send_offsets()
     action = transaction.send_offsets if call == "send_offsets" else transaction.producer.commit_transaction
     try:
-        assert returns_after_an_outage(broker, action) == (net_client is Patient)
+        return returns_after_an_outage(broker, action)
     finally:
         transaction.give_up()
+
+
+@CALLS
+def test_a_transaction_that_meets_an_outage_goes_on_after_it(broker: Broker, call: str) -> None:
+    assert returned(broker, Patient, call)
+
+
+@CALLS
+def test_without_our_patient_client_a_transaction_that_meets_an_outage_may_hang(broker: Broker, call: str) -> None:
+    """It hangs where the request leaves its queue before the client has seen the disconnect: most times, not always.
+
+    When it hangs no longer, in any of several tries: take Patient out of kafka_clients.py.
+    """
+    assert not all(returned(broker, KafkaNetClient, call) for _ in range(TRIES))
 
 
 @pytest.mark.parametrize("cured", [False, True])
