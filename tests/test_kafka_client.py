@@ -174,8 +174,9 @@ def test_a_producer_thrown_away_in_an_outage_ends_and_sends_nothing(broker: Brok
     options = KafkaOptions(instance_id=prefix)
     producer = new_producer(address, options, Security(), batch_bytes=10_000)
     producer.begin_transaction()
-    producer.send_many(prefix + "scores", 0, [(b"k", b"never")])
+    producer.partitions_for(prefix + "scores")  # now: nobody answers later
     broker.kill()
+    producer.send_many(prefix + "scores", 0, [(b"k", b"never")])
     kafka_clients.close_producer(producer)
     broker.start()
     until = time.monotonic() + 20
