@@ -35,23 +35,34 @@ class KafkaMill:
 
     def send(self, count: int) -> None:
         """The next `count` rows of every machine, interleaved."""
-        producer = KafkaProducer(bootstrap_servers=self.broker.address, linger_ms=2)
+        producer = self._producer()
+        self._send(producer, count)
+        producer.close()
+
+    def _producer(self) -> Any:
+        return KafkaProducer(bootstrap_servers=self.broker.address, linger_ms=2)
+
+    def _send(self, producer: Any, count: int) -> None:
         for row in range(self.sent, self.sent + count):
             for machine, rows in self.rows.items():
                 producer.send(self.prefix + "sensor-rows", rows[row], key=machine.encode())
         producer.flush()
-        producer.close()
         self.sent += count
 
     @contextlib.contextmanager
     def sending(self, count: int, *, pause_s: float) -> Iterator[None]:
-        """Rows of every machine go in, `count` at a time, until the end of the `with` or of the rows."""
+        """Rows of every machine go in, `count` at a time, until the end of the `with` or of the rows.
+
+        A mill of plenty of rows: on a busy machine all that is waited for takes longer, and they go on going in.
+        """
         stop = threading.Event()
         whole = len(next(iter(self.rows.values())))
 
         def work() -> None:
+            producer = self._producer()
             while not stop.wait(pause_s) and self.sent + count <= whole:
-                self.send(count)
+                self._send(producer, count)
+            producer.close()
 
         thread = threading.Thread(target=work)
         thread.start()

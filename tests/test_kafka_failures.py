@@ -75,7 +75,7 @@ class Mill:
     def log(self, process: "subprocess.Popen[str]") -> str:
         return (self.folder / f"{self.processes.index(process)}.log").read_text()
 
-    def wait_for(self, process: "subprocess.Popen[str]", word: str, patience_s: float = 60) -> None:
+    def wait_for(self, process: "subprocess.Popen[str]", word: str, patience_s: float = 180) -> None:
         until = time.monotonic() + patience_s
         while word not in self.log(process):
             assert time.monotonic() < until, self.logs()
@@ -84,7 +84,7 @@ class Mill:
     def scored(self) -> int:
         return len(self.broker.read(self.prefix + "scores"))
 
-    def wait_for_all(self, patience_s: float = 60) -> None:
+    def wait_for_all(self, patience_s: float = 180) -> None:
         until = time.monotonic() + patience_s
         while self.scored() < sum(self.sent):
             assert time.monotonic() < until, f"{self.scored()} of {self.sent} scored\n{self.logs()}"
