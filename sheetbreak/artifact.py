@@ -90,6 +90,9 @@ def onnx_reconstruct(model: bytes) -> Reconstruct:
 
     Raises ArtifactError when ONNX Runtime does not take it.
     """
+    # ONNX Runtime's own builds write an id of this machine to ~/.cache as they are imported and send events to
+    # Microsoft; only this variable, set before, prevents both (disable_telemetry_events comes too late for the id).
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
