@@ -94,7 +94,8 @@ class Loop:
 
     def _run_one_stream(self) -> bool:
         """Open a stream and work through it. True: it was fenced off, go on with a new one."""
-        opened = self._patiently(self._open)
+        self._health.stream_answers = False  # opening contacts no broker: the first poll tells
+        opened = self._open()
         try:
             while not self._signals.stopping:
                 if self._turn(opened):

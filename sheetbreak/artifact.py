@@ -90,6 +90,9 @@ def onnx_reconstruct(model: bytes) -> Reconstruct:
 
     Raises ArtifactError when ONNX Runtime does not take it.
     """
+    # ONNX Runtime's own builds write an id of this machine to ~/.cache as they are imported and send events to
+    # Microsoft; only this variable, set before, prevents both (disable_telemetry_events comes too late for the id).
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -137,7 +140,7 @@ def save(models: Path, manifest: Manifest, *, files: Mapping[str, bytes], golden
         beside.rename(models / manifest.version)
         _sync_directory(models)
     except OSError as cause:
-        raise ArtifactError(f"{models}: {cause}; --models names a directory that can be written") from cause
+        raise _unwritable(models, cause) from cause
     use(models, manifest.version)
     return manifest
 
@@ -194,23 +197,36 @@ def list_versions(models: Path) -> list[str]:
 
 
 def use(models: Path, version: str) -> None:
-    """Make a version current, atomically. Raises ArtifactError when it is not there."""
+    """Make a version current, atomically. Raises ArtifactError when it is not there, or `models` cannot be written."""
     if version not in list_versions(models):
         raise ArtifactError(f"{models} holds no model {version}; sheetbreak models lists them")
     beside = models / f".{CURRENT}.{os.getpid()}.tmp"
-    beside.unlink(missing_ok=True)
-    beside.symlink_to(version)
-    beside.replace(models / CURRENT)
-    _sync_directory(models)
+    try:
+        beside.unlink(missing_ok=True)
+        beside.symlink_to(version)
+        beside.replace(models / CURRENT)
+        _sync_directory(models)
+    except OSError as cause:
+        raise _unwritable(models, cause) from cause
 
 
 def prune(models: Path, *, keep: int) -> list[str]:
-    """Remove all but the newest `keep` artifacts, never the current one; returns what was removed."""
+    """Remove all but the newest `keep` artifacts, never the current one; returns what was removed.
+
+    Raises ArtifactError when none is current, or `models` cannot be written.
+    """
     current = current_version(models)
     removed = [v for v in list_versions(models)[: -keep or None] if v != current]
-    for version in removed:
-        shutil.rmtree(models / version)
+    try:
+        for version in removed:
+            shutil.rmtree(models / version)
+    except OSError as cause:
+        raise _unwritable(models, cause) from cause
     return removed
+
+
+def _unwritable(models: Path, cause: OSError) -> ArtifactError:
+    return ArtifactError(f"{models}: {cause}; --models names a directory that can be written")
 
 
 class _FormatOnly(msgspec.Struct):

@@ -8,6 +8,7 @@ to standard output, and raises a SheetbreakError for what the user must change. 
 """
 
 import difflib
+import errno
 import importlib
 import os
 import select
@@ -21,6 +22,7 @@ from sheetbreak.errors import DataError, SheetbreakError, StreamFenced
 Main = Callable[[Sequence[str]], int]
 
 DONE, BUG, USER, FENCED, INTERRUPTED = 0, 1, 2, 3, 130
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Command(NamedTuple):
@@ -105,6 +107,7 @@ def run(main: Main, argv: Sequence[str] | None = None) -> int:
     0 done, also when the reader of standard output has gone · 1 a bug, with its traceback · 2 the user must
     change something · 3 fenced: another instance runs under our id · 130 interrupted.
     """
+    _open_what_is_closed()
     try:
         code = main(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()  # here, where a reader that has gone is caught, and not as the interpreter ends
@@ -119,12 +122,35 @@ def run(main: Main, argv: Sequence[str] | None = None) -> int:
         if not _standard_output_is_closed():
             traceback.print_exc()
             return BUG
-        # The interpreter flushes once more as it ends, and that must have where to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return DONE
-    except Exception:  # noqa: BLE001 - the last resort: a bug is shown whole, and is told by its own code
+    except Exception as error:  # noqa: BLE001 - the last resort: a bug is shown whole, and is told by its own code
+        if isinstance(error, OSError) and error.errno in _FULL:
+            _discard_output()
+            what = f"{error.filename}: " if error.filename else ""
+            return _fail(f"{what}{error.strerror}; make room, or name another place for what is written", USER)
         traceback.print_exc()
         return BUG
+
+
+def _open_what_is_closed() -> None:
+    """Standard streams that whoever started us has closed lead to the null device.
+
+    Else the first file that we open is standard output, and results are written into it.
+    """
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest one free: this
+    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115 - as long as the process
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+
+
+def _discard_output() -> None:
+    """The interpreter flushes standard output once more as it ends, and that must have where to go."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str, code: int) -> int:

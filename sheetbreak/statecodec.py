@@ -74,22 +74,23 @@ class StateCodec:
         return parts
 
     def load(self, parts: Mapping[bytes, bytes]) -> dict[str, State]:
-        """All machines' states of their parts; a machine whose core is of another schema or format starts cold."""
+        """All machines' states of their parts; a machine starts cold whose core is of another schema or format, or
+        whose parts are damaged or not all there (records deleted by hand).
+        """
         states = {}
         for key, value in parts.items():
             stem, _, part = key.rpartition(b"\0")
             if part != b"core":
                 continue
-            machine = stem.decode()
             try:
                 core = msgspec.msgpack.decode(value, type=_Core)
-            except msgspec.DecodeError as cause:
-                log.warning("event=state-dropped machine=%s reason=%r", machine, str(cause))
-                continue
-            if core.format != FORMAT or core.schema != self._digest:
-                log.warning("event=state-dropped machine=%s reason=%r", machine, "other format or schema")
-                continue
-            states[machine] = self._state(core, _ring(core, stem, parts))
+                if core.format != FORMAT or core.schema != self._digest:
+                    raise ValueError("other format or schema")
+                states[stem.decode()] = self._state(core, _ring(core, stem, parts))
+            except KeyError as cause:
+                _tell_dropped(stem, f"part {cause} is missing")
+            except (ValueError, IndexError, TypeError, zlib.error) as cause:  # DecodeError is a ValueError
+                _tell_dropped(stem, str(cause))
         return states
 
     def _core(self, state: State) -> bytes:
@@ -149,6 +150,10 @@ class StateCodec:
             late=core.late,
             late_us=core.late_us,
         )
+
+
+def _tell_dropped(stem: bytes, reason: str) -> None:
+    log.warning("event=state-dropped machine=%s reason=%r", stem.decode(errors="replace"), reason)
 
 
 def _being_filled(count: int, rows: int) -> tuple[int, int]:

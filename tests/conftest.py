@@ -13,6 +13,7 @@ from tests.kafka_broker import broker  # noqa: F401 - one for the whole session
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["MPLBACKEND"] = "Agg"
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # for the tests that import ONNX Runtime themselves
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 # What terminals and containers set, and what changes the output of a program.

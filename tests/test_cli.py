@@ -118,6 +118,26 @@ def test_a_broken_pipe_that_is_not_standard_output_is_a_bug() -> None:
     assert "BrokenPipeError: a socket" in done.stderr
 
 
+@pytest.mark.parametrize("closed", ["0", "1", "2"])
+def test_a_standard_stream_that_is_closed_is_no_bug_and_no_file_of_ours_takes_its_place(closed: str) -> None:
+    body = "taken = open('own.txt', 'w').fileno(); print('result', flush=True); return 0 if taken > 2 else 9"
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$0" -c "$1" {closed}>&-', sys.executable, _program(body)], check=False, timeout=30
+    )
+    assert done.returncode == 0
+    assert Path("own.txt").read_text() == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+@pytest.mark.parametrize("body", ["print('x' * 10**6)", "print('x')"])
+def test_a_full_disk_is_the_users_to_mend_and_no_bug(body: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        pipe = subprocess.PIPE
+        program = [sys.executable, "-c", _program(body)]
+        done = subprocess.run(program, check=False, stdout=full, stderr=pipe, text=True, timeout=30)
+    assert (done.returncode, done.stderr) == (2, f"error: {os.strerror(28)}; {REMEDY}\n")
+
+
 def test_a_missing_library_is_answered_with_the_extra_that_has_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -285,6 +305,9 @@ def test_a_whole_number_is_taken_exactly_within_its_bounds(value: int) -> None:
     else:
         with pytest.raises(argparse.ArgumentTypeError):
             parse(str(value))
+
+
+REMEDY = "make room, or name another place for what is written"
 
 
 def _raising(error: BaseException) -> Callable[[Sequence[str]], int]:

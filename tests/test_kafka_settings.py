@@ -18,6 +18,7 @@ from sheetbreak.streams.kafka_settings import (
     security_from,
     topic_name,
 )
+from sheetbreak.streams.kafka_topics import names_for
 
 SCRAM = {
     "SHEETBREAK_KAFKA_SECURITY_PROTOCOL": "sasl_ssl",
@@ -71,6 +72,13 @@ def test_a_prefix_stands_before_all_five_topics_and_before_no_topic_of_the_users
     assert [topic_name(name, "mill1.") for name in TOPICS] == [f"mill1.{name}" for name in TOPICS]
     assert topic_name("mill1.sensor-rows", "mill1.") == "mill1.sensor-rows"
     assert topic_name("press-section", "mill1.") == "press-section"
+
+
+@pytest.mark.parametrize(("topic", "prefix"), [("dead-letters", ""), ("scores", "mill1."), ("mill1.alerts", "mill1.")])
+def test_a_monitor_does_not_read_what_it_writes(topic, prefix):
+    """A dead letter is no row: each would be answered with the next, longer one, for ever."""
+    with pytest.raises(DataError, match="the monitor writes"):
+        names_for(topic, prefix, emit=frozenset())
 
 
 def test_without_variables_the_connection_is_plain():

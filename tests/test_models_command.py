@@ -73,6 +73,16 @@ def test_prune_keeps_the_newest_and_the_current_one(versions: list[str], capsys:
     assert list_versions(Path("models")) == [versions[0], versions[2]]
 
 
+def test_a_copy_that_made_a_folder_of_the_link_says_what_is_wrong(versions: list[str]) -> None:
+    """`cp -rL` and some archives do; a directory that cannot be written takes the same way."""
+    Path("models/current").unlink()
+    Path("models/current").mkdir()
+    with pytest.raises(ArtifactError, match=r"models: .*directory"):
+        main(["use", versions[0]])
+    with pytest.raises(ArtifactError, match="holds no current model"):
+        main(["prune"])
+
+
 def test_prune_does_not_take_zero(versions: list[str]) -> None:
     with pytest.raises(DataError):
         main(["prune", "--keep", "0"])

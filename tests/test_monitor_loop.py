@@ -102,6 +102,15 @@ class Away:
             raise StreamUnavailable("broker away")
 
 
+def test_a_monitor_is_not_ready_before_its_stream_has_answered(models: Path) -> None:
+    """A broker that is away at the start takes seconds to say so."""
+    monitor = Monitor(topic_of(stream_values()), models)
+    ready: list[bool] = []
+    monitor.at_poll = lambda _batch: ready.append(monitor.health.ready())
+    monitor.run()
+    assert ready[:2] == [False, True]
+
+
 def test_a_broker_that_is_away_is_waited_for_and_readiness_says_so(models: Path, undisturbed: list[Output]) -> None:
     monitor = Monitor(topic_of(stream_values()), models)
     away = Away(monitor, 9)

@@ -277,6 +277,8 @@ def test_a_file_that_cannot_be_written_is_said_so_and_leaves_nothing_behind(tmp_
     (tmp_path / "mill.csv").mkdir()
     with pytest.raises(DataError, match="Is a directory"):
         write_mill([machine], tmp_path / "mill.csv")
+    with pytest.raises(DataError, match="Is a directory"):
+        write_mill([machine], Path())  # --out . or --out /: no name at all
     assert [path.name for path in tmp_path.iterdir()] == ["mill.csv"]
 
 

@@ -48,6 +48,22 @@ def test_the_parts_of_all_commits_so_far_are_the_state(
         old = state
 
 
+def test_a_state_that_is_not_all_there_starts_cold_and_leaves_the_others(cold: tuple[StateCodec, State], caplog):
+    """Records of monitor-state deleted by hand: a monitor that could not start again would help nobody."""
+    codec, state = cold
+    trailing = Trailing(4 * CHUNK_SCORES)
+    for i in range(3 * CHUNK_SCORES):
+        trailing.add(float(i))
+    state = replace(state, trailing=trailing)
+    parts = codec.dump("pm1", None, state) | codec.dump("pm2", None, state) | codec.dump("pm3", None, state)
+    parts.pop(b"pm1\0t01")
+    parts[b"pm3\0t00"] = parts[b"pm3\0t00"][:-1]
+    assert list(codec.load(parts)) == ["pm2"]
+    told = [record.message for record in caplog.records]
+    assert ["event=state-dropped" in line for line in told] == [True, True]
+    assert "t01" in told[0]
+
+
 def test_a_row_writes_the_core_alone_until_a_chunk_of_scores_is_full(cold: tuple[StateCodec, State]):
     codec, state = cold
     state = replace(state, trailing=Trailing(3 * CHUNK_SCORES))

@@ -1,6 +1,7 @@
 """Files and pipes: lines as they come, outputs that are cut back where no commit knows them."""
 
 import os
+import pty
 import threading
 import time
 from collections.abc import Iterator
@@ -260,3 +261,14 @@ def test_only_what_emit_names_is_written(file_rig: FileRig) -> None:
     sink = Sink(file_rig.out, emit=frozenset({"alerts"}))
     outputs = [Output(topic, b"pm1", topic.encode()) for topic in ("scores", "alerts", "dead-letters")]
     assert sink.render(outputs) == b"alerts\n"
+
+
+def test_a_terminal_that_was_closed_is_a_reader_that_has_gone() -> None:
+    """Else a monitor whose terminal was shut tries again for ever, unseen, and keeps its port and its state."""
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs, "wb", buffering=0) as terminal:
+        sink = Sink(terminal, emit=frozenset({"alerts"}))
+        assert sink.write(memoryview(b"seen\n")) == 5
+        os.close(ours)
+        with pytest.raises(BrokenPipeError):
+            sink.write(memoryview(b"unseen\n"))

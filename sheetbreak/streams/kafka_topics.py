@@ -59,9 +59,15 @@ class Names:
 
 
 def names_for(input_topic: str, prefix: str, emit: Iterable[str] = OUTPUTS) -> Names:
-    """The names under a prefix, around an input that may have a name of the user's own."""
+    """The names under a prefix, around an input that may have a name of the user's own.
+
+    Raises DataError for an input that the monitor itself writes: each answer to a record would be a record.
+    """
+    rows = topic_name(input_topic or ROWS, prefix)
+    if rows in {prefix + name for name in TOPICS if name != ROWS}:
+        raise DataError(f"{rows} is a topic that the monitor writes; name the one with the rows, {prefix + ROWS}")
     return Names(
-        rows=topic_name(input_topic or ROWS, prefix),
+        rows=rows,
         state=prefix + STATE,
         outputs={name: prefix + name for name in TOPICS if name in emit},
     )

@@ -76,5 +76,7 @@ class Sink:
         except BrokenPipeError:
             raise
         except OSError as cause:
+            if cause.errno == errno.EIO and self._file is None:  # a terminal that was closed does not come back
+                raise BrokenPipeError(errno.EPIPE, "the terminal has gone") from cause
             kind = StreamUnavailable if cause.errno in _PASSING else StreamError
             raise kind(f"cannot write to the output: {cause.strerror}") from cause

@@ -50,6 +50,8 @@ def write_mill(machines: Sequence[Machine], out: Path) -> tuple[int, int]:
 
     Raises DataError when a file cannot be written; what was there before then stays.
     """
+    if not out.name:
+        raise DataError(f"cannot write {out}: Is a directory; name a file in it, such as mill.csv")
     several = len(machines) > 1
     running = np.stack([machine.schedule.running for machine in machines], axis=1)
     row_at = np.cumsum(running).reshape(running.shape) - 1
