@@ -15,8 +15,8 @@ def anomaly_table(found: Evaluation, *, title: str) -> str:
     lines = [
         f"{title}: {found.rows:,} rows, {found.positives:,} of them anomalous",
         f"  {'':<26}{'model':<19}chance",
-        f"  {'ROC AUC':<26}{area:<19}.50",
-        f"  {'average precision':<26}{precision:<19}{share(chance, 3)}",
+        f"  {'ROC AUC':<26}{area:<18} .50",
+        f"  {'average precision':<26}{precision:<18} {share(chance, 3)}",
     ]
     if found.deployed:
         one = found.deployed.horizons[-1]

@@ -19,8 +19,8 @@ def evaluation_table(found: Evaluation, *, period_s: float, title: str) -> str:
     lines = [
         f"{title}: {found.rows:,} rows, {_operating(found.operating_days)}, {found.breaks} breaks",
         f"  {'':<26}{'model':<19}chance",
-        f"  {'ROC AUC':<26}{share(found.roc_auc) + bracketed(found.roc_auc_interval):<19}.50",
-        f"  {'average precision':<26}{precision:<19}{share(chance, 3)}",
+        f"  {'ROC AUC':<26}{share(found.roc_auc) + bracketed(found.roc_auc_interval):<18} .50",
+        f"  {'average precision':<26}{precision:<18} {share(chance, 3)}",
     ]
     if found.recall and a_day_counts(period_s):
         lines += ["", *_recall_lines(found, period_s)]
