@@ -14,7 +14,7 @@ from sheetbreak.csvrows import load_schema, read_csv
 from sheetbreak.errors import DataError
 from sheetbreak.options import OptionParser, whole_number
 from sheetbreak.rows import BROKEN
-from trainer.labels import mostly_broken
+from trainer.labels import counted_labels, mostly_broken
 from trainer.progress import Progress
 
 if TYPE_CHECKING:
@@ -75,8 +75,7 @@ def main(argv: Sequence[str]) -> int:
         folds.append(fold)
     report = judge_folds(folds)
     broken = int((rows.broken == BROKEN).sum())
-    what = "rows with a break" if schema.lead_rows else "of them anomalous"
-    print(f"{options.csv.name}: {len(rows):,} rows, {broken:,} {what}\n")
+    print(f"{options.csv.name}: {len(rows):,} rows, {counted_labels(rows, schema)}\n")
     print(report_text(report, recipe=recipe, schema=schema))
     if options.json:
         source = {

@@ -51,6 +51,14 @@ def curve_shift(rows: RowBatch, schema: Schema) -> Labels:
     return _label(rows, schema, cut_at_gaps=False)
 
 
+def counted_labels(rows: RowBatch, schema: Schema) -> str:
+    """How many rows are labelled, for people."""
+    if len(rows) and (rows.broken == UNKNOWN).all():
+        return "no labels"
+    broken = int((rows.broken == BROKEN).sum())
+    return f"{broken:,} with a break" if schema.lead_rows else f"{broken:,} anomalous"
+
+
 def mostly_broken(rows: RowBatch) -> str | None:
     """What to tell the user where more rows are labelled 1 than 0: many a published file means "normal" by 1."""
     broken, labelled = int((rows.broken == BROKEN).sum()), int((rows.broken != UNKNOWN).sum())

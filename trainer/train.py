@@ -18,7 +18,7 @@ from sheetbreak.csvrows import load_schema, read_csv
 from sheetbreak.errors import DataError
 from sheetbreak.options import OptionParser, whole_number
 from sheetbreak.rows import BROKEN, UNKNOWN, RowBatch, Schema
-from trainer.labels import mostly_broken
+from trainer.labels import counted_labels, mostly_broken
 
 if TYPE_CHECKING:
     from trainer.labels import Labels
@@ -88,9 +88,8 @@ def main(argv: Sequence[str]) -> int:
     if options.json:
         sys.stdout.write((directory / MANIFEST).read_text(encoding="utf-8"))
         return 0
-    broken = int((rows.broken == BROKEN).sum())
     print(
-        f"{options.csv.name}: {len(rows):,} rows, {broken:,} {'with a break' if schema.lead_rows else 'anomalous'}; "
+        f"{options.csv.name}: {len(rows):,} rows, {counted_labels(rows, schema)}; "
         f"trained on {len(split.fit):,}, validated on {len(split.validation):,}\n"
     )
     print(held_out_text(found, schema, random_rows=_is_random(recipe, options), own_file=test is not None))
