@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from sheetbreak.durations import duration
 from sheetbreak.rows import format_time
 from sheetbreak.scoring import TopSensor
 
@@ -100,6 +101,8 @@ class Judged:
     imputed: tuple[str, ...] = ()
     masked: tuple[str, ...] = ()
     grade: str | None = None
+    foretells: bool = True
+    """Whether a high score says something of later rows (lead_rows above 0), or of this one alone."""
 
     @property
     def ratio(self) -> float:
@@ -152,10 +155,10 @@ def stop(
     if state.open is None:
         return quiet, None
     now = state.open
-    minutes = _minutes(time_us - now.opened_us)
+    ago = duration((time_us - now.opened_us) / 1e6)
     event = AlertEvent(
         now.alert_id, "closed", machine, time_us, now.opened_us, None, None, None, now.severity, (), model, (), (),
-        f"{machine}: {why}, {minutes} after the warning of {format_time(now.opened_us)}; the alert is closed.",
+        f"{machine}: {why}, {ago} after the warning of {format_time(now.opened_us)}; the alert is closed.",
     )  # fmt: skip
     return replace(quiet, open=None), event
 
@@ -179,14 +182,13 @@ def _event(kind: Kind, alert: OpenAlert, row: Judged) -> AlertEvent:
 def _message(kind: Kind, alert: OpenAlert, row: Judged) -> str:
     """One plain sentence that a shift leader can act on."""
     if kind == "closed":
-        return (
-            f"{row.machine}: back to normal {_minutes(row.time_us - alert.opened_us)} after the warning of "
-            f"{format_time(alert.opened_us)}."
-        )
+        ago = duration((row.time_us - alert.opened_us) / 1e6)
+        return f"{row.machine}: back to normal {ago} after the warning of {format_time(alert.opened_us)}."
     lead = row.top[0]
     others = ", ".join(t.sensor for t in row.top[1:3])
     grade = f" on grade {row.grade}" if row.grade else ""
-    urgency = "the sheet may break soon" if alert.severity == "warning" else "act now, the sheet may break"
+    warning, critical = _URGENCY if row.foretells else _ODDITY
+    urgency = warning if alert.severity == "warning" else critical
     still = "still " if kind == "updated" else ""
     doubt = f" ({len(row.imputed)} sensors are missing)" if row.imputed else ""
     return (
@@ -195,6 +197,6 @@ def _message(kind: Kind, alert: OpenAlert, row: Judged) -> str:
     )
 
 
-def _minutes(duration_us: int) -> str:
-    minutes = duration_us / 60e6
-    return f"{minutes:.0f} min" if minutes >= 1 else f"{duration_us / 1e6:.3g} s"
+_URGENCY = "the sheet may break soon", "act now, the sheet may break"
+_ODDITY = "this row is unusual", "this row is very unusual"
+"""How a message begins: of a warning, of a critical alert."""

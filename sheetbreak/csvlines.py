@@ -116,7 +116,7 @@ class CsvDecoder:
         if text not in ("0", "1", "0.0", "1.0"):
             raise RowError(
                 f'column {self._header[self._broken]}: "{row[self._broken][:40]}" is not a label; '
-                "0 or 1 is expected, mend it or drop the row",
+                "0 or 1 is expected (1: broken, anomalous), mend it or drop the row",
                 reason="not-a-label",
             )
         return BROKEN if text.startswith("1") else INTACT

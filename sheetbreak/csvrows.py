@@ -99,11 +99,11 @@ def csv_head(path: Path) -> list[bytes]:
     return head
 
 
-def resolve_schema(head: Sequence[bytes], schema: Schema | None, name: str) -> Schema:
+def resolve_schema(head: Sequence[bytes], schema: Schema | None, name: str, *, unlabelled: bool = False) -> Schema:
     """`schema` with the sensors that the header of a CSV (`head[0]`) gives; the published layout is recognised.
 
     Every numeric column that has no other meaning is a sensor; a column without one number in the head is text, and
-    left out. Raises DataError.
+    left out. unlabelled: the column of labels may be missing. Raises DataError.
     """
     header = split_header(head[0], name)
     if schema is None:
@@ -114,7 +114,7 @@ def resolve_schema(head: Sequence[bytes], schema: Schema | None, name: str) -> S
         schema = replace(PROCESSMINER, machine="machine" if "machine" in header else None)
     meanings = [column for column in (schema.time, schema.broken, schema.machine, schema.grade) if column]
     for column in meanings:
-        if column not in header:
+        if column not in header and not (unlabelled and column == schema.broken):
             raise DataError(f'{name} line 1: column "{column}" is missing; the columns are {", ".join(header[:12])}…')
     rest = [c for c in header if c not in meanings and c not in schema.ignore]
     rows = [cells for line in head[1:] if (cells := cells_of(line)) is not None]
@@ -133,16 +133,23 @@ def resolve_schema(head: Sequence[bytes], schema: Schema | None, name: str) -> S
 
 
 def read_csv(
-    path: Path, schema: Schema | None = None, *, sensors_from: Schema | None = None
+    path: Path,
+    schema: Schema | None = None,
+    *,
+    sensors_from: Schema | None = None,
+    unlabelled: bool = False,
 ) -> tuple[Schema, RowBatch]:
     """The whole file: its resolved schema and its rows, in file order.
 
     `sensors_from`: a schema already resolved (a model's); the file must have its columns, and its sensors are used.
-    Raises DataError with file, line, column, value and remedy at the first cell, line, label or time that is not
-    sound, and when the times of a machine repeat or go backward.
+    `unlabelled`: the column of labels may be missing, as it often is where all rows are normal. Raises DataError with
+    file, line, column, value and remedy at the first cell, line, label or time that is not sound, and when the times of
+    a machine repeat or go backward.
     """
     head = csv_head(path)
-    resolved = sensors_from if sensors_from is not None else resolve_schema(head, schema, path.name)
+    resolved = (
+        sensors_from if sensors_from is not None else resolve_schema(head, schema, path.name, unlabelled=unlabelled)
+    )
     lines = path.read_bytes().split(b"\n")[1:]
     numbers = [i for i, line in enumerate(lines, start=2) if line.strip()]
     if not numbers:

@@ -12,8 +12,8 @@ from sheetbreak.rows import EARLIEST_US, LATEST_US, to_us
 
 ISO = "ISO 8601"
 FORMATS = tuple(
-    f"{date} {clock}"
-    for clock in ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p")
+    f"{date} {clock}".strip()
+    for clock in ("", "%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p")
     for date in ("%m/%d/%y", "%d/%m/%y", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%y", "%d.%m.%Y", "%d-%m-%Y", "%Y/%m/%d")
 )
 
@@ -72,7 +72,11 @@ def recognise_time_format(samples: Sequence[str], *, name: str) -> str:
     fitting = [(f, times) for f, times in read if len(times) == most]
     if not most or 2 * most < len(texts):
         shown = f'"{texts[0][:40]}"' if texts else "no time"
-        raise DataError(f"{name}: {shown} is in no format known; set sampling.time_format in --schema")
+        remedy = "set sampling.time_format in --schema"
+        if texts and _is_number(texts[0]):
+            remedy = "a number counted from somewhere is no time: name the column under columns.ignore instead of "
+            remedy += "columns.time in --schema, and rows are numbered at period_s"
+        raise DataError(f"{name}: {shown} is in no format known; {remedy}")
     if fitting[0][0] == ISO:
         return ISO
     ascending = [(f, t) for f, t in fitting if t == sorted(t)] or fitting
@@ -94,6 +98,14 @@ def _read_all(texts: Sequence[str], time_format: str) -> list[int]:
         with suppress(ValueError):
             times.append(read(text))
     return times
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _longest_step(times: Sequence[int]) -> int:

@@ -262,6 +262,7 @@ class _Walk:
             imputed=results.imputed.get(place, ()),
             masked=tuple(model.manifest.schema.sensors[j] for j in features.masked.get(i, ())),
             grade=self._batch.rows.grades[place],
+            foretells=model.manifest.schema.lead_rows > 0,
         )
 
 

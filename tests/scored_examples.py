@@ -101,18 +101,18 @@ def slow_episodes(rows: ScoredRows, alert: Bools) -> list[Episode]:
 def slow_window(rows: ScoredRows, start: int, horizon: int) -> set[int]:
     """Rows 1…horizon before the break at `start`, in its run and after the break before it.
 
-    With lead_rows 0 also the broken rows themselves.
+    With lead_rows 0 the broken rows themselves, and no other.
     """
+    if rows.lead_rows == 0:
+        row = start
+        while row < len(rows) and rows.broken[row] and rows.run[row] == rows.run[start]:
+            row += 1
+        return set(range(start, row))
     window = set()
     for row in range(start - 1, max(start - horizon, 0) - 1, -1):
         if rows.run[row] != rows.run[start] or rows.broken[row]:
             break
         window.add(row)
-    if rows.lead_rows == 0:
-        row = start
-        while row < len(rows) and rows.broken[row] and rows.run[row] == rows.run[start]:
-            window.add(row)
-            row += 1
     return window
 
 

@@ -9,7 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    confusion_matrix,
+    f1_score,
+    precision_score,
+    recall_score,
+    roc_auc_score,
+)
 
 from sheetbreak.errors import DataError
 from sheetbreak.rows import BROKEN, RowBatch, format_time
@@ -217,6 +225,7 @@ def test_the_figures_can_be_computed_again_from_the_scores_file(written: Path):
     with (written / "s.csv").open() as file:
         lines = list(csv.DictReader(file))
     assert {line["split"] for line in lines} == {"validation", "test"}
+    counted = np.zeros((2, 2), np.int64)
     for fold in found["folds"]:
         own = [line for line in lines if line["fold"] == str(fold["fold"])]
         assert sum(line["split"] == "validation" for line in own) == fold["validation_rows"]
@@ -231,19 +240,67 @@ def test_the_figures_can_be_computed_again_from_the_scores_file(written: Path):
         assert (len(judged), sum(label)) == (fold["rows"], fold["positives"])
         assert fold["roc_auc"] == pytest.approx(roc_auc_score(label, score))
         assert fold["average_precision"] == pytest.approx(average_precision_score(label, score))
+        over = [int(line["over"]) for line in judged]
+        counted += confusion_matrix(label, over, labels=[0, 1])
+        confusion = fold["confusion"]
+        assert confusion["accuracy"] == pytest.approx(accuracy_score(label, over))
+        assert confusion["precision"] == pytest.approx(precision_score(label, over))
+        assert confusion["recall"] == pytest.approx(recall_score(label, over))
+        assert confusion["f1"] == pytest.approx(f1_score(label, over))
     for part, folds in (("overall", found["folds"]), ("later", found["folds"][4:])):
         assert found[part]["roc_auc"] == pytest.approx(np.mean([fold["roc_auc"] for fold in folds]))
         assert found[part]["breaks"] == sum(fold["breaks"] for fold in folds)
+        for kind in ("true_negatives", "false_positives", "false_negatives", "true_positives"):
+            assert found[part]["confusion"][kind] == sum(fold["confusion"][kind] for fold in folds)
+    overall = found["overall"]["confusion"]
+    assert counted[1, 1] > 0
+    assert [overall["true_negatives"], overall["false_positives"]] == counted[0].tolist()
+    assert overall["accuracy"] == pytest.approx(np.trace(counted) / counted.sum())
+    assert overall["accuracy_of_no"] == pytest.approx(counted[0].sum() / counted.sum())
 
 
 def test_the_tables_name_every_fold_and_scorer(folds):
     with_all = [replace(fold, peers=dict.fromkeys(TITLES, fold.peers["mean-abs-z"])) for fold in folds]
     text = report_text(judge_folds(with_all), recipe=recipe(), schema=SCHEMA)
-    for word in ("all 8", "last 4", "60 min ahead", "deployed policy"):
+    for word in ("all 8", "last 4", "60 min ahead", "deployed policy", "(always saying no: ."):
         assert word in text
     begins = [line.split("  ")[0] for line in text.splitlines()]
     for scorer in ("default, pca", *TITLES.values()):
         assert begins.count(scorer) == 1
+    assert max(map(len, text.splitlines())) <= 110
+
+
+@pytest.mark.parametrize(("period_s", "words"), [(0.004, "120 ms ahead"), (86_400.0, "30 days ahead")])
+def test_where_a_day_says_nothing_false_alarms_are_counted_in_a_thousand_rows(folds, period_s, words):
+    as_sampled = [replace(fold, model=replace(fold.model, period_s=period_s)) for fold in folds]
+    text = report_text(judge_folds(as_sampled), recipe=recipe(), schema=replace(SCHEMA, period_s=period_s))
+    assert words in text
+    assert "in 1,000 rows" in text
+    assert "a day" not in text
+    assert "/day" not in text
+
+
+def test_rows_anomalous_themselves_are_judged_as_rows_and_no_peer_is_told_the_label(tmp_path, capsys):
+    path = write_csv(tmp_path / "mill.csv", mill_like(1000))
+    (tmp_path / "plant.toml").write_text(f"{PLANT}[sampling]\nlead_rows = 0\n")
+    options = ["--schema", str(tmp_path / "plant.toml"), "--preset", "rows", "--family", "pca", "--json", "b.json"]
+    assert main([str(path), *options]) == 0
+    found = json.loads(Path("b.json").read_text())
+    assert found["overall"]["baselines"].keys() == {"mean-abs-z"}
+    deployed, confusion = found["overall"]["deployed"], found["overall"]["confusion"]
+    one = deployed["horizons"][-1]
+    text = capsys.readouterr().out
+    assert "ahead" not in text
+    assert "break" not in text
+    assert f"{confusion['true_negatives']:,}" in text
+    folds = {line.split()[0]: line.split() for line in text.splitlines()[5:13]}
+    assert [*folds] == [str(n) for n in range(1, 9)]
+    for fold in found["folds"]:
+        shown = folds[str(fold["fold"])]
+        assert (int(shown[1]), int(shown[2])) == (fold["rows"], fold["positives"])
+        assert float(shown[5]) == pytest.approx(fold["confusion"]["accuracy"], abs=5e-4)
+        assert float(shown[6]) == pytest.approx(fold["confusion"]["accuracy_of_no"], abs=5e-4)
+    assert one["warned"] <= confusion["true_positives"]
     assert max(map(len, text.splitlines())) <= 110
 
 

@@ -355,6 +355,21 @@ def test_a_time_that_can_be_read_in_two_ways_is_not_guessed():
         recognise_time_format(["2/3/21 0:00", "2/3/21 0:02"], name="mill.csv")
 
 
+def test_days_alone_and_milliseconds_are_times():
+    assert recognise_time_format(["5/30/99", "5/31/99", "6/1/99"], name="") == "%m/%d/%y"
+    assert TimeReader("%m/%d/%y", "UTC")("5/31/99") == parse_time("1999-05-31T00:00:00Z")
+    assert recognise_time_format(["2026-05-30", "2026-05-31"], name="") == ISO
+    assert TimeReader(ISO, "UTC")("2026-01-05T08:00:00.004") == parse_time("2026-01-05T08:00:00.004Z")
+    fast = ["31.12.2025 08:00:00.996", "05.01.2026 08:00:01.000"]
+    read = TimeReader(recognise_time_format(fast, name=""), "UTC")
+    assert read(fast[0]) == parse_time("2025-12-31T08:00:00.996Z")
+
+
+def test_seconds_since_a_start_are_told_apart_from_times():
+    with pytest.raises(DataError, match=r'"0.004" is in no format known; a number .* rows are numbered at period_s'):
+        recognise_time_format(["0.004", "0.008"], name="bearing.csv")
+
+
 @pytest.mark.parametrize(("samples", "shown"), [(["noon"], '"noon"'), ([], "no time"), (["", " "], "no time")])
 def test_a_time_in_no_known_format_is_refused(samples: list[str], shown: str):
     with pytest.raises(DataError, match=rf"mill.csv: {shown} is in no format known; set sampling.time_format"):

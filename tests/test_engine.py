@@ -258,6 +258,15 @@ def test_without_lead_rows_a_broken_row_is_scored_and_no_stop():
     assert same(states, run(judged, rows, cuts=range(60))[0])
 
 
+def test_where_no_row_foretells_another_an_alert_speaks_of_the_row():
+    rows = rows_of(range(60))
+    rows.values[45:50] *= 100
+    said = [advance({}, rows, make_artifact(make_schema(lead_rows=n)))[1].alerts[0][1].message for n in (2, 0)]
+    assert "the sheet may break" in said[0]
+    assert "this row is very unusual" in said[1]
+    assert "break" not in said[1]
+
+
 def test_a_live_feed_without_labels_shows_stops_as_gaps_alone():
     rows = rows_of([*range(40), *range(50, 60)], label=UNKNOWN)
     _, results = advance({}, rows, model())

@@ -97,6 +97,12 @@ def test_with_lead_0_an_alert_on_a_broken_row_warns_of_that_break():
     assert counts(rows, [43])[2] == (1, 0)
 
 
+def test_with_lead_0_an_alert_before_an_anomaly_foretells_nothing():
+    rows = make_rows(np.zeros(80), breaks=[40, 41, 42], lead_rows=0)
+    assert counts(rows, [39]) == dict.fromkeys(HORIZONS, (1, 0))
+    assert counts(rows, [39, 40]) == dict.fromkeys(HORIZONS, (0, 1))
+
+
 def test_rows_that_begin_in_a_lasting_break_of_lead_0_count_it():
     rows = make_rows(np.zeros(80), breaks=[40, 41, 42], lead_rows=0).take(slice(41, 80))
     assert counts(rows, [0])[2] == (0, 1)

@@ -78,5 +78,5 @@ def test_the_table_sets_accuracy_beside_that_of_always_saying_no() -> None:
     table = confusion_table(Confusion(95, 1, 3, 1), lead_rows=2)
     assert "precision .500, recall .250, F1 .333; accuracy .960 (always saying no: .960)" in table
     assert "a break follows           3         1         of 4" in table
-    assert "broken " in confusion_table(Confusion(95, 1, 3, 1), lead_rows=0)
+    assert "anomalous " in confusion_table(Confusion(95, 1, 3, 1), lead_rows=0)
     assert "precision –, recall –, F1 –" in confusion_table(Confusion(5, 0, 0, 0), lead_rows=2)

@@ -54,6 +54,13 @@ def test_blocks_are_four_hours_long():
     assert len(blocks_of(make_rows(np.zeros(3), period_s=BLOCK_S * 10))) == 3
 
 
+def test_blocks_of_rows_a_millisecond_or_a_day_apart_can_be_drawn_from():
+    assert np.bincount(blocks_of(make_rows(np.zeros(50_000), period_s=0.004))).tolist() == [5000] * 10
+    assert np.bincount(blocks_of(make_rows(np.zeros(1100), period_s=0.004))).tolist() == [120] * 9 + [20]
+    assert np.bincount(blocks_of(make_rows(np.zeros(900), period_s=86_400.0))).tolist() == [30] * 30
+    assert np.bincount(blocks_of(make_rows(np.zeros(100), period_s=86_400.0))).tolist() == [10] * 10
+
+
 def test_the_first_column_is_the_rows_as_they_are_and_every_draw_is_as_long():
     draws = draw_blocks(17)
     assert draws.shape == (17, DRAWS + 1)

@@ -1,6 +1,7 @@
 """Promises of the threshold policies: statistics as the books define them, budgets kept, errors that help."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import hypothesis.strategies as st
 import numpy as np
@@ -159,6 +160,19 @@ def test_trailing_alone_chooses_the_lowest_quantile_within_five_false_alarms_a_d
     assert found.quantile is not None
     assert 4.0 < (1 - found.quantile) * 500 <= 5.0
     assert found.policy == f"trailing:{found.quantile:g}"
+
+
+@pytest.mark.parametrize("period_s", [0.004, 86_400.0])
+def test_trailing_alone_allows_five_false_alarms_in_720_rows_where_a_day_says_nothing(period_s: float) -> None:
+    per_row = 86_400.0 / period_s
+
+    def alarms(threshold: Threshold) -> float:
+        assert threshold.quantile is not None
+        return (1 - threshold.quantile) * per_row
+
+    found = parse_policy("trailing")(replace(evidence_of(exponential(500), alarms=alarms), period_s=period_s))
+    assert found.quantile is not None
+    assert 0.8 * 5 / 720 < 1 - found.quantile <= 5 / 720
 
 
 def test_trailing_keeps_the_validation_quantile_until_the_window_has_filled() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.metrics import accuracy_score, average_precision_score, f1_score, roc_auc_score
 
 from sheetbreak.artifact import load
 from sheetbreak.cli import run
@@ -125,10 +126,11 @@ def test_rows_from_until_on_are_as_if_they_were_not_in_the_file(mill: Path, tmp_
 
 
 def test_a_test_file_is_numbered_on_its_own_and_the_last_fifth_of_the_history_validates(
-    mill: Path, tmp_path: Path
+    mill: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     later = write_csv(tmp_path / "later.csv", mill_like(300, seed=6))
     assert train(mill, "--test", later, "--preset", "rows") == 0
+    assert "(always saying no: ." in capsys.readouterr().out
     held = scores_of(Path("models"))
     validation, test = ([line for line in held if line["split"] == part] for part in ("validation", "test"))
     assert [line["row"] for line in validation] == [str(row) for row in range(1440, 1800)]
@@ -166,7 +168,80 @@ def test_rows_that_are_anomalous_themselves_are_scored_and_counted(
     held = scores_of(Path("models"))
     assert all(line["score"] for line in held)
     assert all(line["will_break"] == line["broken"] for line in held)
-    assert "broken  " in capsys.readouterr().out
+    assert "anomalous  " in capsys.readouterr().out
+
+
+@pytest.fixture
+def beats(tmp_path: Path) -> Path:
+    """One series a row: normal.csv without labels, test.csv with, and their schema; no time column."""
+    draw = np.random.default_rng(2)
+    shape = np.sin(np.linspace(0, 6, 30))
+    series = shape * draw.normal(1, 0.1, (600, 1)) + draw.normal(0, 0.05, (600, 30))
+    odd = np.isin(np.arange(200), draw.choice(200, 30, replace=False))
+    series[400:][odd, 10:20] += draw.normal(0, 0.3, (30, 10))
+    names = ",".join(f"t{i}" for i in range(30))
+    lines = [",".join(f"{value:.4f}" for value in row) for row in series]
+    (tmp_path / "normal.csv").write_text("\n".join([names, *lines[:400], ""]))
+    labelled = [f"{line},{'1.0' if broken else '0.0'}" for line, broken in zip(lines[400:], odd, strict=True)]
+    (tmp_path / "test.csv").write_text("\n".join([f"{names},odd", *labelled, ""]))
+    (tmp_path / "beats.toml").write_text('[columns]\nbroken = "odd"\n[sampling]\nperiod_s = 1\nlead_rows = 0\n')
+    return tmp_path
+
+
+def train_beats(folder: Path, *, normal: str = "normal.csv", test: str = "test.csv") -> int:
+    options = ["--schema", str(folder / "beats.toml"), "--preset", "rows", "--family", "pca"]
+    return main([str(folder / normal), *options, "--test", str(folder / test)])
+
+
+def test_one_series_a_row_is_learnt_from_normal_ones_and_judged_on_a_file_of_both(
+    beats: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train_beats(beats) == 0
+    said = capsys.readouterr()
+    assert "warning" not in said.err
+    held = [line for line in scores_of(Path("models")) if line["split"] == "test"]
+    check_against_the_monitor(beats / "test.csv", Path("models"), held)
+    label, over = ([int(line[name]) for line in held] for name in ("broken", "over"))
+    score = [float(line["score"]) for line in held]
+    metrics = manifest_of(Path("models"))["metrics"]["test"]
+    assert metrics["roc_auc"] == pytest.approx(roc_auc_score(label, score))
+    assert metrics["average_precision"] == pytest.approx(average_precision_score(label, score))
+    assert metrics["confusion"]["f1"] == pytest.approx(f1_score(label, over))
+    assert metrics["confusion"]["accuracy"] == pytest.approx(accuracy_score(label, over))
+    found = metrics["deployed"]["horizons"]
+    assert len({(one["warned"], one["false_alarms"]) for one in found}) == 1
+    assert "30 of them anomalous" in said.out
+    assert f"{found[0]['warned']} of {metrics['breaks']} stretches of anomalous rows found" in said.out
+    assert f"(always saying no: {170 / 200:.3f})".replace("0.", ".") in said.out
+    assert "ahead" not in said.out
+    assert "a day" not in said.out
+
+
+def test_a_test_file_needs_the_labels_that_a_file_of_normal_rows_may_lack(beats: Path) -> None:
+    with pytest.raises(DataError, match=r'normal.csv line 1: column "odd" is missing; rows to judge on need'):
+        train_beats(beats, test="normal.csv")
+    with pytest.raises(DataError, match=r'normal.csv line 1: column "odd" is missing'):
+        main([str(beats / "normal.csv"), "--schema", str(beats / "beats.toml"), "--preset", "rows"])
+
+
+def test_labels_the_other_way_round_are_told(beats: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    head, *lines = (beats / "test.csv").read_text().splitlines()
+    swapped = [line[:-3] + ("0.0" if line.endswith("1.0") else "1.0") for line in lines]
+    (beats / "swapped.csv").write_text("\n".join([head, *swapped, ""]))
+    assert train_beats(beats, test="swapped.csv") == 0
+    said = capsys.readouterr()
+    warning = "170 of 200 rows are labelled 1, broken or anomalous; if 1 means normal here, swap 0 and 1"
+    assert f"warning: {beats / 'swapped.csv'}: {warning}" in said.err
+
+
+def test_numbered_rows_that_were_trained_on_are_told_whatever_their_number(
+    beats: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head, *lines = (beats / "test.csv").read_text().splitlines()
+    known = (beats / "normal.csv").read_text().splitlines()[300]
+    (beats / "test.csv").write_text("\n".join([head, *lines, f"{known},0", ""]))
+    assert train_beats(beats) == 0
+    assert "warning: 1 rows of" in capsys.readouterr().err
 
 
 def test_json_is_the_manifest_and_nothing_else(mill: Path, capsys: pytest.CaptureFixture[str]) -> None:

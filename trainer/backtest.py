@@ -14,6 +14,7 @@ from sheetbreak.csvrows import load_schema, read_csv
 from sheetbreak.errors import DataError
 from sheetbreak.options import OptionParser, whole_number
 from sheetbreak.rows import BROKEN
+from trainer.labels import counted_labels, mostly_broken
 from trainer.progress import Progress
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ def main(argv: Sequence[str]) -> int:
         if target:
             _check_target(target)
     schema, rows = read_csv(options.csv, load_schema(options.schema) if options.schema else None)
+    if warning := mostly_broken(rows):
+        print(f"warning: {options.csv}: {warning}", file=sys.stderr)
 
     from trainer.backend import configure_tensorflow  # seconds that --help and a bad CSV should not cost
 
@@ -71,15 +74,15 @@ def main(argv: Sequence[str]) -> int:
             write_scores(scores, rows, labels, fold.results, parts=parts, fold=number)
         folds.append(fold)
     report = judge_folds(folds)
-    breaks = int((rows.broken == BROKEN).sum())
-    print(f"{options.csv.name}: {len(rows):,} rows, {breaks} rows with a break\n")
+    broken = int((rows.broken == BROKEN).sum())
+    print(f"{options.csv.name}: {len(rows):,} rows, {counted_labels(rows, schema)}\n")
     print(report_text(report, recipe=recipe, schema=schema))
     if options.json:
         source = {
             "csv": options.csv.name,
             "sha256": hashlib.sha256(options.csv.read_bytes()).hexdigest(),
             "rows": len(rows),
-            "break_rows": breaks,
+            "break_rows": broken,
         }
         found = report_json(report, folds, rows=rows, recipe=recipe, source=source)
         found["seconds"] = round(time.perf_counter() - begin, 2)

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from sheetbreak.rows import RowBatch, Schema, format_time
+from trainer.anomaly_tables import anomaly_folds
 from trainer.bootstrap import interval
 from trainer.evaluate import Evaluation, Figures, Interval, mean_known, measure, summarise
+from trainer.judged_rows import Confusion, confusion_table, shares_line
 from trainer.peers import TITLES
 from trainer.pipeline import Recipe
 from trainer.rolling import LATER, Fold
+from trainer.scored_rows import a_day_counts
 from trainer.tables import deployed_table, fold_table, scorer_table
 
 
@@ -18,6 +21,8 @@ class Judged:
     """The model and its peers over some folds."""
 
     model: Evaluation
+    confusion: Confusion
+    """Of the model's deployed threshold, counted over the folds."""
     peers: dict[str, Evaluation]
 
 
@@ -81,10 +86,9 @@ def report_json(
 
 
 def report_text(report: BacktestReport, *, recipe: Recipe, schema: Schema) -> str:
-    """Three tables: each fold, the deployed policy, the peers."""
-    by_fold = {str(number): judged.model for number, judged in enumerate(report.folds, start=1)}
-    whole = f"all {len(report.folds)}", f"last {len(report.folds[LATER])}"
-    by_fold |= dict(zip(whole, (report.overall.model, report.later.model), strict=True))
+    """Tables of each fold, the deployed policy, the peers; where no row foretells another, the first two are one."""
+    by_name = {str(number): judged for number, judged in enumerate(report.folds, start=1)}
+    by_name |= {f"all {len(report.folds)}": report.overall, f"last {len(report.folds[LATER])}": report.later}
     own = f"{recipe.preset.name}, {recipe.family}"
     scorers = {own: (report.overall.model, report.later.model)}
     for name, title in TITLES.items():
@@ -93,28 +97,46 @@ def report_text(report: BacktestReport, *, recipe: Recipe, schema: Schema) -> st
     gains = {TITLES[name]: gain for name, gain in report.auc_gain.items()}
     base_rate = report.overall.model.positives / max(report.overall.model.rows, 1)
     share = f"{base_rate:.3f}".removeprefix("0")
+    by_scorer = scorer_table(scorers, gains, period_s=schema.period_s, events=schema.lead_rows > 0)
+    if not schema.lead_rows:
+        lines = [
+            anomaly_folds({name: (judged.model, judged.confusion) for name, judged in by_name.items()}),
+            f"By chance: an AUC of .50, an AP of {share}. Over several folds they are means, all else is counted.",
+            "",
+            confusion_table(report.overall.confusion, lead_rows=0),
+        ]
+        return "\n".join([*lines, "", by_scorer])
+    by_fold = {name: judged.model for name, judged in by_name.items()}
+    hindsight = [
+        "Warned: with each fold's best threshold in hindsight; by chance: with the same scores moved against the",
+        f"breaks, and an AUC of .50, an AP of {share}. Lines of several folds are means over them.",
+    ]
+    if not a_day_counts(schema.period_s):
+        hindsight = [f"By chance: an AUC of .50, an AP of {share}. Lines of several folds are means over them."]
     return "\n".join(
         [
             fold_table(by_fold, period_s=schema.period_s),
-            "Warned: with each fold's best threshold in hindsight; by chance: with the same scores moved against the",
-            f"breaks, and an AUC of .50, an AP of {share}. Lines of several folds are means over them.",
+            *hindsight,
             "",
             deployed_table(by_fold, period_s=schema.period_s),
+            f"rows: {shares_line(report.overall.confusion)}",
             "",
-            scorer_table(scorers, gains, period_s=schema.period_s),
+            by_scorer,
         ]
     )
 
 
 def _judge(model: Sequence[Figures], peers: Mapping[str, Sequence[Figures]], which: slice) -> Judged:
     return Judged(
-        summarise(model[which]), {name: summarise(found[which], deployed=False) for name, found in peers.items()}
+        model=summarise(model[which]),
+        confusion=Confusion.total(Confusion.of(one.rows) for one in model[which]),
+        peers={name: summarise(found[which], deployed=False) for name, found in peers.items()},
     )
 
 
 def _json(judged: Judged) -> dict[str, Any]:
     peers = {name: found.as_json() for name, found in judged.peers.items()}
-    return {**judged.model.as_json(), "baselines": peers}
+    return {**judged.model.as_json(), "confusion": judged.confusion.as_json(), "baselines": peers}
 
 
 def _time(rows: RowBatch, fold: Fold, *, first: bool) -> str | None:

@@ -2,7 +2,8 @@
 
 Alert rows at most 5 quiet rows apart are one episode; a stop ends it, and a lasting one counts again every 30
 rows, or else an alarm that never ends would be a single false one. A break is warned(H) when an alert row
-lies 1…H rows before it in the same run; an episode with no row in any such window is false.
+lies 1…H rows before it in the same run; an episode with no row in any such window is false. With lead_rows 0
+rows are anomalous themselves and nothing is foretold: an anomaly is found when an alert row lies on it, whatever H.
 """
 
 from dataclasses import dataclass
@@ -27,7 +28,9 @@ class Timeline:
 
     run: Ints
     distance: Ints
-    """(n,) rows to the next break of the row's run, 0 on a broken row; very large where none comes."""
+    """(n,) rows to the next break of the row's run, 0 on a broken row; very large where none comes, and on every
+    intact row with lead_rows 0.
+    """
     ahead: Ints
     """(n,) number of that break; -1 where none comes."""
     break_row: Ints
@@ -70,6 +73,8 @@ def timeline(rows: ScoredRows) -> Timeline:
     next_broken = np.minimum.accumulate(np.where(rows.broken, place, n)[::-1])[::-1]
     comes = next_broken < n
     comes[comes] = rows.run[next_broken[comes]] == rows.run[comes]
+    if not rows.lead_rows:
+        comes &= rows.broken
     number = np.cumsum(starts) - 1
     ahead = np.full(n, -1)
     ahead[comes] = number[next_broken[comes]]

@@ -1,13 +1,15 @@
 """Evidence for a threshold: what a model without one makes of training and validation rows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 import numpy as np
 
 from sheetbreak.artifact import Artifact
+from sheetbreak.engine import State
 from sheetbreak.rows import RowBatch
 from sheetbreak.thresholds import Threshold
+from trainer.deployed import false_openings
 from trainer.events import HORIZONS, timeline
 from trainer.history import score_history
 from trainer.labels import Ints, Labels
@@ -28,6 +30,7 @@ def gather_evidence(rows: RowBatch, labels: Labels, artifact: Artifact, *, fit: 
         scores=results.score[judged],
         will_break=labels.will_break[judged],
         false_alarms_per_day=_alarm_counter(rows, labels, artifact, validation),
+        period_s=artifact.manifest.schema.period_s,
     )
 
 
@@ -36,17 +39,18 @@ def _alarm_counter(
 ) -> Callable[[Threshold], float]:
     """Counts by running the monitor's engine over the validation rows, with all rows before them as history."""
     first, end = (int(validation.min()), int(validation.max()) + 1) if len(validation) else (0, 0)
-    before, _ = score_history(rows.take(slice(first)), artifact)
+    before: list[Mapping[str, State]] = []  # filled at the first call: most policies need none
     stretch = rows.take(slice(first, end))
     of_stretch = Labels(labels.will_break[first:end], labels.judged[first:end], labels.run[first:end])
 
     def false_alarms_per_day(threshold: Threshold) -> float:
         candidate = Artifact.of(msgspec.structs.replace(artifact.manifest, threshold=threshold), artifact.reconstruct)
-        _, results = score_history(stretch, candidate, before)
+        if not before:
+            before.append(score_history(rows.take(slice(first)), artifact)[0])
+        _, results = score_history(stretch, candidate, before[0])
         scored = score_rows(stretch, of_stretch, results, artifact.manifest.schema)
         counted = np.isin(scored.row + first, validation)
-        opened = np.flatnonzero(scored.opened & counted)
-        false = (~timeline(scored).in_window(opened, HORIZONS[-1])).sum()
+        false = (false_openings(scored, timeline(scored), horizon=HORIZONS[-1]) & counted).sum()
         days = scored.take(counted).days
         return float(false) / days if days else 0.0
 

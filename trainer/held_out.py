@@ -9,6 +9,7 @@ import numpy as np
 
 from sheetbreak.engine import Results
 from sheetbreak.rows import RowBatch, Schema
+from trainer.anomaly_tables import anomaly_table
 from trainer.evaluate import Evaluation, evaluate
 from trainer.judged_rows import Confusion, confusion_table, roc_file
 from trainer.labels import Ints, Labels
@@ -67,8 +68,11 @@ def judge_held_out(held: Mapping[str, Held], schema: Schema, *, random_rows: boo
     )
 
 
-def held_out_text(found: HeldOut, schema: Schema, *, random_rows: bool) -> str:
-    """What a process engineer reads at the end of a training: the test rows, or the validation rows without any."""
+def held_out_text(found: HeldOut, schema: Schema, *, random_rows: bool, own_file: bool = False) -> str:
+    """What a process engineer reads at the end of a training: the test rows, or the validation rows without any.
+
+    own_file: the test rows are a file of their own, and a reader asks how many of them were judged right.
+    """
     titles = {
         "validation": "validation rows, which chose epoch and threshold",
         "test": "test rows, not looked at before",
@@ -78,8 +82,12 @@ def held_out_text(found: HeldOut, schema: Schema, *, random_rows: bool) -> str:
         shown = shown[-1:]
     texts = []
     for part in shown:
-        texts.append(evaluation_table(found.evaluations[part], period_s=schema.period_s, title=titles[part]))
-        if random_rows or not schema.lead_rows:
+        one, title = found.evaluations[part], titles[part]
+        if schema.lead_rows:
+            texts.append(evaluation_table(one, period_s=schema.period_s, title=title))
+        else:
+            texts.append(anomaly_table(one, title=title))
+        if random_rows or own_file or not schema.lead_rows:
             texts.append(confusion_table(found.confusions[part], lead_rows=schema.lead_rows))
     if random_rows:
         texts.append(

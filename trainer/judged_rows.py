@@ -1,8 +1,8 @@
 """Rows judged one by one: the confusion matrix of the deployed threshold, and the ROC curve behind it."""
 
 import csv
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, astuple, dataclass
 from io import StringIO
 from typing import Any
 
@@ -30,6 +30,11 @@ class Confusion:
             false_negatives=int((label & ~over).sum()),
             true_positives=int((label & over).sum()),
         )
+
+    @classmethod
+    def total(cls, parts: Iterable["Confusion"]) -> "Confusion":
+        """The counts of all parts together."""
+        return cls(*(sum(counts) for counts in zip(*(astuple(part) for part in parts), strict=True)))
 
     @property
     def rows(self) -> int:
@@ -70,17 +75,23 @@ class Confusion:
 
 def confusion_table(found: Confusion, *, lead_rows: int) -> str:
     """The matrix and what follows from it, for people."""
-    no, yes = ("no break follows", "a break follows") if lead_rows else ("intact", "broken")
+    no, yes = ("no break follows", "a break follows") if lead_rows else ("normal", "anomalous")
     negatives, positives = found.true_negatives + found.false_positives, found.false_negatives + found.true_positives
-    shares = f"  precision {_text(found.precision)}, recall {_text(found.recall)}, F1 {_text(found.f1)}; "
-    shares += f"accuracy {_text(found.accuracy)} (always saying no: {_text(found.accuracy_of_no)})"
     return "\n".join(
         [
             f"  {'rows':<26}{'under':<10}{'over':<10}threshold",
             f"  {no:<26}{found.true_negatives:<10,}{found.false_positives:<10,}of {negatives:,}",
             f"  {yes:<26}{found.false_negatives:<10,}{found.true_positives:<10,}of {positives:,}",
-            shares,
+            f"  {shares_line(found)}",
         ]
+    )
+
+
+def shares_line(found: Confusion) -> str:
+    """What follows from the matrix, in a line."""
+    return (
+        f"precision {_text(found.precision)}, recall {_text(found.recall)}, F1 {_text(found.f1)}; "
+        f"accuracy {_text(found.accuracy)} (always saying no: {_text(found.accuracy_of_no)})"
     )
 
 

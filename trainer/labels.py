@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sheetbreak.rows import BROKEN, RowBatch, Schema
+from sheetbreak.rows import BROKEN, UNKNOWN, RowBatch, Schema
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
@@ -49,6 +49,22 @@ def curve_shift(rows: RowBatch, schema: Schema) -> Labels:
     2) and row n is dropped, whatever time lies between them.
     """
     return _label(rows, schema, cut_at_gaps=False)
+
+
+def counted_labels(rows: RowBatch, schema: Schema) -> str:
+    """How many rows are labelled, for people."""
+    if len(rows) and (rows.broken == UNKNOWN).all():
+        return "no labels"
+    broken = int((rows.broken == BROKEN).sum())
+    return f"{broken:,} with a break" if schema.lead_rows else f"{broken:,} anomalous"
+
+
+def mostly_broken(rows: RowBatch) -> str | None:
+    """What to tell the user where more rows are labelled 1 than 0: many a published file means "normal" by 1."""
+    broken, labelled = int((rows.broken == BROKEN).sum()), int((rows.broken != UNKNOWN).sum())
+    if 2 * broken <= labelled:
+        return None
+    return f"{broken:,} of {labelled:,} rows are labelled 1, broken or anomalous; if 1 means normal here, swap 0 and 1"
 
 
 def _label(rows: RowBatch, schema: Schema, *, cut_at_gaps: bool) -> Labels:

@@ -32,14 +32,14 @@ _KINDS: dict[str, FeatureKind] = {"raw": "identity", "z": "streaming-z"}
 
 def cheap_peers(rows: RowBatch, schema: Schema, *, labels: Labels, split: Split, trained: Trained) -> dict[str, Floats]:
     """(rows,) scores of the peers that cost nothing; NaN on rows that are not scored or not to be judged."""
-    machine = np.unique(np.array(rows.machines), return_inverse=True)[1].astype(np.int64)
-    since = rows_since_break(machine, rows.broken == BROKEN)
     z = _inputs(rows, schema, labels=labels, split=split, trained=trained, kind="streaming-z")
     judged = np.intersect1d(z.scored, split.test)
-    return {
-        ROWS_SINCE_BREAK: np.where(np.isnan(trained.results.score), np.nan, since),
-        MEAN_ABS_Z: _spread_out(mean_abs_z(z.features[judged].astype(np.float64)), judged, n=len(rows)),
-    }
+    without_model = {MEAN_ABS_Z: _spread_out(mean_abs_z(z.features[judged].astype(np.float64)), judged, n=len(rows))}
+    if not schema.lead_rows:
+        return without_model  # rows since an anomaly: 0 on each of them, since the label itself would be the score
+    machine = np.unique(np.array(rows.machines), return_inverse=True)[1].astype(np.int64)
+    since = rows_since_break(machine, rows.broken == BROKEN)
+    return {ROWS_SINCE_BREAK: np.where(np.isnan(trained.results.score), np.nan, since)} | without_model
 
 
 def costly_peers(

@@ -11,6 +11,12 @@ from sheetbreak.rows import BROKEN, RowBatch, Schema
 from trainer.labels import Bools, Floats, Ints, Labels
 
 SECONDS_PER_DAY = 86_400.0
+_SHORTEST_S, _LONGEST_S = 1.0, 3600.0
+
+
+def a_day_counts(period_s: float) -> bool:
+    """Whether one counts in days at this sampling: one of milliseconds holds millions of rows, of days one."""
+    return _SHORTEST_S <= period_s <= _LONGEST_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

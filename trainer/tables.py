@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
+from sheetbreak.durations import duration
 from trainer.deployed import Deployed
 from trainer.evaluate import Evaluation, Interval
 from trainer.events import HORIZONS
 from trainer.oracle import BUDGETS
+from trainer.scored_rows import SECONDS_PER_DAY, a_day_counts
 
 NONE = "–"
 
@@ -13,14 +15,14 @@ NONE = "–"
 def evaluation_table(found: Evaluation, *, period_s: float, title: str) -> str:
     """One evaluation, for the end of a training; a dash where the rows hold nothing to judge."""
     chance = found.positives / found.rows if found.rows else None
-    precision = _share(found.average_precision, 3) + _interval(found.average_precision_interval, 3)
+    precision = share(found.average_precision, 3) + bracketed(found.average_precision_interval, 3)
     lines = [
-        f"{title}: {found.rows:,} rows, {found.operating_days:.1f} operating days, {found.breaks} breaks",
+        f"{title}: {found.rows:,} rows, {_operating(found.operating_days)}, {found.breaks} breaks",
         f"  {'':<26}{'model':<19}chance",
-        f"  {'ROC AUC':<26}{_share(found.roc_auc) + _interval(found.roc_auc_interval):<19}.50",
-        f"  {'average precision':<26}{precision:<19}{_share(chance, 3)}",
+        f"  {'ROC AUC':<26}{share(found.roc_auc) + bracketed(found.roc_auc_interval):<18} .50",
+        f"  {'average precision':<26}{precision:<18} {share(chance, 3)}",
     ]
-    if found.recall:
+    if found.recall and a_day_counts(period_s):
         lines += ["", *_recall_lines(found, period_s)]
     if found.deployed:
         lines += ["", deployed_line(found.deployed, breaks=found.breaks, period_s=period_s)]
@@ -29,41 +31,44 @@ def evaluation_table(found: Evaluation, *, period_s: float, title: str) -> str:
 
 def fold_table(evaluations: Mapping[str, Evaluation], *, period_s: float) -> str:
     """A line an evaluation, by name: row metrics, and recall (chance) at every horizon and rate."""
-    minutes = "".join(f"{_minutes(horizon, period_s) + ' ahead':<27}" for horizon in HORIZONS)
+    minutes = "".join(f"{_ahead(horizon, period_s):<27}" for horizon in HORIZONS)
     rates = "".join(f"{budget:<9}" for _ in HORIZONS for budget in BUDGETS)
     lines = [
         f"{'':<30}breaks warned of, % (chance), at {_listed(BUDGETS)} false alarms a day:",
         f"{'':<30}{minutes}".rstrip(),
         f"{'fold':<8}{'breaks':>6}{'AUC':>6}{'AP':>7}   {rates}".rstrip(),
     ]
+    by_day = a_day_counts(period_s)
+    if not by_day:
+        lines = [f"{'fold':<8}{'breaks':>6}{'AUC':>6}{'AP':>7}"]
     for name, found in evaluations.items():
-        cells = [f"{_percent(r.recall)}({_percent(r.chance)})" for r in found.recall] or [NONE] * 9
-        lines.append(
-            f"{name:<8}{found.breaks:>6}{_share(found.roc_auc):>6}{_share(found.average_precision, 3):>7}   "
-            + "".join(f"{cell:<9}" for cell in cells).rstrip()
-        )
+        cells = [f"{percent(r.recall)}({percent(r.chance)})" for r in found.recall] or [NONE] * 9
+        figures = f"{name:<8}{found.breaks:>6}{share(found.roc_auc):>6}{share(found.average_precision, 3):>7}   "
+        lines.append((figures + "".join(f"{cell:<9}" for cell in cells if by_day)).rstrip())
     return "\n".join(lines)
 
 
 def deployed_table(evaluations: Mapping[str, Evaluation], *, period_s: float) -> str:
     """What the deployed policy gave, a line an evaluation."""
-    ahead = "".join(f"{_minutes(horizon, period_s) + ' ahead':<14}" for horizon in HORIZONS)
-    longest = _minutes(HORIZONS[-1], period_s)
+    ahead = "".join(f"{_ahead(horizon, period_s):<14}" for horizon in HORIZONS)
+    longest = duration(HORIZONS[-1] * period_s)
+    false = "false/day" if a_day_counts(period_s) else "false/1000"
+    in_rows = "" if a_day_counts(period_s) else ", in 1,000 rows"
     lines = [
-        f"deployed policy: alerts opened, breaks warned of in % (chance); false: no break within {longest}",
-        f"{'fold':<8}{ahead}{'false/day':<11}{'in alarm':<10}median lead",
+        f"deployed policy: alerts opened, breaks warned of in % (chance); false: no break within {longest}{in_rows}",
+        f"{'fold':<8}{ahead}{false:<11}{'in alarm':<10}median lead",
     ]
     for name, found in evaluations.items():
         if found.deployed is None:
             continue
-        cells = [f"{_percent(h.recall)} ({_percent(h.chance)})" for h in found.deployed.horizons]
+        cells = [f"{percent(h.recall)} ({percent(h.chance)})" for h in found.deployed.horizons]
         lead = found.deployed.median_lead_minutes
         lines.append(
             f"{name:<8}"
             + "".join(f"{cell:<14}" for cell in cells)
-            + f"{_rate(found.deployed.horizons[-1].false_alarms_per_day):<11}"
-            + f"{_percent(found.deployed.time_in_alarm) + ' %':<10}"
-            + (f"{lead:.0f} min" if lead is not None else NONE)
+            + f"{_false_alarms(found.deployed, period_s):<11}"
+            + f"{percent(found.deployed.time_in_alarm) + ' %':<10}"
+            + (duration(lead * 60) if lead is not None else NONE)
         )
     return "\n".join(lines)
 
@@ -73,25 +78,29 @@ def scorer_table(
     gains: Mapping[str, Interval | None],
     *,
     period_s: float,
+    events: bool = True,
 ) -> str:
-    """Scorers side by side over all folds and over the later ones, and the first one's gain over others."""
+    """Scorers side by side over all folds and over the later ones, and the first one's gain over others.
+
+    events: False where no row foretells another.
+    """
     points = [(HORIZONS[1], BUDGETS[1]), (HORIZONS[2], BUDGETS[1]), (HORIZONS[2], BUDGETS[2])]
-    heads = "".join(f"{_minutes(h, period_s)} @ {budget}/day".ljust(17) for h, budget in points)
+    points = points if events and a_day_counts(period_s) else []
+    heads = "".join(f"{duration(h * period_s)} @ {budget}/day".ljust(17) for h, budget in points)
     lines = [
-        f"{'':<34}all{'':<6}later folds: AUC and AP, breaks warned of in % (chance)",
+        f"{'':<34}all{'':<6}later folds: AUC and AP" + (", breaks warned of in % (chance)" if points else ""),
         f"{'':<34}{'AUC':<9}{'AUC':<6}{'AP':<7}{heads}".rstrip(),
     ]
     for name, (whole, later) in scorers.items():
         cells = [
-            f"{_percent(r.recall)} ({_percent(r.chance)})"
+            f"{percent(r.recall)} ({percent(r.chance)})"
             for point in points
             for r in later.recall
             if (r.horizon_rows, r.false_alarms_per_day) == point
         ] or [NONE] * len(points)
-        lines.append(
-            f"{name:<34}{_share(whole.roc_auc):<9}{_share(later.roc_auc):<6}"
-            f"{_share(later.average_precision, 3):<7}" + "".join(f"{cell:<17}" for cell in cells).rstrip()
-        )
+        figures = f"{name:<34}{share(whole.roc_auc):<9}{share(later.roc_auc):<6}"
+        figures += f"{share(later.average_precision, 3):<7}"
+        lines.append((figures + "".join(f"{cell:<17}" for cell in cells)).rstrip())
     for name, gain in gains.items():
         if gain:
             lines.append(f"AUC over {name}, later folds, 95 %: {gain[0]:+.2f} to {gain[1]:+.2f}")
@@ -101,13 +110,15 @@ def scorer_table(
 def deployed_line(found: Deployed, *, breaks: int, period_s: float) -> str:
     """What the deployed policy gave, in a sentence."""
     longest = found.horizons[-1]
-    lead = f", median lead {found.median_lead_minutes:.0f} min" if found.median_lead_minutes is not None else ""
+    median = found.median_lead_minutes
+    lead = f", median lead {duration(median * 60)}" if median is not None else ""
+    unit = "a day" if a_day_counts(period_s) else "in 1,000 rows"
     chance = f" (by chance {longest.chance * breaks:.1f})" if longest.chance is not None else ""
     return (
         f"  Deployed threshold: {longest.warned} of {breaks} breaks warned of within "
-        f"{_minutes(longest.horizon_rows, period_s)}{chance}{lead};\n"
-        f"  {_rate(longest.false_alarms_per_day)} false alarms a day, "
-        f"in alarm {_percent(found.time_in_alarm)} % of the time."
+        f"{duration(longest.horizon_rows * period_s)}{chance}{lead};\n"
+        f"  {_false_alarms(found, period_s)} false alarms {unit}, "
+        f"in alarm {percent(found.time_in_alarm)} % of the time."
     )
 
 
@@ -118,35 +129,48 @@ def _recall_lines(found: Evaluation, period_s: float) -> list[str]:
         f"  {'':<26}{heads}".rstrip(),
     ]
     for horizon in HORIZONS:
-        cells = [f"{_percent(r.recall)} % ({_percent(r.chance)} %)" for r in found.recall if r.horizon_rows == horizon]
-        head = f"at most {_minutes(horizon, period_s)} ahead"
+        cells = [f"{percent(r.recall)} % ({percent(r.chance)} %)" for r in found.recall if r.horizon_rows == horizon]
+        head = f"at most {_ahead(horizon, period_s)}"
         lines.append(f"  {head:<26}{''.join(f'{cell:<15}' for cell in cells)}".rstrip())
     return lines
 
 
-def _minutes(rows: int, period_s: float) -> str:
-    minutes = rows * period_s / 60
-    return f"{minutes:.3g} min" if minutes >= 1 else f"{minutes * 60:.3g} s"
+def _ahead(rows: int, period_s: float) -> str:
+    return f"{duration(rows * period_s)} ahead"
+
+
+def _operating(days: float) -> str:
+    return f"{days:.1f} operating days" if days >= 1 else f"{duration(days * SECONDS_PER_DAY)} of operation"
+
+
+def _false_alarms(found: Deployed, period_s: float) -> str:
+    """A day, or in 1,000 rows where a day says nothing."""
+    longest = found.horizons[-1]
+    return rate(longest.false_alarms_per_day if a_day_counts(period_s) else longest.false_alarms_per_1000_rows)
 
 
 def _listed(numbers: Sequence[int]) -> str:
     return ", ".join(map(str, numbers[:-1])) + f" and {numbers[-1]}"
 
 
-def _share(value: float | None, digits: int = 2) -> str:
+def share(value: float | None, digits: int = 2) -> str:
+    """A share or an area, ".68"; a dash where there is none."""
     if value is None:
         return NONE
     text = f"{value:.{digits}f}"
     return text.removeprefix("0") if value < 1 else text
 
 
-def _interval(found: Interval | None, digits: int = 2) -> str:
-    return f" [{_share(found[0], digits)}, {_share(found[1], digits)}]" if found else ""
+def bracketed(found: Interval | None, digits: int = 2) -> str:
+    """An interval to stand after its figure, " [.60, .74]"; nothing where there is none."""
+    return f" [{share(found[0], digits)}, {share(found[1], digits)}]" if found else ""
 
 
-def _percent(value: float | None) -> str:
+def percent(value: float | None) -> str:
+    """Whole percent, without the sign."""
     return NONE if value is None else f"{100 * value:.0f}"
 
 
-def _rate(value: float | None) -> str:
+def rate(value: float | None) -> str:
+    """Events in some stretch of time or rows."""
     return NONE if value is None else f"{value:.1f}"

@@ -11,9 +11,12 @@ from sklearn.metrics import precision_recall_curve
 from sheetbreak.errors import DataError
 from sheetbreak.thresholds import Threshold
 from trainer.labels import Bools, Floats
+from trainer.scored_rows import SECONDS_PER_DAY, a_day_counts
 
 TRAILING_BUDGET = 5.0
-"""False alarms a day for which `trailing` alone chooses its quantile."""
+"""False alarms a day for which `trailing` alone chooses its quantile..."""
+_BUDGET_ROWS = 720
+"""...or in so many rows, a mill's day, where rows come so fast or so slowly that a day says nothing."""
 _TRIED = 1.0 - np.geomspace(0.0005, 0.1, 30)
 """Quantiles that a search for a number of false alarms tries, from the top. Not below .9: an alarm that never
 ends is one false alarm only, and would meet any budget."""
@@ -35,6 +38,7 @@ class Evidence:
     """Their labels."""
     false_alarms_per_day: Callable[[Threshold], float]
     """Alerts that a threshold opens on the validation rows without a break after them, by operating day."""
+    period_s: float = 120.0
 
 
 class Policy(NamedTuple):
@@ -144,8 +148,10 @@ def trailing(evidence: Evidence, q: float) -> Threshold:
 
 def trailing_quantile_for_budget(evidence: Evidence) -> float:
     """The lowest trailing quantile that gives at most TRAILING_BUDGET false alarms a day on validation rows."""
+    counts = a_day_counts(evidence.period_s)
+    per_day = TRAILING_BUDGET if counts else TRAILING_BUDGET * SECONDS_PER_DAY / evidence.period_s / _BUDGET_ROWS
     tried = [trailing(evidence, round(float(q), 4)) for q in _TRIED]
-    chosen = tried[_last_within(evidence, tried, TRAILING_BUDGET)]
+    chosen = tried[_last_within(evidence, tried, per_day)]
     assert chosen.quantile is not None
     return chosen.quantile
 

@@ -17,7 +17,8 @@ from sheetbreak.artifact import MANIFEST, Manifest, save
 from sheetbreak.csvrows import load_schema, read_csv
 from sheetbreak.errors import DataError
 from sheetbreak.options import OptionParser, whole_number
-from sheetbreak.rows import BROKEN, RowBatch
+from sheetbreak.rows import BROKEN, UNKNOWN, RowBatch, Schema
+from trainer.labels import counted_labels, mostly_broken
 
 if TYPE_CHECKING:
     from trainer.labels import Labels
@@ -33,12 +34,16 @@ _TENSORFLOW = ("tensorflow", "tensorflow-cpu")
 def main(argv: Sequence[str]) -> int:
     """Train and print the evaluation, or with --json the manifest. Raises DataError or ArtifactError."""
     options = _parse(argv)
-    schema, rows = read_csv(options.csv, load_schema(options.schema) if options.schema else None)
+    described = load_schema(options.schema) if options.schema else None
+    schema, rows = read_csv(options.csv, described, unlabelled=options.test is not None)
     if options.until is not None:
         rows = _until(rows, options.until, options.csv)
-    test = read_csv(options.test, sensors_from=schema)[1] if options.test else None
-    if test is not None and (known := _in_both(rows, test)):
+    test = _read_test(options.test, schema) if options.test else None
+    if test is not None and (known := _in_both(rows, test, timed=schema.time is not None)):
         print(f"warning: {known:,} rows of {options.test} are in {options.csv} too: figures flatter", file=sys.stderr)
+    for name, labelled in ((options.csv, rows), (options.test, test)):
+        if labelled is not None and (warning := mostly_broken(labelled)):
+            print(f"warning: {name}: {warning}", file=sys.stderr)
 
     from trainer.backend import configure_tensorflow  # seconds that --help and a bad CSV should not cost
 
@@ -83,12 +88,11 @@ def main(argv: Sequence[str]) -> int:
     if options.json:
         sys.stdout.write((directory / MANIFEST).read_text(encoding="utf-8"))
         return 0
-    breaks = int((rows.broken == BROKEN).sum())
     print(
-        f"{options.csv.name}: {len(rows):,} rows, {breaks} with a break; "
+        f"{options.csv.name}: {len(rows):,} rows, {counted_labels(rows, schema)}; "
         f"trained on {len(split.fit):,}, validated on {len(split.validation):,}\n"
     )
-    print(held_out_text(found, schema, random_rows=_is_random(recipe, options)))
+    print(held_out_text(found, schema, random_rows=_is_random(recipe, options), own_file=test is not None))
     print(
         f"\nModel {manifest.version} ({manifest.family}, preset {manifest.preset}, threshold "
         f"{manifest.threshold.policy}) is current in {options.models}"
@@ -140,12 +144,21 @@ def _until(rows: RowBatch, end: int, path: Path) -> RowBatch:
     return rows.take(slice(end))
 
 
-def _in_both(rows: RowBatch, test: RowBatch) -> int:
-    """How many test rows are rows of the history: same machine, time and values."""
+def _read_test(path: Path, schema: Schema) -> RowBatch:
+    """The rows to judge on. Raises DataError if they have no labels though the schema names their column."""
+    test = read_csv(path, sensors_from=schema)[1]
+    if schema.broken and (test.broken == UNKNOWN).all():
+        raise DataError(f'{path} line 1: column "{schema.broken}" is missing; rows to judge on need their labels')
+    return test
+
+
+def _in_both(rows: RowBatch, test: RowBatch, *, timed: bool) -> int:
+    """How many test rows are rows of the history: same machine, values, and time if they are `timed`, not numbered."""
 
     def identities(batch: RowBatch) -> list[tuple[str, int, bytes]]:
         values = [row.tobytes() for row in batch.values]
-        return list(zip(batch.machines, batch.times_us.tolist(), values, strict=True))
+        times = batch.times_us.tolist() if timed else [0] * len(batch)
+        return list(zip(batch.machines, times, values, strict=True))
 
     history = set(identities(rows))
     return sum(row in history for row in identities(test))
