@@ -44,15 +44,24 @@ _SMALL = [_varint(number) for number in range(4096)]
 class BulkProducer(KafkaProducer):  # type: ignore[misc]  # kafka-python ships no types
     """A KafkaProducer with `send_many`."""
 
+    def add_partitions(self, partitions: Iterable[Any]) -> None:
+        """Say beforehand what the open transaction will write, so that one request tells the broker of all.
+
+        Left to `send_many`, the first partition goes alone, and the others wait for its answer: a round trip more.
+        Raises errors of kafka-python.
+        """
+        for tp in partitions:
+            self.partitions_for(tp.topic)  # waits for the metadata, as send does
+            self._transaction_manager.maybe_add_partition_to_transaction(tp)
+
     def send_many(self, topic: str, partition: int, records: Sequence[KeyAndValue]) -> list[Any]:
         """Append records to a partition within the open transaction; the order is kept.
 
         Returns a future for each batch they make. The caller sees to it that each record is within the limits.
         Raises errors of kafka-python.
         """
-        self.partitions_for(topic)  # waits for the metadata, as send does
         tp = TopicPartition(topic, partition)
-        self._transaction_manager.maybe_add_partition_to_transaction(tp)
+        self.add_partitions([tp])
         now_ms = int(time.time() * 1000)
         futures = []
         accumulator = self._accumulator

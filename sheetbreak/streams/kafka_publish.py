@@ -75,9 +75,10 @@ def publish(producer: Any, writes: Writes, *, offsets: Mapping[TopicPartition, P
     may_be_committed = False
     try:
         producer.begin_transaction()
-        for (topic, partition), records in writes.records.items():
-            if records:
-                futures += producer.send_many(topic, partition, records)
+        written = {TopicPartition(*at): records for at, records in writes.records.items() if records}
+        producer.add_partitions(written)
+        for (topic, partition), records in written.items():
+            futures += producer.send_many(topic, partition, records)
         if offsets:
             committed = {tp: OffsetAndMetadata(p.offset, p.metadata, -1) for tp, p in offsets.items()}
             producer.send_offsets_to_transaction(committed, group)
