@@ -64,6 +64,23 @@ def test_no_file_has_outgrown_its_purpose(checkout: Path) -> None:
     assert not long
 
 
+def test_every_page_and_file_that_code_and_docs_point_to_is_there(checkout: Path) -> None:
+    tracked = subprocess.run(["git", "ls-files"], cwd=checkout, capture_output=True, text=True, check=True)
+    missing = set()
+    for name in tracked.stdout.splitlines():
+        path = checkout / name
+        if path.suffix not in {".py", ".md", ".yml", ".toml"} or not path.is_file():
+            continue
+        text = path.read_text()
+        named = re.findall(r"\b(?:docs|deploy|scripts|benchmarks|examples)/[\w./-]*\w\.(?:md|py|svg|png|yml)\b", text)
+        found = {(checkout / one, one) for one in named}
+        if path.suffix == ".md":
+            links = re.findall(r"\]\((?!https?:)([^)#\s]+)", text)
+            found |= {(path.parent / one, one) for one in links}
+        missing |= {f"{name}: {one}" for at, one in found if not at.exists()}
+    assert not missing
+
+
 @pytest.mark.parametrize("name", ["dev", "monitor", "trainer"])
 def test_a_requirement_file_pins_every_package_by_hash_and_names_no_registry(checkout: Path, name: str) -> None:
     text = (checkout / "requirements" / f"{name}.txt").read_text()

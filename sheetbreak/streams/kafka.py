@@ -1,6 +1,6 @@
 """Kafka as a stream, exactly once: `commit` is one transaction of outputs, state and offsets.
 
-docs/decisions/kafka-stream.md says why it is built as it is.
+docs/decisions/0006-the-kafka-stream.md says why it is built as it is.
 """
 
 import logging

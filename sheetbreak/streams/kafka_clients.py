@@ -1,6 +1,6 @@
 """kafka-python's clients with the settings that were measured, and the cure for its hang.
 
-Why each setting is as it is: docs/decisions/kafka-clients.md.
+Why each setting is as it is: docs/decisions/0006-the-kafka-stream.md.
 """
 
 import logging
