@@ -6,6 +6,7 @@ threshold in the hours before, and the leading sensors against what the model ex
 
 import io
 import os
+import re
 import subprocess
 import sys
 from datetime import datetime
@@ -23,9 +24,12 @@ from sheetbreak.rows import format_time
 
 DEMO = Path("demo")
 PICTURES = Path(__file__).parent / "pictures"
+SIMULATOR = Path(__file__).parent / "simulator.md"
 BEFORE_ROWS, AFTER_ROWS = 90, 3
 _COLUMNS = "112"
-_FONT_PX, _LINE_PX, _CHARACTER_PX = 14, 18, 8.43
+_PLAIN, _INDENT = "#ddd", " " * 21
+_FONT_PX, _LINE_PX, _CHARACTER_PX = 14, 16, 8.43
+"""At 16 px a line the chart's blocks touch, as they do in a terminal."""
 
 
 def main() -> int:
@@ -73,10 +77,11 @@ def _live_view(messages: list[dict[str, Any]]) -> list[str]:
 
 def _terminal_svg(lines: list[str]) -> str:
     width, height = int(max(map(len, lines)) * _CHARACTER_PX) + 32, len(lines) * _LINE_PX + 24
-    rows = []
+    rows, colour = [], _PLAIN
     for i, line in enumerate(lines):
         text = line.replace("&", "&amp;").replace("<", "&lt;")
-        colour = "#f66" if "WARNING" in line or " opened " in line else "#ddd"
+        if not line.startswith(_INDENT):  # the second line of an alert keeps the colour of its first
+            colour = "#f66" if "WARNING" in line or " opened " in line else _PLAIN
         rows.append(f'<text x="16" y="{(i + 1) * _LINE_PX + 8}" fill="{colour}" xml:space="preserve">{text}</text>')
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="monospace" '
@@ -100,6 +105,8 @@ def _draw_break(messages: list[dict[str, Any]], path: Path) -> None:
     span = [i for i in range(row - BEFORE_ROWS, row + 1) if scores.get(i, {}).get("score") is not None]
     minutes = [(int(rows.times_us[i]) - int(rows.times_us[row])) / 60e6 for i in span]
     top = alert["top"][:3]
+    opened_in_span = [i for i, _ in alerts if span[0] <= i <= row]
+    meaning = dict(re.findall(r"^\| (x\d+) \|.*\| (.*) \|$", SIMULATOR.read_text(encoding="utf-8"), re.MULTILINE))
     mpl.rcParams.update({"svg.hashsalt": "sheetbreak", "font.size": 9})
     figure, axes = plt.subplots(1 + len(top), 1, sharex=True, figsize=(9, 6.5), height_ratios=[2] + [1] * len(top))
     axes[0].plot(minutes, [scores[i]["score"] for i in span], color="#1f4e79", label="score")
@@ -110,14 +117,19 @@ def _draw_break(messages: list[dict[str, Any]], path: Path) -> None:
         column = schema.sensors.index(found["sensor"])
         axis.plot(minutes, rows.values[span, column], color="#444")
         at = (opened - row) * 2
-        axis.plot([at], [found["expected"]], "o", color="#2e8b57", label=f"expected {found['expected']:.3g}")
-        axis.plot([at], [found["observed"]], "o", color="#c00000", label=f"observed {found['observed']:.3g}")
+        for what, colour in (("expected", "#2e8b57"), ("observed", "#c00000")):
+            axis.plot([at], [found[what]], "o", color=colour)
+            axis.text(
+                at - 5, found[what], f"{what} {found[what]:.3g}", fontsize=7, color=colour, ha="right", va="center"
+            )
         axis.set_ylabel(found["sensor"])
-        axis.legend(loc="upper left", fontsize=7)
+        axis.set_title(meaning[found["sensor"]], loc="left", fontsize=8)
+        axis.margins(y=0.25)
     for axis in axes:
-        axis.axvline((opened - row) * 2, color="#f0a000", lw=1)
+        for at_row in opened_in_span:
+            axis.axvline((at_row - row) * 2, color="#f0a000", lw=1)
         axis.axvline(0, color="black", lw=1)
-    axes[-1].set_xlabel("minutes before the break; orange: the alert opens, black: the sheet breaks")
+    axes[-1].set_xlabel("minutes before the break; orange: an alert opens, black: the sheet breaks")
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": datetime(2026, 1, 1).isoformat()})  # noqa: DTZ001 - the same bytes each time
 

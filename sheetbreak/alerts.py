@@ -190,9 +190,11 @@ def _message(kind: Kind, alert: OpenAlert, row: Judged) -> str:
     warning, critical = _URGENCY if row.foretells else _ODDITY
     urgency = warning if alert.severity == "warning" else critical
     still = "still " if kind == "updated" else ""
-    doubt = f" ({len(row.imputed)} sensors are missing)" if row.imputed else ""
+    missing = len(row.imputed)
+    doubt = f" ({missing} {'sensor is' if missing == 1 else 'sensors are'} missing)" if missing else ""
+    observed, expected = _told_apart(lead.observed, lead.expected)
     return (
-        f"{row.machine}: {urgency}{grade}: {lead.sensor} {still}reads {lead.observed:.4g} where {lead.expected:.4g} is "
+        f"{row.machine}: {urgency}{grade}: {lead.sensor} {still}reads {observed} where {expected} is "
         f"expected{f'; look at {others} too' if others else ''}. {row.ratio:.2f} times the threshold{doubt}."
     )
 
@@ -200,3 +202,12 @@ def _message(kind: Kind, alert: OpenAlert, row: Judged) -> str:
 _URGENCY = "the sheet may break soon", "act now, the sheet may break"
 _ODDITY = "this row is unusual", "this row is very unusual"
 """How a message begins: of a warning, of a critical alert."""
+
+
+def _told_apart(observed: float, expected: float) -> tuple[str, str]:
+    """Both with four digits, or with as many as show that they differ: a steady sensor's small step counts."""
+    for digits in range(4, 18):
+        texts = f"{observed:.{digits}g}", f"{expected:.{digits}g}"
+        if texts[0] != texts[1]:
+            break
+    return texts

@@ -32,7 +32,7 @@ def main(argv: Sequence[str]) -> int:
         example="sheetbreak demo --days 21 --seed 7",
     )
     parser.add_argument("--days", type=whole_number(minimum=7), default=21, help="days to simulate")
-    parser.add_argument("--seed", type=whole_number(), default=7, help="another seed is another mill")
+    parser.add_argument("--seed", type=whole_number(), default=7, help="another seed: other days of the same mill")
     parser.add_argument("--dir", type=Path, default=Path("demo"), help="where CSV and model are left")
     parser.add_argument("--play-seconds", type=whole_number(minimum=1), default=40, help="how long the replay takes")
     options = parser.parse_args(argv)
@@ -56,23 +56,29 @@ def main(argv: Sequence[str]) -> int:
     events = _play(mill, history, models, first=first, speed=days * 86_400 / options.play_seconds)
     breaks = [b for b in read_causes(folder / "mill.causes.csv") if b.row >= first]
     print(demo_table(_with_times(breaks, rows), events, operating_days=_operating_days(played, schema)))
-    print(f"\nThe mill, its causes and the model are in {folder}/.")
+    print(f"\nThe mill, its causes, the model and the monitor's log are in {folder}/.")
     return 0
 
 
 def _play(mill: Path, history: Path, models: Path, *, first: int, speed: float) -> list[dict[str, Any]]:
-    """Alert events of the replay through the monitor, shown live while they come."""
+    """Alert events of the replay through the monitor, shown live while they come.
+
+    The monitor's log lines go to a file: between two redraws they would push the picture off its place.
+    """
+    log = models.parent / "monitor.log"
     replay = subprocess.Popen(
         _command("replay", str(mill), "--from", str(first), "--speed", f"{speed:.0f}x"), stdout=subprocess.PIPE
     )
-    monitor = subprocess.Popen(
-        _command(
-            "monitor", "-", "--models", str(models), "--history", str(history), "--emit", "alerts,scores",
-            "--metrics-port", "0",
-        ),
-        stdin=replay.stdout,
-        stdout=subprocess.PIPE,
-    )  # fmt: skip
+    with log.open("wb") as log_file:
+        monitor = subprocess.Popen(
+            _command(
+                "monitor", "-", "--models", str(models), "--history", str(history), "--emit", "alerts,scores",
+                "--metrics-port", "0",
+            ),
+            stdin=replay.stdout,
+            stdout=subprocess.PIPE,
+            stderr=log_file,
+        )  # fmt: skip
     assert replay.stdout is not None
     assert monitor.stdout is not None
     replay.stdout.close()  # the monitor has it; the replay then notices when the monitor is gone
@@ -82,6 +88,8 @@ def _play(mill: Path, history: Path, models: Path, *, first: int, speed: float) 
         for program in (replay, monitor):
             program.terminate() if program.poll() is None and sys.exc_info()[0] else None
             program.wait()
+    if monitor.returncode:
+        sys.stderr.write(log.read_text(encoding="utf-8", errors="replace"))
     for name, program in (("replay", replay), ("monitor", monitor)):
         if program.returncode:
             raise DataError(f"sheetbreak {name} ended with exit code {program.returncode}; its message stands above")

@@ -2,12 +2,17 @@
 
 import os
 import shutil
+import textwrap
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
 _REDRAW_S = 0.1
 _HEIGHT = 8
+_ALERT_LINES = 10
+"""Below the chart; an alert takes one or two, the oldest make room."""
+_INDENT = " " * 21
+"""Under an alert's message: behind its time and kind."""
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _FULL_RATIO = 2.0
 """score / threshold at the top of the chart."""
@@ -22,7 +27,7 @@ class LiveView:
         self._colour = self._terminal and "NO_COLOR" not in os.environ
         self._width = max(40, min(shutil.get_terminal_size().columns, 110)) - 2
         self._ratios: deque[float | None] = deque(maxlen=self._width)
-        self._alerts: deque[str] = deque(maxlen=6)
+        self._alerts: deque[str] = deque(maxlen=_ALERT_LINES)
         self._now, self._open, self._drawn, self._last = "", False, 0, 0.0
 
     def score(self, message: Mapping[str, Any]) -> None:
@@ -46,8 +51,11 @@ class LiveView:
             self._draw()
 
     def _draw(self) -> None:
-        lines = [*self._chart(), *(line[: self._width] for line in self._alerts)]
-        lines += [""] * (_HEIGHT + 2 + (self._alerts.maxlen or 0) - len(lines))
+        wrapped = [textwrap.wrap(line, self._width, subsequent_indent=_INDENT) for line in self._alerts]
+        while sum(map(len, wrapped)) > _ALERT_LINES:
+            del wrapped[0]
+        lines = [*self._chart(), *(line for alert in wrapped for line in alert)]
+        lines += [""] * (_HEIGHT + 2 + _ALERT_LINES - len(lines))
         up = f"\x1b[{self._drawn}F" if self._drawn else ""
         self._out.write(up + "".join(f"\x1b[2K{line}\n" for line in lines))
         self._out.flush()

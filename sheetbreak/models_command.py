@@ -24,7 +24,7 @@ def main(argv: Sequence[str]) -> int:
     where = OptionParser("models", add_help=False)
     where.add_argument("--models", type=Path, default=argparse.SUPPRESS, metavar="DIR", help="where the models are")
     # Sub-commands are parsers of argparse's own making; ours reads the environment, so they are of our class.
-    actions = parser.add_subparsers(dest="action", metavar="use|verify|prune", parser_class=OptionParser)
+    actions = parser.add_subparsers(dest="action", metavar="[use|verify|prune]", parser_class=OptionParser)
     for name, described in (
         ("use", "make a version current, atomically: roll back or forward"),
         ("verify", "check hashes and golden rows of one version, or of all"),
@@ -50,8 +50,11 @@ def main(argv: Sequence[str]) -> int:
     if options.action == "verify":
         return _verify(models, [named] if named else list_versions(models))
     if options.action == "prune":
-        for version in prune(models, keep=options.keep):
+        removed = prune(models, keep=options.keep)
+        for version in removed:
             print(f"removed {version}")
+        if not removed:
+            print("nothing to remove", file=sys.stderr)
         return 0
     return _list(models)
 

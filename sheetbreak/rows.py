@@ -24,6 +24,8 @@ EARLIEST_US, LATEST_US = ((datetime(year, 1, 1, tzinfo=UTC) - _EPOCH) // _MICROS
 """Times of rows lie between: what datetime can write whatever the zone."""
 _MAX_KNOWN_STRANGERS = 1000
 """Sensor names outside the schema that are remembered (and so logged once): a bound on what a sender makes us keep."""
+_SHOWN_STRANGERS = 10
+"""Of them, named in a log line: the model of another plant knows none of a row's sixty."""
 _NO_FIELD_NAME = re.compile(r'[\x00-\x1f"\\]')
 """A stranger with such a name cannot become a field (msgspec refuses it): its rows take the slow way, each time."""
 
@@ -205,8 +207,9 @@ class WireDecoder:
         known = set(self._sensors).union(self._strangers)
         new = [name for name in names if name not in known][: _MAX_KNOWN_STRANGERS - len(self._strangers)]
         if new:
-            for name in new:
-                log.warning("event=unknown-sensor sensor=%r note=%s", name[:100], "ignored; the model does not know it")
+            shown = ",".join(repr(name[:100]) for name in new[:_SHOWN_STRANGERS])
+            note = "ignored; the model does not know them"
+            log.warning("event=unknown-sensor count=%d sensors=%s note=%r", len(new), shown, note)
             self._strangers += new
             self._decoder = self._make_decoder(forbid_unknown=len(self._strangers) < _MAX_KNOWN_STRANGERS)
         try:

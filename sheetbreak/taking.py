@@ -113,7 +113,8 @@ def _not_later(machine: str, time_us: int, last_us: int) -> RowError:
 
 def _too_sparse(machine: str) -> RowError:
     return RowError(
-        f"{machine}: more than a fifth of the sensors is missing; a score would say more about the gaps than the sheet",
+        f"{machine}: more than a fifth of the sensors is missing; a score would say more about the gaps than the sheet"
+        "; mend the feed, or use the model of this plant",
         reason="too-many-missing",
         machine=machine,
     )

@@ -17,8 +17,8 @@ def score(ratio: float | None) -> dict[str, Any]:
     return {"topic": "scores", "time": "2026-01-21T12:06:00Z", "ratio": ratio}
 
 
-def alert(kind: str) -> dict[str, Any]:
-    return {"topic": "alerts", "time": "2026-01-21T12:06:00Z", "kind": kind, "message": "pm1: look at x7"}
+def alert(kind: str, message: str = "pm1: look at x7") -> dict[str, Any]:
+    return {"topic": "alerts", "time": "2026-01-21T12:06:00Z", "kind": kind, "message": message}
 
 
 def test_without_a_terminal_each_alert_is_one_line_and_scores_are_none() -> None:
@@ -43,6 +43,21 @@ def test_on_a_terminal_a_high_score_stands_above_the_line_and_the_state_says_war
     assert "pm1: look at x7" in "\n".join(lines)
 
 
+def test_a_long_alert_is_told_to_its_end_and_the_oldest_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    out = Terminal()
+    view = LiveView(out, clock=lambda: 0.0)
+    for number in range(9):
+        view.alert(alert("opened", f"pm{number}: the sheet may break soon on grade 60: x1 reads 3.975; look at x7 too"))
+    view.close()
+    lines = [line.removeprefix("\x1b[2K") for line in out.getvalue().split("\n")]
+    assert max(map(len, lines[1:])) <= 60
+    told = " ".join(" ".join(lines).split())
+    assert "pm8: the sheet may break soon on grade 60: x1 reads 3.975; look at x7 too" in told
+    assert "pm0" not in told
+    assert len(lines) == 20 + 1  # the picture keeps its height, or the next one would not go over it
+
+
 def test_a_redraw_goes_over_the_last_picture_and_not_more_often_than_the_clock_says() -> None:
     now = [0.0]
     out = Terminal()
@@ -53,7 +68,7 @@ def test_a_redraw_goes_over_the_last_picture_and_not_more_often_than_the_clock_s
     drawn = out.getvalue().count("score / threshold")
     view.close()
     assert drawn == 1
-    assert "\x1b[16F" in out.getvalue()
+    assert "\x1b[20F" in out.getvalue()
 
 
 def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -252,7 +252,7 @@ def test_alerts_are_read_from_a_file(models: Path, tmp_path: Path, capsys: pytes
     (tmp_path / "alerts.ndjson").write_bytes(run("-", stdin=b"\n".join(mill_rows(100))).stdout)
     assert alerts.main(["alerts.ndjson"]) == 0
     shown = capsys.readouterr()
-    assert "opened warning  pm1: the sheet may break soon" in shown.out
+    assert "opened  warning   pm1: the sheet may break soon" in shown.out
     assert shown.err == ""
 
 

@@ -21,7 +21,8 @@ DEAD_LETTER = (
 @pytest.mark.parametrize(
     ("value", "line"),
     [
-        (ALERT, "1999-05-01 00:02:00  opened critical  pm1: act now"),
+        (ALERT, "1999-05-01 00:02:00  opened  critical  pm1: act now"),
+        (ALERT.replace(b"critical", b"warning"), "1999-05-01 00:02:00  opened  warning   pm1: act now"),
         (SCORE, "1999-05-01 00:00:00  pm1  scored  score 1.314  threshold 1.225  OVER"),
         (
             SCORE.replace(b"true", b"false").replace(b"1.31415", b"0.5"),
@@ -45,5 +46,5 @@ def test_what_is_no_message_is_shown_as_it_is(value: bytes) -> None:
 
 def test_a_machines_name_cannot_steer_the_terminal() -> None:
     line = readable_line(ALERT.replace(b"pm1: act", rb"pm1\u001b[2J\n: act"))
-    assert line == r"1999-05-01 00:02:00  opened critical  pm1\x1b[2J\n: act now"
+    assert line == r"1999-05-01 00:02:00  opened  critical  pm1\x1b[2J\n: act now"
     assert readable_line(b"\x1b[2J") == r"\x1b[2J"

@@ -191,6 +191,7 @@ def _common(address: Address, security: Security) -> dict[str, Any]:
         logging.getLogger(name).addFilter(_hide_credentials)  # adding it again does nothing
     if logging.getLogger("kafka").level == logging.NOTSET:
         logging.getLogger("kafka").setLevel(logging.WARNING)  # at INFO every connection is an event
+    logging.getLogger("kafka.net.selector").addFilter(_hide_slow_tasks)
     return {
         "bootstrap_servers": list(address.servers),
         "client_id": "sheetbreak",
@@ -205,6 +206,11 @@ def _hide_credentials(record: logging.LogRecord) -> bool:
     if record.name == "kafka.protocol.parser" and record.levelno < logging.INFO:
         return False
     return not any(type(argument).__name__.startswith("Sasl") for argument in record.args or ())
+
+
+def _hide_slow_tasks(record: logging.LogRecord) -> bool:
+    """Drop kafka-python's warning of each 0.1 s that a busy computer kept it waiting: nothing a user can mend."""
+    return "blocking the event loop" not in str(record.msg)
 
 
 def _close_quietly(producer: Any) -> None:

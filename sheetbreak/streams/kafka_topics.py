@@ -175,7 +175,7 @@ def _mend(admin: Any, name: str, names: Names, wanted: int, facts: Facts | None)
             admin.create_topics({name: {"num_partitions": wanted, "configs": settings}}, wait_for_metadata=True)
         except kafka_errors.TopicAlreadyExistsError:
             return "created by somebody else at this moment"
-        return f"created with {wanted} partitions, {settings['cleanup.policy']}"
+        return f"created with {wanted} partitions, clean-up: {settings['cleanup.policy']}"
     done = []
     if facts.partitions < wanted:
         admin.create_partitions({name: wanted})

@@ -20,7 +20,7 @@ def printable(text: str) -> str:
 
 
 def _alert(message: dict[str, Any]) -> str:
-    return printable(f"{_time(message)}  {message['kind']} {message['severity']}  {message['message']}")
+    return printable(f"{_time(message)}  {message['kind']:<7} {message['severity']:<8}  {message['message']}")
 
 
 def _score(message: dict[str, Any]) -> str:

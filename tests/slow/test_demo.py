@@ -29,6 +29,10 @@ def test_the_demo_shows_alerts_with_a_sentence_each(demo: "subprocess.CompletedP
     assert re.search(r"opened +pm1: .* x\d+ reads .* where .* is expected", demo.stderr)
 
 
+def test_log_lines_do_not_come_between_the_live_view(demo: "subprocess.CompletedProcess[str]") -> None:
+    assert "event=" not in demo.stderr
+
+
 def test_a_demo_whose_program_fails_says_which_and_ends_with_2(tmp_path: Path) -> None:
     (tmp_path / "demo").mkdir()
     (tmp_path / "demo" / "models").write_text("in the way of the models directory")

@@ -1,0 +1,33 @@
+"""The sentence of an alert, as the shift reads it."""
+
+import pytest
+
+from sheetbreak.alerts import IDLE, AlertPolicy, Judged, judge
+from sheetbreak.scoring import TopSensor
+
+
+def sentence(observed: float, expected: float, *, imputed: tuple[str, ...] = ()) -> str:
+    top = [TopSensor("x51", 0.1, observed, expected)]
+    row = Judged("pm1", 0, 1.2, 1.0, over=True, top=top, model="v", imputed=imputed)
+    _, event = judge(AlertPolicy(), IDLE, row, may_open=True)
+    assert event is not None
+    return event.message
+
+
+@pytest.mark.parametrize(
+    ("observed", "expected", "told"),
+    [
+        (3.1, 2.4, "reads 3.1 where 2.4 is expected"),
+        (29.98123, 29.97987, "reads 29.981 where 29.98 is expected"),
+        (-0.63270001, -0.63270002, "reads -0.63270001 where -0.63270002 is expected"),
+        (5.0, 5.0, "reads 5 where 5 is expected"),
+    ],
+)
+def test_observed_and_expected_are_told_apart_when_they_differ(observed: float, expected: float, told: str) -> None:
+    assert told in sentence(observed, expected)
+
+
+def test_missing_sensors_are_counted_in_the_sentence() -> None:
+    assert "(1 sensor is missing)" in sentence(1, 2, imputed=("x1",))
+    assert "(2 sensors are missing)" in sentence(1, 2, imputed=("x1", "x2"))
+    assert "missing" not in sentence(1, 2)
