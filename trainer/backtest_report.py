@@ -37,6 +37,9 @@ class BacktestReport:
     """The same over the later four."""
     auc_gain: dict[str, Interval | None]
     """By peer: 95 % interval of the model's ROC AUC minus the peer's, mean over the later folds."""
+    model: list[Figures]
+    """Of each fold, as measured."""
+    peers: dict[str, list[Figures]]
 
 
 def judge_folds(folds: Sequence[Fold]) -> BacktestReport:
@@ -52,6 +55,8 @@ def judge_folds(folds: Sequence[Fold]) -> BacktestReport:
             name: interval(aucs - mean_known([one.resampled_auc for one in found[LATER]]))
             for name, found in peers.items()
         },
+        model=model,
+        peers=peers,
     )
 
 

@@ -10,7 +10,15 @@ from trainer.bootstrap import blocks_of, draw_blocks, interval
 from trainer.deployed import Deployed, judge_deployed
 from trainer.events import HORIZONS, Timeline, timeline
 from trainer.labels import Floats
-from trainer.oracle import BUDGETS, EventCurve, candidate_thresholds, chance_curve, event_curve
+from trainer.oracle import (
+    BUDGETS,
+    EventCurve,
+    RecallCurve,
+    candidate_thresholds,
+    chance_curve,
+    event_curve,
+    recall_curve,
+)
 from trainer.row_metrics import average_precision, roc_auc, weighted_metrics
 from trainer.scored_rows import ScoredRows, joined
 
@@ -74,6 +82,8 @@ class Figures:
     """(DRAWS,)"""
     points: "dict[tuple[int, int], Point]"
     """By horizon and rate; empty where there is no break or no score."""
+    curves: dict[int, RecallCurve]
+    """By horizon; empty as `points`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +116,16 @@ def measure(rows: ScoredRows, *, number: int = 0, events: bool = True) -> Figure
     weights = draws[block[judged], 1:].T.astype(np.float64)
     auc, precision = weighted_metrics(rows.will_break[judged], rows.score[judged], weights=weights)
     points: dict[tuple[int, int], Point] = {}
+    curves: dict[int, RecallCurve] = {}
     thresholds, when = candidate_thresholds(rows.score), timeline(rows)
     if events and len(thresholds) and len(when.break_row):
         found = event_curve(rows, thresholds, block=block, draws=draws)
         by_chance = chance_curve(rows, thresholds)
         for horizon in HORIZONS:
+            curves[horizon] = recall_curve(found, by_chance, horizon)
             for per_day in BUDGETS:
                 points[horizon, per_day] = _point(rows, when, found, by_chance, horizon=horizon, per_day=per_day)
-    return Figures(rows, roc_auc(rows), average_precision(rows), auc, precision, points)
+    return Figures(rows, roc_auc(rows), average_precision(rows), auc, precision, points, curves)
 
 
 def summarise(measured: Sequence[Figures], *, deployed: bool = True) -> Evaluation:

@@ -10,7 +10,7 @@ import numpy as np
 from sheetbreak.engine import Results
 from sheetbreak.rows import RowBatch, Schema
 from trainer.anomaly_tables import anomaly_table
-from trainer.evaluate import Evaluation, evaluate
+from trainer.evaluate import Evaluation, Figures, measure, summarise
 from trainer.judged_rows import Confusion, confusion_table, roc_file
 from trainer.labels import Ints, Labels
 from trainer.scored_rows import ScoredRows, score_rows
@@ -42,6 +42,8 @@ class HeldOut:
     """By part: every figure, for the manifest."""
     files: dict[str, bytes]
     """scores.csv and roc.csv, by path within the artifact."""
+    figures: dict[str, Figures]
+    """By part, as measured."""
     evaluations: dict[str, Evaluation]
     confusions: dict[str, Confusion]
 
@@ -55,7 +57,8 @@ def judge_held_out(held: Mapping[str, Held], schema: Schema, *, random_rows: boo
         whole = score_rows(one.rows, one.labels, one.results, schema)
         scored[name] = whole.of_file_rows(one.part)
         write_scores(scores, one.rows, one.labels, one.results, parts={name: one.part})
-    evaluations = {name: evaluate([rows], events=not random_rows) for name, rows in scored.items()}
+    figures = {name: measure(rows, events=not random_rows) for name, rows in scored.items()}
+    evaluations = {name: summarise([one], deployed=not random_rows) for name, one in figures.items()}
     confusions = {name: Confusion.of(rows) for name, rows in scored.items()}
     return HeldOut(
         metrics={name: evaluations[name].as_json() | {"confusion": confusions[name].as_json()} for name in scored},
@@ -63,6 +66,7 @@ def judge_held_out(held: Mapping[str, Held], schema: Schema, *, random_rows: boo
             "evaluation/scores.csv": scores.getvalue().encode(),
             "evaluation/roc.csv": roc_file(scored).encode(),
         },
+        figures=figures,
         evaluations=evaluations,
         confusions=confusions,
     )

@@ -6,8 +6,7 @@ from dataclasses import asdict, astuple, dataclass
 from io import StringIO
 from typing import Any
 
-from sklearn.metrics import roc_curve
-
+from trainer.row_metrics import roc_points
 from trainer.scored_rows import ScoredRows
 
 
@@ -101,10 +100,10 @@ def roc_file(parts: Mapping[str, ScoredRows]) -> str:
     lines = csv.writer(out, lineterminator="\n")
     lines.writerow(["split", "threshold", "false_positive_rate", "true_positive_rate"])
     for name, rows in parts.items():
-        label = rows.will_break[rows.judged]
-        if label.all() or not label.any():
+        points = roc_points(rows)
+        if points is None:
             continue
-        false, true, thresholds = roc_curve(label, rows.score[rows.judged])
+        false, true, thresholds = points
         # The first point, where no row is an alarm, has an infinite threshold: left empty.
         shown = ["", *(repr(float(threshold)) for threshold in thresholds[1:])]
         lines.writerows(zip([name] * len(shown), shown, map(float, false), map(float, true), strict=True))

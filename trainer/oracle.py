@@ -19,6 +19,8 @@ from trainer.scored_rows import SECONDS_PER_DAY, ScoredRows
 
 BUDGETS = (2, 5, 10)
 """False alarms an operating day."""
+RATES = (0.5, 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20)
+"""False alarms an operating day at which the curve is kept; the budgets are among them."""
 THRESHOLDS = 400
 """Thresholds tried at most; if there are more scores, every high one and the fewer the lower they are."""
 SHIFTS = 50
@@ -69,6 +71,38 @@ class EventCurve:
         recall: Floats = np.full(len(warned), np.nan)
         np.divide(warned, self.breaks, out=recall, where=self.breaks > 0)
         return recall
+
+
+@dataclass(frozen=True, slots=True)
+class RecallCurve:
+    """Recall at each of RATES, for one horizon: what is kept of an EventCurve, to be drawn."""
+
+    recall: Floats
+    """(rates,) of the rows as they are."""
+    chance: Floats
+    """(rates, shifts)"""
+    time_in_alarm: Floats
+    """(rates,) share of the operating time that the threshold behind `recall` would have been in alarm."""
+
+
+def recall_curve(found: EventCurve, by_chance: EventCurve, horizon: int) -> RecallCurve:
+    """The recall at every rate; found: its first group is the rows as they are."""
+    as_they_are = EventCurve(
+        found.thresholds,
+        found.false[..., :1],
+        found.warned[..., :1],
+        found.alarm_rows[:, :1],
+        found.breaks[:1],
+        found.rows[:1],
+        found.days[:1],
+    )
+    places = [int(as_they_are.best(horizon, rate)[0]) for rate in RATES]
+    in_alarm = [float(found.alarm_rows[place, 0] / found.rows[0]) if place >= 0 else 0.0 for place in places]
+    return RecallCurve(
+        recall=np.concatenate([as_they_are.recall(horizon, rate) for rate in RATES]),
+        chance=np.stack([by_chance.recall(horizon, rate) for rate in RATES]),
+        time_in_alarm=np.array(in_alarm),
+    )
 
 
 def candidate_thresholds(scores: Floats) -> Floats:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from sheetbreak.engine import Results
 from sheetbreak.errors import DataError
 from sheetbreak.rows import RowBatch, Schema
+from trainer.fit import EpochLoss
 from trainer.labels import Ints, Labels
 from trainer.peers import cheap_peers, costly_peers
 from trainer.pipeline import Recipe, train_pipeline
@@ -40,6 +41,10 @@ class Fold:
     """Test rows as each peer scores them, by name."""
     threshold: str
     """The policy that was deployed, with its parameter."""
+    history: list[EpochLoss]
+    """Losses of every epoch; empty for a model without trainable weights."""
+    best_epoch: int | None
+    """Index into history."""
     seconds: float
     """For fitting and scoring the model; peers not counted."""
 
@@ -93,5 +98,7 @@ def run_fold(
         model=scored.of_file_rows(split.test),
         peers=by_peer,
         threshold=trained.artifact.manifest.threshold.policy,
+        history=trained.fitted.history,
+        best_epoch=trained.fitted.best_epoch,
         seconds=seconds,
     )

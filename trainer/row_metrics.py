@@ -1,7 +1,7 @@
 """Row metrics: does the score rank the rows before a break above the others?"""
 
 import numpy as np
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
 from trainer.labels import Bools, Floats
 from trainer.scored_rows import ScoredRows
@@ -23,6 +23,24 @@ def average_precision(rows: ScoredRows) -> float | None:
     if label.all() or not label.any():
         return None
     return float(average_precision_score(label, rows.score[rows.judged]))
+
+
+def roc_points(rows: ScoredRows) -> tuple[Floats, Floats, Floats] | None:
+    """False and true positive rates and the threshold of each, highest (infinite) first; None as `roc_auc`."""
+    label = rows.will_break[rows.judged]
+    if label.all() or not label.any():
+        return None
+    false, true, thresholds = roc_curve(label, rows.score[rows.judged])
+    return false, true, thresholds
+
+
+def precision_recall_points(rows: ScoredRows) -> tuple[Floats, Floats, Floats] | None:
+    """Precision and recall at every threshold, lowest first; None as `roc_auc`."""
+    label = rows.will_break[rows.judged]
+    if label.all() or not label.any():
+        return None
+    precision, recall, thresholds = precision_recall_curve(label, rows.score[rows.judged])
+    return precision[:-1], recall[:-1], thresholds  # the last point, without any alarm, has no threshold
 
 
 def weighted_metrics(label: Bools, score: Floats, *, weights: Floats) -> tuple[Floats, Floats]:
