@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -11,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sheetbreak.csvrows import load_schema, read_csv
-from sheetbreak.errors import DataError
 from sheetbreak.options import OptionParser, whole_number
 from sheetbreak.rows import BROKEN
 from trainer.labels import counted_labels, mostly_broken
+from trainer.output_files import check_targets, write_whole
 from trainer.progress import Progress
 
 if TYPE_CHECKING:
@@ -39,10 +38,10 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--baselines", action="store_true", help=baselines_help)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
     parser.add_argument("--scores", type=Path, metavar="FILE", help="write the score of every held-out row there (CSV)")
+    report_help = "write one HTML page of plots there, to be opened in a browser; it needs no network"
+    parser.add_argument("--report", type=Path, metavar="FILE.html", help=report_help)
     options = parser.parse_args(argv)
-    for target in (options.json, options.scores):
-        if target:
-            _check_target(target)
+    check_targets([options.json, options.scores, options.report])
     schema, rows = read_csv(options.csv, load_schema(options.schema) if options.schema else None)
     if warning := mostly_broken(rows):
         print(f"warning: {options.csv}: {warning}", file=sys.stderr)
@@ -86,9 +85,16 @@ def main(argv: Sequence[str]) -> int:
         }
         found = report_json(report, folds, rows=rows, recipe=recipe, source=source)
         found["seconds"] = round(time.perf_counter() - begin, 2)
-        _write(options.json, json.dumps(found, indent=2, allow_nan=False) + "\n")
+        write_whole(options.json, json.dumps(found, indent=2, allow_nan=False) + "\n")
     if options.scores:
-        _write(options.scores, scores.getvalue())
+        write_whole(options.scores, scores.getvalue())
+    if options.report:
+        from trainer.report.backtest_page import backtest_page
+
+        page = backtest_page(
+            report, folds, rows=rows, labels=labels, schema=schema, recipe=recipe, name=options.csv.name
+        )
+        write_whole(options.report, page)
     return 0
 
 
@@ -97,21 +103,3 @@ def _progress(label: str) -> Callable[[int], Progress] | None:
     if not sys.stderr.isatty():
         return None
     return lambda epochs: Progress(sys.stderr, epochs=epochs, label=label)
-
-
-def _check_target(path: Path) -> None:
-    """Before minutes of work: can the file be written?"""
-    folder = path.parent
-    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise DataError(f"{path} cannot be written; name a file in a directory that is there and is yours")
-
-
-def _write(path: Path, text: str) -> None:
-    """The whole file or none."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
-    except OSError as cause:
-        beside.unlink(missing_ok=True)
-        raise DataError(f"{path}: {cause.strerror}; name another file") from cause

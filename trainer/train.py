@@ -19,6 +19,7 @@ from sheetbreak.errors import DataError
 from sheetbreak.options import OptionParser, whole_number
 from sheetbreak.rows import BROKEN, UNKNOWN, RowBatch, Schema
 from trainer.labels import counted_labels, mostly_broken
+from trainer.output_files import check_targets, write_whole
 
 if TYPE_CHECKING:
     from trainer.labels import Labels
@@ -84,6 +85,20 @@ def main(argv: Sequence[str]) -> int:
         golden=trained.golden,
         now=datetime.now(UTC),
     )
+    if options.report:
+        from trainer.report.train_page import train_page
+
+        page = train_page(
+            manifest,
+            trained.fitted,
+            held=held,
+            found=found,
+            rows=rows,
+            labels=labels,
+            random_rows=_is_random(recipe, options),
+            name=options.csv.name,
+        )
+        write_whole(options.report, page)
     directory = options.models / manifest.version
     if options.json:
         sys.stdout.write((directory / MANIFEST).read_text(encoding="utf-8"))
@@ -130,11 +145,14 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seed", type=whole_number(maximum=2**32 - 1), default=0, metavar="N", help="seed of the net")
     parser.add_argument("--models", type=Path, default=Path("models"), metavar="DIR", help="where models are kept")
     parser.add_argument("--json", action="store_true", help="print the manifest and nothing else")
+    report_help = "write one HTML page of plots there, to be opened in a browser; it needs no network"
+    parser.add_argument("--report", type=Path, metavar="FILE.html", help=report_help)
     options = parser.parse_args(argv)
     if options.split and options.test:
         raise DataError("--split and --test exclude each other: with --test the last fifth of the history validates")
     if options.models.exists() and not options.models.is_dir():
         raise DataError(f"--models {options.models} is not a directory; name one to keep models in")
+    check_targets([options.report])
     return options
 
 

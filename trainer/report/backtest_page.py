@@ -1,0 +1,89 @@
+"""The report of a backtest."""
+
+from collections.abc import Sequence
+
+from sheetbreak.rows import RowBatch, Schema
+from trainer.backtest_report import BacktestReport
+from trainer.labels import Labels
+from trainer.peers import TITLES
+from trainer.pipeline import Recipe
+from trainer.report.event_plots import fold_auc_plot, fold_recall_plot, lead_plot, recall_plot
+from trainer.report.figures_table import figures_table, scorers_table
+from trainer.report.health_section import health_section
+from trainer.report.judgement import Judged, Judgement
+from trainer.report.page import Page, Section, render_page
+from trainer.report.sections import breaks_section, events_section, known, row_section
+from trainer.report.training_plots import loss_plot
+from trainer.rolling import LATER, Fold
+
+
+def backtest_page(
+    report: BacktestReport,
+    folds: Sequence[Fold],
+    *,
+    rows: RowBatch,
+    labels: Labels,
+    schema: Schema,
+    recipe: Recipe,
+    name: str,
+) -> str:
+    """The page as HTML. name: of the CSV."""
+    period_s = schema.period_s
+    judged = Judged(
+        stretches=[
+            Judgement(name=f"fold {fold.number}", figures=figures, batch=rows, results=fold.results)
+            for fold, figures in zip(folds, report.model, strict=True)
+        ],
+        evaluation=report.overall.model,
+        period_s=period_s,
+        sensors=schema.sensors,
+        lead_rows=schema.lead_rows,
+    )
+    own = f"{recipe.preset.name}, {recipe.family}"
+    peers = {title: peer for peer, title in TITLES.items() if peer in report.peers}
+    by_fold = [one.model for one in report.folds]
+    whole, later = f"all {len(folds)} folds", f"last {len(folds[LATER])} folds"
+    figures = figures_table(
+        {whole: report.overall.model, later: report.later.model}, period_s=period_s, lead_rows=schema.lead_rows
+    )
+    against = scorers_table(
+        {own: report.later.model} | {title: report.later.peers[peer] for title, peer in peers.items()},
+        period_s=period_s,
+        lead_rows=schema.lead_rows,
+        title=f"Against simpler scores, {later}",
+        says="A model is worth what it adds to scores that need none. Good: the first line is well above the others; "
+        "warned: with each score's best threshold in hindsight.",
+    )
+    curves = {own: (report.overall.model, report.model)} | {
+        title: (report.overall.peers[peer], report.peers[peer]) for title, peer in peers.items()
+    }
+    losses = loss_plot({f"fold {fold.number}": (fold.history, fold.best_epoch) for fold in folds})
+    page = Page(
+        title=f"Backtest of {name}",
+        facts=[
+            f"{own}, seed {recipe.seed}: {len(folds)} times trained on the past, judged on the rows that follow.",
+            "Figures are means over the folds, counts are sums.",
+            f"The last {len(folds[LATER])} folds are those that no choice of design was made on.",
+        ],
+        sections=[
+            Section(title="In short", parts=[figures, against]),
+            events_section(
+                [
+                    recall_plot(curves, period_s=period_s),
+                    lead_plot(report.overall.model, report.model, period_s=period_s),
+                    fold_recall_plot(by_fold, period_s=period_s),
+                ],
+                judged,
+                others=[fold_auc_plot({"model": by_fold})],
+            ),
+            row_section(judged),
+            *breaks_section(judged),
+            Section(
+                title="Training",
+                parts=known([losses]),
+                note="" if losses else f"Family {recipe.family} is computed in one step: there are no training curves.",
+            ),
+            health_section(rows, schema, labels),
+        ],
+    )
+    return render_page(page)

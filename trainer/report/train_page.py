@@ -1,0 +1,83 @@
+"""The report of one training."""
+
+from collections.abc import Mapping
+
+from sheetbreak.artifact import Manifest
+from sheetbreak.rows import RowBatch
+from trainer.fit import Fitted
+from trainer.held_out import Held, HeldOut
+from trainer.labels import Labels
+from trainer.report.event_plots import lead_plot, recall_plot
+from trainer.report.figures_table import figures_table
+from trainer.report.health_section import health_section
+from trainer.report.judgement import Judged, Judgement
+from trainer.report.page import Page, Section, render_page
+from trainer.report.sections import breaks_section, events_section, known, row_section
+from trainer.report.training_plots import loss_plot
+
+_TITLES = {"validation": "validation rows", "test": "test rows"}
+_RANDOM = (
+    "Rows were split at random, so neighbours of these were trained on: the figures flatter, and breaks cannot be "
+    "counted. The backtest judges forward in time."
+)
+_NO_TEST = "No row was left to test on: these rows chose epoch and threshold, and the figures flatter."
+
+
+def train_page(
+    manifest: Manifest,
+    fitted: Fitted,
+    *,
+    held: Mapping[str, Held],
+    found: HeldOut,
+    rows: RowBatch,
+    labels: Labels,
+    random_rows: bool,
+    name: str,
+) -> str:
+    """The page as HTML. rows, labels: the history trained on; name: of its CSV."""
+    schema = manifest.schema
+    part = "test" if "test" in held else "validation"
+    evaluation, figures, of = found.evaluations[part], found.figures[part], held[part]
+    judged = Judged(
+        stretches=[Judgement(name=_TITLES[part], figures=figures, batch=of.rows, results=of.results)],
+        evaluation=evaluation,
+        period_s=schema.period_s,
+        sensors=schema.sensors,
+        lead_rows=schema.lead_rows,
+    )
+    columns = {_TITLES[which]: found.evaluations[which] for which in ("test", "validation") if which in held}
+    note = _RANDOM if random_rows else _NO_TEST if part == "validation" else ""
+    losses = loss_plot({"training": (fitted.history, fitted.best_epoch)})
+    sections = [
+        Section(
+            title="In short",
+            note=note,
+            parts=[figures_table(columns, period_s=schema.period_s, lead_rows=schema.lead_rows)],
+        ),
+        events_section(
+            [
+                recall_plot({manifest.family: (evaluation, [figures])}, period_s=schema.period_s),
+                lead_plot(evaluation, [figures], period_s=schema.period_s),
+            ],
+            judged,
+        ),
+        row_section(judged),
+        *([] if random_rows else breaks_section(judged)),
+        Section(
+            title="Training",
+            parts=known([losses]),
+            note="" if losses else f"Family {manifest.family} is computed in one step: there are no training curves.",
+        ),
+        health_section(rows, schema, labels),
+    ]
+    return render_page(
+        Page(
+            title=f"Model {manifest.version}",
+            facts=[
+                f"Trained on {name}: {manifest.family}, preset {manifest.preset}, {manifest.threshold.policy}.",
+                f"Plots show the {_TITLES[part]}"
+                + (", not looked at before." if part == "test" and not random_rows else "."),
+            ],
+            sections=sections,
+        )
+    )
