@@ -155,6 +155,12 @@ def test_the_table_says_minutes_percent_and_chance():
     assert table.startswith("test rows: 1,990 rows, 2.8 operating days, 10 breaks\n")
     assert "at most 20 min ahead" in table
     assert "2 of 10 breaks warned of within 60 min (by chance" in table
+    best = evaluate(two_folds()).recall[-1]  # 10 false alarms a day, the longest horizon
+    assert (
+        f"{100 * best.time_in_alarm:.0f} %" in table.split("meanwhile in alarm")[1].splitlines()[0].rsplit("  ", 1)[1]
+    )
+    folds = fold_table({"all": evaluate(two_folds())}, period_s=120.0)
+    assert folds.splitlines()[-1].split()[-1] == f"{100 * best.time_in_alarm:.0f}"
     assert "at most 30 s ahead" in evaluation_table(evaluate(two_folds()), period_s=3.0, title="fast rows")
 
 

@@ -45,6 +45,10 @@ def fold_table(evaluations: Mapping[str, Evaluation], *, period_s: float) -> str
         cells = [f"{percent(r.recall)}({percent(r.chance)})" for r in found.recall] or [NONE] * 9
         figures = f"{name:<8}{found.breaks:>6}{share(found.roc_auc):>6}{share(found.average_precision, 3):>7}   "
         lines.append((figures + "".join(f"{cell:<9}" for cell in cells if by_day)).rstrip())
+    last = list(evaluations.values())[-1]
+    if by_day and last.recall:  # recall alone would hide an alarm that hardly ever closes
+        cells = [percent(r.time_in_alarm) for r in last.recall]
+        lines.append(f"{'  in alarm, % of the time':<30}" + "".join(f"{cell:<9}" for cell in cells).rstrip())
     return "\n".join(lines)
 
 
@@ -132,6 +136,8 @@ def _recall_lines(found: Evaluation, period_s: float) -> list[str]:
         cells = [f"{percent(r.recall)} % ({percent(r.chance)} %)" for r in found.recall if r.horizon_rows == horizon]
         head = f"at most {_ahead(horizon, period_s)}"
         lines.append(f"  {head:<26}{''.join(f'{cell:<15}' for cell in cells)}".rstrip())
+    cells = [f"{percent(r.time_in_alarm)} %" for r in found.recall if r.horizon_rows == HORIZONS[-1]]
+    lines.append(f"  {'meanwhile in alarm':<26}{''.join(f'{cell:<15}' for cell in cells)}".rstrip())
     return lines
 
 
