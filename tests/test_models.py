@@ -13,8 +13,10 @@ from sklearn.decomposition import PCA
 
 from sheetbreak.errors import DataError
 from trainer.export import export_model
-from trainer.fit import Fitted, Training, fit_model
-from trainer.models import FAMILIES, dense
+from trainer.families import FAMILIES
+from trainer.families.dense import dense
+from trainer.fit import Fitted, fit_model
+from trainer.settings import Training
 from trainer.windows import Windows
 
 Float32s = npt.NDArray[np.float32]
@@ -33,7 +35,7 @@ def windows_of(rows: Float32s, window: int) -> Windows:
 
 
 def train(family: str, windows: Windows, *, epochs: int = 2, seed: int = 0) -> Fitted:
-    build = partial(FAMILIES[family], windows)
+    build = partial(FAMILIES[family].build, windows)
     return fit_model(build, Training(epochs=epochs, seed=seed), fit=windows, validation=windows)
 
 
@@ -71,7 +73,7 @@ def test_a_penalty_on_activations_is_kept_for_training_and_left_out_of_scoring(t
     (rebuilt,) = onnx_session(tmp_path).run(None, {"windows": windows.gather()})
     np.testing.assert_allclose(rebuilt, np.asarray(model(windows.gather())), atol=1e-5)
     for kept in (model, keras.models.load_model(tmp_path / "model.keras")):
-        assert kept.get_layer("dense_0").activity_regularizer is not None
+        assert kept.get_layer("encoder").get_layer("encoder_0").activity_regularizer is not None
 
 
 @every_family
@@ -100,7 +102,7 @@ def test_another_seed_gives_other_weights() -> None:
 
 def test_pca_is_scikit_learns() -> None:
     rows = correlated_rows(400)
-    model = FAMILIES["pca"](windows_of(rows, 1), components=2)
+    model = FAMILIES["pca"].build(windows_of(rows, 1), latent=2)
     reference = PCA(n_components=2).fit(rows)
     expected = reference.inverse_transform(reference.transform(rows))
     np.testing.assert_allclose(np.asarray(model(rows[:, None]))[:, 0], expected, atol=1e-4)
@@ -118,8 +120,8 @@ def test_noise_disturbs_training_alone() -> None:
 
 def test_training_learns_what_moves_together() -> None:
     windows = windows_of(correlated_rows(1000), 1)
-    build = partial(dense, windows, noise=0.0, learning_rate=1e-2)
-    fitted = fit_model(build, Training(epochs=40), fit=windows, validation=windows)
+    build = partial(dense, windows, noise=0.0)
+    fitted = fit_model(build, Training(epochs=40, patience=40, learning_rate=1e-2), fit=windows, validation=windows)
     residual = windows.gather() - np.asarray(fitted.model(windows.gather()))
     assert (residual**2).mean() < 0.1 * windows.gather().var()
     assert len(fitted.history) == 40
@@ -129,7 +131,7 @@ def test_training_learns_what_moves_together() -> None:
 def test_the_epoch_with_the_best_validation_loss_is_the_one_that_is_kept() -> None:
     fit, strange = windows_of(correlated_rows(256), 1), windows_of(correlated_rows(64, seed=9), 1)
     fitted = fit_model(
-        partial(dense, fit, noise=0.1, learning_rate=3e-2), Training(epochs=25), fit=fit, validation=strange
+        partial(dense, fit, noise=0.1), Training(epochs=25, learning_rate=3e-2), fit=fit, validation=strange
     )
     losses = [epoch.validation for epoch in fitted.history]
     assert fitted.best_epoch == int(np.argmin(losses)) < len(losses) - 1, "the example must get worse in the end"

@@ -14,7 +14,7 @@ from sheetbreak.engine import State, advance
 from sheetbreak.errors import DataError
 from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, RowBatch
 from tests.histories import mill_like, schema_of, with_labels, with_values
-from trainer.models import FAMILIES
+from trainer.families import FAMILIES
 from trainer.pipeline import Recipe, Trained, train_pipeline
 from trainer.presets import PRESETS, preset_named
 from trainer.splits import Split, chronological, random_rows

@@ -47,7 +47,7 @@ def _quiet() -> Iterator[None]:
 @contextlib.contextmanager
 def _without_penalties(model: keras.Model) -> Iterator[None]:
     """Penalties on activations stay in the graph as ends that lead nowhere, and TensorFlow refuses those."""
-    penalties = {layer: layer.activity_regularizer for layer in model.layers}
+    penalties = {layer: layer.activity_regularizer for layer in _all_layers(model)}
     try:
         for layer in penalties:
             layer.activity_regularizer = None
@@ -55,6 +55,14 @@ def _without_penalties(model: keras.Model) -> Iterator[None]:
     finally:
         for layer, penalty in penalties.items():
             layer.activity_regularizer = penalty
+
+
+def _all_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    """The layers of a model and of the models within it."""
+    for layer in model.layers:
+        yield layer
+        if isinstance(layer, keras.Model):
+            yield from _all_layers(layer)
 
 
 def _rename(graph: onnx.GraphProto, shape: tuple[int, ...]) -> None:

@@ -1,0 +1,26 @@
+"""Model families: each one plain function from training windows to a Keras model of one tensor shape.
+
+Every model maps float32 (n, window, sensors) to the same shape, so that the monitor scores each of them through the
+same ONNX call. A family's keyword arguments are its settings (trainer/settings.py); `Family` names its defaults of the
+common ones where they differ. A model that learns is trained by trainer/fit.py; one without trainable weights comes
+complete. Noise, sampling and penalties belong into layers that vanish outside training: what is exported is the
+scoring graph.
+
+Every model is two, joined, and model.keras gives them back by name:
+
+    model = keras.models.load_model("models/current/model.keras")
+    encoder, decoder = model.get_layer("encoder"), model.get_layer("decoder")
+    codes = encoder(windows)            # (n, latent)
+    decoder(codes)                      # (n, window, sensors), what model(windows) gives
+
+so `decoder` takes any latent vector, drawn or moved, and the layer of the encoder that gives it is called `latent`.
+"""
+
+from trainer.families.dense import dense
+from trainer.families.pca import pca
+from trainer.settings import Family
+
+FAMILIES: dict[str, Family] = {
+    "dense": Family(dense),
+    "pca": Family(pca, learns=False),
+}
