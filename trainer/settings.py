@@ -27,7 +27,7 @@ Value = int | float | str
 """What a setting holds; None: auto."""
 Scaling = Literal["range", "standard", "min-max"]
 
-FAMILY_NAMES = "dense or pca"
+FAMILY_NAMES = "dense, denoising, sparse, contractive, variational, conv, lstm, lstm-variational or pca"
 """For --help, which must not wait seconds for Keras."""
 AUTO = "auto"
 CROSS_ENTROPY = "binary-crossentropy"

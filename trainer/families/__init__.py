@@ -14,13 +14,33 @@ Every model is two, joined, and model.keras gives them back by name:
     decoder(codes)                      # (n, window, sensors), what model(windows) gives
 
 so `decoder` takes any latent vector, drawn or moved, and the layer of the encoder that gives it is called `latent`.
+In a variational family that layer is a `layers.Sampling`: its latent vectors have a standard normal prior, so
+`decoder(standard normal draws)` gives windows like those it learnt, and `encoder` has `latent_mean` and
+`latent_log_variance` beside it.
 """
 
+from trainer.families.contractive import contractive
+from trainer.families.conv import conv
+from trainer.families.denoising import denoising
 from trainer.families.dense import dense
+from trainer.families.lstm import lstm, lstm_variational
 from trainer.families.pca import pca
-from trainer.settings import Family
+from trainer.families.sparse import sparse
+from trainer.families.variational import variational
+from trainer.settings import Family, Value
+
+_SEQUENCE: dict[str, Value] = {"window": 15, "patience": 5, "epoch_windows": 8192}
+"""15 rows: as long after a restart no alert may open anyway, so a window that must first fill costs none. The rest
+keeps a training within minutes: neighbouring windows share all rows but one."""
 
 FAMILIES: dict[str, Family] = {
     "dense": Family(dense),
+    "denoising": Family(denoising),
+    "sparse": Family(sparse),
+    "contractive": Family(contractive),
+    "variational": Family(variational),
+    "conv": Family(conv, _SEQUENCE),
+    "lstm": Family(lstm, _SEQUENCE),
+    "lstm-variational": Family(lstm_variational, _SEQUENCE),
     "pca": Family(pca, learns=False),
 }

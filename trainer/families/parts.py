@@ -51,6 +51,12 @@ def latent_units(windows: Windows, given: int | None) -> int:
     return max(1, min(power, (values + 1) // 2, _LARGEST_LATENT, len(windows) // _WINDOWS_A_UNIT))
 
 
+def sequence_units(windows: Windows) -> int:
+    """Units of a layer along time: the power of two next to the number of sensors, 8 to 64, fewer for few windows."""
+    power = 1 << round(math.log2(windows.shape[1]))
+    return max(8, min(power, 64, len(windows) // _WINDOWS_A_UNIT))
+
+
 def hidden_layers(given: str | None, *, latent: int) -> tuple[Layer, ...]:
     """The layers that were given, or one of tanh with twice as many units as the latent layer, at least 16."""
     return parse_layers(given) if given else ((max(2 * latent, 16), "tanh"),)

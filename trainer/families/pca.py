@@ -6,9 +6,13 @@ from typing import Annotated
 import keras
 import numpy as np
 
+from sheetbreak.errors import DataError
 from trainer.families.parts import flat_input, joined
 from trainer.settings import Range
 from trainer.windows import Windows
+
+_LARGEST_WIDTH = 6000
+"""Its covariance takes 300 MB and its eigenvectors a minute."""
 
 
 def pca(
@@ -22,6 +26,12 @@ def pca(
     be left to score.
     """
     width = math.prod(windows.shape)
+    if width > _LARGEST_WIDTH:
+        most = max(_LARGEST_WIDTH // windows.shape[1], 1)
+        raise DataError(
+            f"family pca: a window of {windows.shape[0]} rows has {width} values, and the covariance of more than "
+            f"{_LARGEST_WIDTH} takes too long; choose --set window={most} or less"
+        )
     mean, directions = _principal_directions(windows, components=min(latent, max(width // 2, 1)))
     inputs, flat = flat_input(windows)
     encode = keras.layers.Dense(len(directions), trainable=False, name="latent")
