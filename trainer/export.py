@@ -50,18 +50,13 @@ def _without_penalties(model: keras.Model) -> Iterator[None]:
     """Penalties on activations stay in the graph as ends that lead nowhere, and TensorFlow refuses those."""
     layers = list(_all_layers(model))
     penalties = [layer.activity_regularizer for layer in layers]
-    own = [layer for layer in layers if getattr(layer, "penalised", False)]
     try:
         for layer in layers:
             layer.activity_regularizer = None
-        for layer in own:
-            layer.penalised = False
         yield
     finally:
         for layer, penalty in zip(layers, penalties, strict=True):
             layer.activity_regularizer = penalty
-        for layer in own:
-            layer.penalised = True
 
 
 def _all_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:

@@ -17,7 +17,7 @@ def contractive(
     latent: Latent = None,
     activation: Annotated[str, OneOf(("tanh", "sigmoid"), "activation of the latent layer")] = "tanh",
     output: Output = "linear",
-    penalty: Annotated[float, Range(0, 1000, "on the encoder's squared Jacobian, a value of the window")] = 0.1,
+    penalty: Annotated[float, Range(0, 1000, "weight of the encoder's squared Jacobian, a value of the window")] = 0.1,
 ) -> keras.Model:
     """A contractive autoencoder: one dense layer each way, the encoder's Jacobian penalised.
 

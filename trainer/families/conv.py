@@ -14,7 +14,7 @@ def conv(
     windows: Windows,
     *,
     filters: Annotated[
-        int | None, Range(1, 4096, "of the first convolution, the second has half; auto: by sensors, 16 to 64")
+        int | None, Range(1, 4096, "filters of the first convolution, the second has half; auto: by sensors, 16 to 64")
     ] = None,
     kernel: Annotated[int, Range(1, 101, "rows that a convolution sees")] = 5,
     latent: Latent = None,

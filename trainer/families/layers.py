@@ -1,8 +1,7 @@
 """Layers that Keras does not have. Each acts in training alone: what is exported holds none of them.
 
-A layer that adds a penalty to the loss does so while its `penalised` is true; trainer/export.py makes it false, as a
-penalty would stay in the scoring graph as an end that leads nowhere. model.keras names these layers by the package
-`sheetbreak`: `import trainer.families` before `keras.models.load_model` where nothing else has.
+model.keras names them by the package `sheetbreak`: `import trainer.families` before `keras.models.load_model` where
+nothing else has.
 """
 
 from typing import Any
@@ -45,14 +44,13 @@ class SparsityTarget(keras.layers.Layer):  # type: ignore[misc]  # Keras ships n
 
     def __init__(self, target: float, weight: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.target, self.weight, self.penalised = target, weight, True
+        self.target, self.weight = target, weight
 
     def call(self, inputs: Any) -> Any:
-        if self.penalised:
-            active = keras.ops.clip(keras.ops.mean(inputs, axis=0), 1e-6, 1 - 1e-6)
-            p = self.target
-            divergence = p * keras.ops.log(p / active) + (1 - p) * keras.ops.log((1 - p) / (1 - active))
-            self.add_loss(self.weight * keras.ops.sum(divergence))
+        active = keras.ops.clip(keras.ops.mean(inputs, axis=0), 1e-6, 1 - 1e-6)
+        p = self.target
+        divergence = p * keras.ops.log(p / active) + (1 - p) * keras.ops.log((1 - p) / (1 - active))
+        self.add_loss(self.weight * keras.ops.sum(divergence))
         return inputs
 
     def compute_output_shape(self, input_shape: Any) -> Any:
@@ -72,15 +70,14 @@ class ContractiveDense(keras.layers.Dense):  # type: ignore[misc]  # Keras ships
 
     def __init__(self, units: int, *, weight: float, **kwargs: Any) -> None:
         super().__init__(units, **kwargs)
-        self.weight, self.penalised = weight, True
+        self.weight = weight
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:  # noqa: FBT001 - Keras passes it so
         active = super().call(inputs, training=training)
-        if self.penalised:
-            tanh = self.activation is keras.activations.tanh
-            slope = 1 - active**2 if tanh else active * (1 - active)
-            norms = keras.ops.sum(slope**2 * keras.ops.sum(self.kernel**2, axis=0), axis=-1)
-            self.add_loss(self.weight * keras.ops.mean(norms))
+        tanh = self.activation is keras.activations.tanh
+        slope = 1 - active**2 if tanh else active * (1 - active)
+        norms = keras.ops.sum(slope**2 * keras.ops.sum(self.kernel**2, axis=0), axis=-1)
+        self.add_loss(self.weight * keras.ops.mean(norms))
         return active
 
     def get_config(self) -> dict[str, Any]:
@@ -98,16 +95,15 @@ class Sampling(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no type
 
     def __init__(self, weight: float, *, warm_up: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.weight, self.warm_up, self.penalised = weight, warm_up, True
+        self.weight, self.warm_up = weight, warm_up
         self._draws = keras.random.SeedGenerator()
         self.seen = self.add_weight(name="seen", initializer="zeros", trainable=False)
 
     def call(self, inputs: Any, training: bool = False) -> Any:  # noqa: FBT001, FBT002 - Keras passes it so
         mean, log_variance = inputs[0], keras.ops.clip(inputs[1], -_LOG_VARIANCE, _LOG_VARIANCE)
-        if self.penalised:
-            divergence = 0.5 * keras.ops.sum(keras.ops.exp(log_variance) + mean**2 - 1 - log_variance, axis=-1)
-            risen = keras.ops.minimum(self.seen / self.warm_up, 1.0) if training and self.warm_up else 1.0
-            self.add_loss(self.weight * risen * keras.ops.mean(divergence))
+        divergence = 0.5 * keras.ops.sum(keras.ops.exp(log_variance) + mean**2 - 1 - log_variance, axis=-1)
+        risen = keras.ops.minimum(self.seen / self.warm_up, 1.0) if training and self.warm_up else 1.0
+        self.add_loss(self.weight * risen * keras.ops.mean(divergence))
         if not training:
             return mean
         self.seen.assign_add(keras.ops.cast(keras.ops.shape(mean)[0], "float32"))

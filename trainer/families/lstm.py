@@ -9,7 +9,7 @@ from trainer.families.variational import Beta, WarmUp, posterior
 from trainer.settings import Range
 from trainer.windows import Windows
 
-Units = Annotated[int | None, Range(1, 4096, "of each LSTM; auto: by sensors and number of windows, 8 to 64")]
+Units = Annotated[int | None, Range(1, 4096, "units of each LSTM; auto: by sensors and number of windows, 8 to 64")]
 Noise = Annotated[float, Range(0, 10, "standard deviation added to the scaled inputs while training")]
 
 
