@@ -40,6 +40,7 @@ COMMANDS = {
     "simulate": Command("trainer.simulate:main", "trainer", "write a simulated mill's CSV"),
     "train": Command("trainer.train:main", "trainer", "fit and evaluate a model, make it current"),
     "backtest": Command("trainer.backtest:main", "trainer", "evaluate over a whole CSV; changes no model"),
+    "families": Command("trainer.families_command:main", "trainer", "list the model families and their settings"),
     "monitor": Command("monitor.main:main", "monitor", "score a stream, warn before the sheet breaks"),
     "replay": Command("replay.main:main", "replay", "play a CSV as a live stream"),
     "alerts": Command("monitor.alerts:main", "monitor", "watch an alert topic, one readable line an alert"),

@@ -20,6 +20,8 @@ class Scaler:
     scale: tuple[float, ...]
     """Positive."""
     clip: float | None = None
+    floor: float | None = None
+    """The least scaled value where it is not -clip: 0 for inputs scaled to 0–1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +54,14 @@ class Scorer:
         self._centre = np.asarray(scaler.centre, np.float64)
         self._scale = np.asarray(scaler.scale, np.float64)
         self._limit = min(scaler.clip or _FAR, _FAR)
+        self._floor = -self._limit if scaler.floor is None else scaler.floor
         self._params = params
         self._rms = np.asarray(params.rms, np.float64)
 
     def scale(self, z: Floats) -> npt.NDArray[np.float32]:
         """Model input of features (…, sensors), float32, finite for any finite feature."""
         scaled = (z - self._centre) / self._scale
-        np.clip(scaled, -self._limit, self._limit, out=scaled)
+        np.clip(scaled, self._floor, self._limit, out=scaled)
         return scaled.astype(np.float32)
 
     def unscale(self, scaled: npt.NDArray[np.float32]) -> Floats:

@@ -16,7 +16,7 @@ from sheetbreak.engine import advance
 from sheetbreak.errors import DataError
 from sheetbreak.rows import BROKEN, format_time
 from tests.histories import SCHEMA_TOML, mill_like, write_csv
-from trainer.models import FAMILIES
+from trainer.families import FAMILIES
 from trainer.presets import PRESETS
 from trainer.threshold_policies import POLICIES
 from trainer.train import main

@@ -15,6 +15,7 @@ from sheetbreak.rows import BROKEN
 from trainer.labels import counted_labels, mostly_broken
 from trainer.output_files import check_targets, write_whole
 from trainer.progress import Progress
+from trainer.settings import FAMILY_NAMES, add_set_option
 
 if TYPE_CHECKING:
     from trainer.rolling import Fold
@@ -31,7 +32,8 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("csv", type=Path, metavar="CSV", help="the history: at least some weeks, with breaks")
     parser.add_argument("--schema", type=Path, metavar="FILE", help="which column means what, in TOML")
     parser.add_argument("--preset", default="default", metavar="NAME", help="default, article or rows")
-    parser.add_argument("--family", default="dense", metavar="NAME", help="model family")
+    parser.add_argument("--family", default="dense", metavar="NAME", help=f"model family: {FAMILY_NAMES}")
+    add_set_option(parser)
     parser.add_argument("--threshold", metavar="POLICY", help="as in train; default: the preset's")
     parser.add_argument("--seed", type=whole_number(maximum=2**32 - 1), default=0, metavar="N", help="seed of the net")
     baselines_help = "beside it also Isolation Forest, ECOD and the published model; takes twice as long"
@@ -50,13 +52,17 @@ def main(argv: Sequence[str]) -> int:
 
     configure_tensorflow()
     from trainer.backtest_report import judge_folds, report_json, report_text
-    from trainer.pipeline import Recipe, check_recipe
+    from trainer.pipeline import Recipe, check_recipe, settings_given
     from trainer.presets import preset_named
     from trainer.rolling import rolling_origin, run_fold
     from trainer.scores_file import write_header, write_scores
 
     recipe = Recipe(
-        preset=preset_named(options.preset), family=options.family, policy=options.threshold, seed=options.seed
+        preset=preset_named(options.preset),
+        family=options.family,
+        policy=options.threshold,
+        seed=options.seed,
+        settings=settings_given(options.family, options.set),
     )
     check_recipe(recipe)
     begin = time.perf_counter()

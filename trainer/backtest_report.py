@@ -69,7 +69,8 @@ def report_json(
         "data": source,
         "preset": recipe.preset.name,
         "family": recipe.family,
-        "window": recipe.window,
+        "window": recipe.settled.input.window,
+        "settings": recipe.settled.as_json(),
         "seed": recipe.seed,
         "folds": [
             {

@@ -4,7 +4,7 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import keras
@@ -25,6 +25,7 @@ def export_model(model: keras.Model, folder: Path) -> None:
     with _quiet(), _without_penalties(model):
         model.export(str(path), format="onnx", verbose=False)
     graph_file = onnx.load(path)
+    _order(graph_file.graph)
     _rename(graph_file.graph, model.output_shape[1:])
     onnx.checker.check_model(graph_file)
     path.write_bytes(graph_file.SerializeToString(deterministic=True))
@@ -47,14 +48,53 @@ def _quiet() -> Iterator[None]:
 @contextlib.contextmanager
 def _without_penalties(model: keras.Model) -> Iterator[None]:
     """Penalties on activations stay in the graph as ends that lead nowhere, and TensorFlow refuses those."""
-    penalties = {layer: layer.activity_regularizer for layer in model.layers}
+    layers = list(_all_layers(model))
+    penalties = [layer.activity_regularizer for layer in layers]
     try:
-        for layer in penalties:
+        for layer in layers:
             layer.activity_regularizer = None
         yield
     finally:
-        for layer, penalty in penalties.items():
+        for layer, penalty in zip(layers, penalties, strict=True):
             layer.activity_regularizer = penalty
+
+
+def _all_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    """The layers of a model and of the models within it."""
+    for layer in model.layers:
+        yield layer
+        if isinstance(layer, keras.Model):
+            yield from _all_layers(layer)
+
+
+def _order(graph: onnx.GraphProto) -> None:
+    """Put the nodes in an order that follows from the graph alone: tf2onnx's depends on the names that it counts."""
+    maker = {name: i for i, node in enumerate(graph.node) for name in node.output}
+    nodes, order, seen = list(graph.node), list[int](), set[int]()
+
+    def visit(names: Iterable[str]) -> None:
+        for i in (maker[name] for name in names if name in maker):
+            if i not in seen:
+                seen.add(i)
+                visit(_needed(nodes[i]))
+                order.append(i)
+
+    visit(value.name for value in graph.output)
+    ordered = [onnx.NodeProto.FromString(nodes[i].SerializeToString()) for i in order]
+    del graph.node[:]
+    graph.node.extend(ordered)
+    for node in graph.node:
+        for inner in _inner_graphs(node):
+            _order(inner)
+
+
+def _needed(node: onnx.NodeProto) -> Iterator[str]:
+    """The values that a node takes, those of its inner graphs included."""
+    yield from node.input
+    for inner in _inner_graphs(node):
+        for one in inner.node:
+            yield from _needed(one)
+        yield from (value.name for value in inner.output)
 
 
 def _rename(graph: onnx.GraphProto, shape: tuple[int, ...]) -> None:

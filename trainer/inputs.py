@@ -16,6 +16,7 @@ from sheetbreak.scoring import Scaler, ScoreParams, Scorer
 from sheetbreak.thresholds import Threshold
 from trainer.history import ROWS_AT_ONCE
 from trainer.labels import Floats, Ints
+from trainer.settings import Scaling
 from trainer.windows import Windows
 
 _FIRST_PART = 0.1
@@ -110,8 +111,14 @@ def compute_inputs(
     return Inputs(table, joined[np.argsort(joined[:, -1], kind="stable")])
 
 
-def fit_scaler(features: Float32s, *, scaling: Literal["range", "standard"], clip: float | None) -> Scaler:
-    """The scaler of features (rows, sensors); one that never changes keeps its unit."""
+def fit_scaler(features: Float32s, *, scaling: Scaling, clip: float | None) -> Scaler:
+    """The scaler of features (rows, sensors); one that never changes keeps its unit.
+
+    min-max has its own limits: 0 and 1, whatever `clip` says.
+    """
+    if scaling == "min-max":
+        least, most = features.min(axis=0).astype(np.float64), features.max(axis=0).astype(np.float64)
+        return Scaler(tuple(least.tolist()), tuple(np.where(most > least, most - least, 1.0).tolist()), 1.0, 0.0)
     if scaling == "range":
         robust = RobustScaler(quantile_range=(5.0, 95.0)).fit(features.astype(np.float64))
         return Scaler(tuple(robust.center_.tolist()), tuple(robust.scale_.tolist()), clip)

@@ -5,8 +5,8 @@ training and validation rows; of test rows nothing is looked at. `train` and `ba
 """
 
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -23,13 +23,14 @@ from sheetbreak.scoring import ScoreParams
 from sheetbreak.thresholds import Threshold
 from trainer.evidence import gather_evidence
 from trainer.export import export_model
-from trainer.fit import Fitted, Training, fit_model
+from trainer.families import FAMILIES
+from trainer.fit import Fitted, fit_model
 from trainer.history import score_history
 from trainer.inputs import Inputs, compute_inputs, fit_features, fit_scaler
 from trainer.labels import Labels
-from trainer.models import FAMILIES, Family
 from trainer.presets import Preset
 from trainer.progress import Progress
+from trainer.settings import Family, Settings, Value, given_settings, settle
 from trainer.splits import Split
 from trainer.threshold_policies import Evidence, parse_policy
 from trainer.windows import Windows
@@ -52,8 +53,19 @@ class Recipe:
     policy: str | None = None
     """None: the preset's."""
     seed: int = 0
-    window: int = 1
-    """Rows that the model sees at once."""
+    settings: Mapping[str, Value | None] = field(default_factory=dict)
+    """What was set of the family: the rest is the preset's and the family's."""
+
+    @property
+    def settled(self) -> Settings:
+        """Every setting. Raises DataError for what the family does not have or take."""
+        return settle(
+            self.family,
+            _family(self.family),
+            given=self.settings,
+            preset=self.preset.settings_for(self.family),
+            seed=self.seed,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,11 +84,14 @@ class Trained:
     fitted: Fitted
 
 
-def check_recipe(recipe: Recipe) -> tuple[Family, Callable[[Evidence], Threshold]]:
-    """The recipe's family and policy. Raises DataError for what does not exist, before any work is done."""
-    if recipe.family not in FAMILIES:
-        raise DataError(f'--family "{recipe.family}": the families are {", ".join(FAMILIES)}')
-    return FAMILIES[recipe.family], parse_policy(recipe.policy or recipe.preset.threshold)
+def settings_given(family: str, texts: Sequence[str]) -> dict[str, Value | None]:
+    """What `--set` gave a family. Raises DataError for a family or a setting that does not exist."""
+    return given_settings(texts, {family: _family(family)})[family]
+
+
+def check_recipe(recipe: Recipe) -> tuple[Settings, Callable[[Evidence], Threshold]]:
+    """The recipe's settings and policy. Raises DataError for what does not exist, before any work is done."""
+    return recipe.settled, parse_policy(recipe.policy or recipe.preset.threshold)
 
 
 def train_pipeline(
@@ -94,24 +109,25 @@ def train_pipeline(
     progress: makes a display for so many epochs. Raises DataError if the rows do not hold what is needed.
     """
     preset = recipe.preset
-    family, choose = check_recipe(recipe)
+    settings, choose = check_recipe(recipe)
+    window, training = settings.input.window, settings.training
     fit_rows = split.fit[labels.normal[split.fit]]
     fit_rows = fit_rows[np.argsort(rows.times_us[fit_rows], kind="stable")]
     features = fit_features(rows, fit_rows, kind=preset.features, schema=schema)
-    inputs = compute_inputs(rows, schema, features=features, window=recipe.window, break_is_stop=preset.break_is_stop)
+    inputs = compute_inputs(rows, schema, features=features, window=window, break_is_stop=preset.break_is_stop)
     fit_ends = np.intersect1d(fit_rows, inputs.scored)
     if len(fit_ends) < MIN_TRAINING_WINDOWS:
-        raise DataError(_too_few(len(fit_ends), break_free=len(fit_rows), window=recipe.window, features=features))
-    scaler = fit_scaler(inputs.features[fit_ends], scaling=preset.scaling, clip=preset.clip)
+        raise DataError(_too_few(len(fit_ends), break_free=len(fit_rows), window=window, features=features))
+    scaler = fit_scaler(inputs.features[fit_ends], scaling=settings.input.scaling, clip=preset.clip)
     fit, validation = (
         inputs.windows(ends, scaler) for ends in (fit_ends, split.validation[labels.normal[split.validation]])
     )
     fitted = fit_model(
-        partial(family, fit, **preset.settings.get(recipe.family, {})),
-        Training(preset.epochs, preset.batch, recipe.seed),
+        partial(FAMILIES[recipe.family].build, fit, **settings.own),
+        training,
         fit=fit,
         validation=validation,
-        progress=progress(preset.epochs) if progress else None,
+        progress=progress(training.epochs) if progress else None,
         log_dir=log_dir,
     )
     files = _export(fitted)
@@ -121,7 +137,7 @@ def train_pipeline(
         created="",
         preset=preset.name,
         family=recipe.family,
-        window=recipe.window,
+        window=window,
         schema=schema,
         features=features,
         scaler=scaler,
@@ -143,6 +159,12 @@ def train_pipeline(
         inputs=inputs,
         fitted=fitted,
     )
+
+
+def _family(name: str) -> Family:
+    if name not in FAMILIES:
+        raise DataError(f'--family "{name}": the families are {", ".join(FAMILIES)}')
+    return FAMILIES[name]
 
 
 def _fit_score(preset: Preset, fit: Windows, reconstruct: Reconstruct) -> ScoreParams:

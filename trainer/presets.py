@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from sheetbreak.errors import DataError
 from sheetbreak.rows import RowBatch, Schema
 from trainer.labels import Labels, curve_shift, label_rows
+from trainer.settings import Scaling, Value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +17,7 @@ class Preset:
     name: str
     summary: str
     features: Literal["streaming-z", "identity"]
-    scaling: Literal["range", "standard"]
+    scaling: Scaling
     """range: by the 5–95 % range; standard: by mean and standard deviation."""
     clip: float | None
     """Scaled inputs beyond this count as this."""
@@ -27,21 +28,30 @@ class Preset:
     threshold: str
     """The policy where the user names none."""
     epochs: int
-    batch: int = 128
+    batch: int | None = None
+    """None: by the number of training windows."""
     break_is_stop: bool = True
     """False: only a gap is a stop."""
     event_files: bool = False
     """Whether training writes TensorBoard event files."""
-    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    settings: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
     """Settings of a family where they differ from the family's own."""
 
+    def settings_for(self, family: str) -> dict[str, Value | None]:
+        """What this preset sets, by the names of trainer/settings.py."""
+        return {"scaling": self.scaling, "epochs": self.epochs, "batch": self.batch, **self.settings.get(family, {})}
 
-_PUBLISHED = {
-    "layers": ((32, "tanh"), (16, "relu"), (16, "tanh")),
+
+_PUBLISHED: dict[str, Value] = {
+    "hidden": "32:tanh",
+    "latent": 16,
+    "latent_activation": "relu",
+    "decoder": "16:tanh",
     "output": "relu",
     "noise": 0.0,
     "activity_l1": 1e-4,
     "learning_rate": 1e-3,
+    "patience": 100,
 }
 """C. Ranjan, "Extreme rare event classification using autoencoders in Keras" (2019); its relu output cannot
 produce a negative value on standardised inputs, kept as it is for comparison."""
@@ -72,6 +82,7 @@ PRESETS: dict[str, Preset] = {
             random_split=True,
             threshold="pr-curve",
             epochs=100,
+            batch=128,
             event_files=True,
             settings={"dense": _PUBLISHED},
         ),

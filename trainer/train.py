@@ -20,6 +20,7 @@ from sheetbreak.options import OptionParser, whole_number
 from sheetbreak.rows import BROKEN, UNKNOWN, RowBatch, Schema
 from trainer.labels import counted_labels, mostly_broken
 from trainer.output_files import check_targets, write_whole
+from trainer.settings import FAMILY_NAMES, add_set_option
 
 if TYPE_CHECKING:
     from trainer.labels import Labels
@@ -51,12 +52,18 @@ def main(argv: Sequence[str]) -> int:
     configure_tensorflow()
     from trainer.held_out import Held, held_out_text, judge_held_out
     from trainer.history import score_history
-    from trainer.pipeline import Recipe, check_recipe, train_pipeline
+    from trainer.pipeline import Recipe, check_recipe, settings_given, train_pipeline
     from trainer.presets import preset_named
     from trainer.progress import Progress
 
     preset = preset_named(options.preset)
-    recipe = Recipe(preset=preset, family=options.family, policy=options.threshold, seed=options.seed)
+    recipe = Recipe(
+        preset=preset,
+        family=options.family,
+        policy=options.threshold,
+        seed=options.seed,
+        settings=settings_given(options.family, options.set),
+    )
     check_recipe(recipe)
     labels = preset.labels(rows, schema)
     split, split_text = _split(rows, labels, recipe, options)
@@ -127,7 +134,8 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("csv", type=Path, metavar="CSV", help="the history: one row a sampling period")
     parser.add_argument("--schema", type=Path, metavar="FILE", help="which column means what, in TOML")
     parser.add_argument("--preset", default="default", metavar="NAME", help="default, article or rows")
-    parser.add_argument("--family", default="dense", metavar="NAME", help="model family: dense or pca")
+    parser.add_argument("--family", default="dense", metavar="NAME", help=f"model family: {FAMILY_NAMES}")
+    add_set_option(parser)
     parser.add_argument(
         "--threshold",
         metavar="POLICY",
@@ -229,8 +237,7 @@ def _provenance(
         "validation_rows": len(split.validation),
         "test_rows": None if options.test else len(split.test),
         "seed": recipe.seed,
-        "epochs": recipe.preset.epochs,
-        "batch": recipe.preset.batch,
+        "settings": recipe.settled.as_json(),
     }
 
 

@@ -12,13 +12,21 @@ SHEETBREAK = [sys.executable, "-m", "sheetbreak"]
 EMIT = ["--emit", "alerts,scores,dead-letters", "--metrics-port", "0"]
 
 
-@pytest.fixture(scope="module", params=["default", "rows", "article"])
+RECIPES = [
+    ["--preset", "default", "--family", "pca"],
+    ["--preset", "rows", "--family", "pca"],
+    ["--preset", "article", "--family", "pca"],
+    ["--family", "lstm-variational", "--set", "window=5", "--set", "epochs=3"],
+]
+
+
+@pytest.fixture(scope="module", params=RECIPES, ids=" ".join)
 def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with mill.csv (two machines) and models/, trained by the preset."""
-    folder = tmp_path_factory.mktemp(request.param)
+    """A directory with mill.csv (two machines) and models/, trained by the recipe."""
+    folder = tmp_path_factory.mktemp("mill")
     for arguments in (
         ["simulate", "--days", "8", "--machines", "2", "--out", "mill.csv"],
-        ["train", "mill.csv", "--preset", request.param, "--family", "pca"],
+        ["train", "mill.csv", *request.param],
     ):
         subprocess.run([*SHEETBREAK, *arguments], cwd=folder, check=True, capture_output=True, timeout=200)
     return folder
