@@ -12,7 +12,10 @@ import pytest
 from tests.services import plain_environment
 
 PACKAGES = ("sheetbreak", "trainer", "monitor", "replay")
-HEAVY = {"tensorflow", "keras", "tf2onnx", "onnx", "sklearn", "pandas", "scipy", "matplotlib"}
+HEAVY = {
+    *{"tensorflow", "keras", "tf2onnx", "onnx", "sklearn", "pandas", "scipy", "matplotlib"},
+    *{"plotly", "optuna", "pyarrow"},
+}
 
 # Imports the modules named by its arguments; prints the CPU seconds that took (other processes share the
 # machine's cores) and the top-level modules it loaded.

@@ -275,7 +275,7 @@ def test_without_rows_to_test_the_validation_rows_are_shown_and_the_reader_is_to
         (["--until", "1801"], "mill.csv has 1800 rows"),
         (["--until", "0"], "--until"),
         (["--preset", "fast"], "default, article, rows"),
-        (["--family", "cnn"], "dense, pca"),
+        (["--family", "cnn"], "the families are dense, denoising"),
         (["--threshold", "best"], "the policies are"),
         (["--seed", "-1"], "--seed"),
         (["--test", "absent.csv"], "absent.csv"),
