@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sheetbreak.features import FeatureFold, FeatureParams
-from trainer.generation import in_plant_units, joined
+from sheetbreak.scoring import Scaler, ScoreParams
+from tests.making import make_artifact
+from trainer.generation import generate, in_plant_units, joined
 
 
 @pytest.mark.parametrize("window", [2, 5, 8])
@@ -49,3 +51,25 @@ def test_level_and_spread_stay_where_training_rows_had_them_however_long_it_goes
 def test_features_that_are_the_values_themselves_are_the_generated_rows():
     features = np.arange(6.0).reshape(3, 2)
     assert in_plant_units(features, FeatureFold(FeatureParams("identity", (0.0, 0.0)))) is features
+
+
+def test_what_is_decoded_is_unscaled_and_gets_the_noise_that_the_model_leaves():
+    scaler = Scaler((1.0,) * 6, (2.0,) * 6, clip=5.0)
+    features = FeatureParams("identity", (0.0,) * 6)
+    using = make_artifact(features=features, scaler=scaler, score=ScoreParams("clipped-mean", rms=(0.25,) * 6))
+    rows = generate(using, lambda codes: np.full((len(codes), 1, 6), 0.5, np.float32), latent=2, rows=4000, rng=rng())
+    assert rows.mean(axis=0) == pytest.approx(0.5 * 2 + 1, abs=0.03)
+    assert rows.std(axis=0) == pytest.approx(0.25 * 2, rel=0.06)
+    far = generate(using, lambda codes: np.full((len(codes), 1, 6), 50, np.float32), latent=2, rows=3, rng=rng())
+    assert (far == 5 * 2 + 1).all()
+
+
+@pytest.mark.parametrize(("window", "rows"), [(1, 1), (1, 2000), (2, 7), (7, 100), (50, 20)])
+def test_as_many_rows_are_drawn_as_were_asked_for(window: int, rows: int):
+    using = make_artifact(window=window)
+    found = generate(using, lambda codes: np.zeros((len(codes), window, 6), np.float32), latent=2, rows=rows, rng=rng())
+    assert found.shape == (rows, 6)
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)

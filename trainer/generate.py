@@ -53,7 +53,7 @@ def main(argv: Sequence[str]) -> int:
     schema = manifest.schema
     if options.machine is not None and schema.machine is None:
         raise DataError(f"--machine {options.machine}: this plant's rows have no machine column; leave it out")
-    times = _times(schema, options.start, options.rows)
+    times = times_of(schema, options.start, options.rows)
     halves = load_halves(options.models, artifact)
 
     def decode(codes: Float32s) -> Float32s:
@@ -62,11 +62,11 @@ def main(argv: Sequence[str]) -> int:
     rng = np.random.default_rng(options.seed)
     values = generate(artifact, decode, latent=halves.decoder.input_shape[-1], rows=options.rows, rng=rng)
     with results_to(options.out) as file:
-        file.writelines(_lines(schema, times, values, machine=options.machine or DEFAULT_MACHINE))
+        file.writelines(csv_lines(schema, times, values, machine=options.machine or DEFAULT_MACHINE))
     return 0
 
 
-def _times(schema: Schema, start: str, rows: int) -> list[str]:
+def times_of(schema: Schema, start: str, rows: int) -> list[str]:
     """As the plant writes them, a period apart; empty where it writes none.
 
     Raises DataError where a row's time, read again, would be another: an hour that comes twice, a clock without
@@ -102,7 +102,7 @@ def _times(schema: Schema, start: str, rows: int) -> list[str]:
     return texts
 
 
-def _lines(schema: Schema, times: Sequence[str], values: Floats, *, machine: str) -> Iterator[bytes]:
+def csv_lines(schema: Schema, times: Sequence[str], values: Floats, *, machine: str) -> Iterator[bytes]:
     """Header and rows. What the model does not know (grade, ignored columns) is there, and blank."""
     unknown = [column for column in (schema.grade, *schema.ignore) if column]
     header = [column for column in (schema.time, schema.machine, schema.broken, *schema.sensors, *unknown) if column]
