@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from sheetbreak.artifact import Artifact
-from sheetbreak.engine import Results, State, advance
+from sheetbreak.engine import Missing, Results, State, advance
 from sheetbreak.errors import RowError
 from sheetbreak.rows import RowBatch
 from sheetbreak.statecodec import StateCodec
@@ -46,6 +46,7 @@ def score_batch(
     history: Mapping[str, State],
     model: Artifact,
     codec: StateCodec,
+    missing: Missing = "hold",
 ) -> ScoredBatch:
     """Decode, advance and encode: every record gets exactly one score or dead letter.
 
@@ -60,7 +61,8 @@ def score_batch(
     scored = ScoredBatch([], [], {}, [], [error for _, error in decoded.rejects])
     for partition, places, rows in _by_partition(batch, decoded.rows, decoded.index):
         known = states.get(partition, {})
-        new, results = advance({**_of(history, rows), **_of(known, rows)} if history else known, rows, model)
+        before = {**_of(history, rows), **_of(known, rows)} if history else known
+        new, results = advance(before, rows, model, missing=missing)
         answers.add(places, rows, results)
         for machine, state in new.items():
             parts = codec.dump(machine, known.get(machine), state)

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
+from sheetbreak.engine import Missing
 from sheetbreak.errors import DataError
 from sheetbreak.options import OptionParser, whole_number
 from sheetbreak.streams.kafka_settings import KafkaOptions
@@ -24,6 +26,7 @@ class Options:
     metrics_host: str
     state: Path | None
     history: Path | None
+    missing: Missing
     all_sensor_series: bool
     kafka: KafkaOptions | None
     """None when the source is a file or pipe."""
@@ -60,7 +63,10 @@ def read_options(argv: Sequence[str]) -> Options:
         "--history", type=Path, metavar="CSV", help="warm machines up with these rows before the stream"
     )
     parser.add_argument(
-        "--missing", choices=["hold"], default="hold", help="what stands in for a missing value: the last one"
+        "--missing",
+        choices=get_args(Missing),
+        default="hold",
+        help="what stands in for a missing value: the last one, or what the model makes of the other sensors",
     )
     parser.add_argument(
         "--all-sensor-series",
@@ -87,6 +93,7 @@ def read_options(argv: Sequence[str]) -> Options:
         metrics_host=given.metrics_host,
         state=given.state,
         history=given.history,
+        missing=given.missing,
         all_sensor_series=given.all_sensor_series,
         kafka=_kafka_options(given.group, given.instance_id, given.topic_prefix) if on_kafka else None,
     )

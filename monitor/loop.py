@@ -9,7 +9,7 @@ from monitor.batches import ScoredBatch, score_batch
 from monitor.health import Health
 from monitor.metrics import Metrics
 from monitor.reload import ModelWatch
-from sheetbreak.engine import State
+from sheetbreak.engine import Missing, State
 from sheetbreak.errors import StreamFenced, StreamLost, StreamUnavailable
 from sheetbreak.statecodec import StateCodec
 from sheetbreak.streams import Batch
@@ -67,9 +67,10 @@ class Loop:
         clock: Clock,
         signals: Signals,
         history: Mapping[str, State],
+        missing: Missing = "hold",
     ) -> None:
         """history: states that machines without one of their own start from."""
-        self._open, self._watch, self._history = open_stream, watch, history
+        self._open, self._watch, self._history, self._missing = open_stream, watch, history, missing
         self._metrics, self._health, self._clock, self._signals = metrics, health, clock, signals
         self._codec = StateCodec(watch.model.manifest.schema)
         self._states: dict[int, dict[str, State]] = {}
@@ -149,6 +150,7 @@ class Loop:
             history=self._history,
             model=self._watch.model,
             codec=self._codec,
+            missing=self._missing,
         )
         commit = partial(opened.stream.commit, batch, scored.outputs, scored.snapshots)
         self._patiently(commit, counted=True)

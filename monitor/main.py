@@ -17,7 +17,7 @@ from monitor.reload import ModelWatch
 from monitor.web import Web
 from sheetbreak.artifact import Artifact, load
 from sheetbreak.csvrows import read_csv
-from sheetbreak.engine import State, advance
+from sheetbreak.engine import Missing, State, advance
 from sheetbreak.streams.opening import Opened, open_stream
 
 DONE, INTERRUPTED = 0, 130
@@ -57,7 +57,8 @@ def main(argv: Sequence[str]) -> int:
             health=health,
             clock=clock,
             signals=signals,
-            history=warm_up(options.history, model) if options.history else {},
+            history=warm_up(options.history, model, missing=options.missing) if options.history else {},
+            missing=options.missing,
         )
         _rarely_look_for_garbage()
         loop.run()
@@ -68,12 +69,12 @@ def main(argv: Sequence[str]) -> int:
     return INTERRUPTED if signals.interrupted else DONE
 
 
-def warm_up(history: Path, model: Artifact) -> dict[str, State]:
+def warm_up(history: Path, model: Artifact, *, missing: Missing = "hold") -> dict[str, State]:
     """The states of the machines after a history. Raises DataError when the CSV is unsound."""
     _, rows = read_csv(history, sensors_from=model.manifest.schema)
     states: dict[str, State] = {}
     for start in range(0, len(rows), _HISTORY_ROWS):
-        states |= advance(states, rows.take(slice(start, start + _HISTORY_ROWS)), model)[0]
+        states |= advance(states, rows.take(slice(start, start + _HISTORY_ROWS)), model, missing=missing)[0]
     log.info("event=warmed-up history=%s rows=%d machines=%d", history, len(rows), len(states))
     return states
 

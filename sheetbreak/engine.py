@@ -6,6 +6,7 @@ same in all three, and the same bits however the rows are batched.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ import numpy.typing as npt
 from sheetbreak.alerts import IDLE, WARNED_ROWS, AlertEvent, AlertState, Judged, judge, pass_by, stop
 from sheetbreak.artifact import Artifact, Float32s
 from sheetbreak.errors import RowError
+from sheetbreak.estimate import Bools, estimate
 from sheetbreak.features import LARGEST, MAX_MISSING_SHARE, Features, FeatureState
 from sheetbreak.rows import RowBatch
 from sheetbreak.scoring import TopSensor, top_sensors
@@ -20,6 +22,8 @@ from sheetbreak.taking import BROKE, FOLD, NEVER, REST, Arrivals, Clock, take
 from sheetbreak.thresholds import Trailing, level_now
 
 Floats = npt.NDArray[np.float64]
+Missing = Literal["hold", "model"]
+"""What stands in for a missing value when its row is scored: the last one, or what the model makes of the others."""
 
 SCORED, RESTARTING, WARMING_UP, STOPPED, DEAD_LETTER = "scored", "restarting", "warming_up", "stopped", "dead_letter"
 
@@ -31,7 +35,8 @@ class State:
     features: FeatureState
     trailing: Trailing
     recent: npt.NDArray[np.float32]
-    """(rows since the last stop, at most window - 1; sensors) features of the last rows, unscaled."""
+    """(rows since the last stop, at most window - 1; sensors) features of the last rows, unscaled; NaN where one
+    was missing and the model is to estimate it."""
     alert: AlertState
     model: str
     """The version whose scores `trailing` holds; under another one it starts anew."""
@@ -77,10 +82,13 @@ def cold_state(model: Artifact) -> State:
     )
 
 
-def advance(states: Mapping[str, State], rows: RowBatch, model: Artifact) -> tuple[dict[str, State], Results]:
+def advance(
+    states: Mapping[str, State], rows: RowBatch, model: Artifact, *, missing: Missing = "hold"
+) -> tuple[dict[str, State], Results]:
     """Take rows in the order they came; returns the new states of the machines seen, and every row's outcome.
 
-    `states` is not changed: on failure the caller still holds it and may call again.
+    `states` is not changed: on failure the caller still holds it and may call again. Whatever stands in for a missing
+    value, mean and variance learn nothing from it.
     """
     n, sensors = len(rows), len(model.manifest.schema.sensors)
     nothing = np.full(n, np.nan)
@@ -93,7 +101,7 @@ def advance(states: Mapping[str, State], rows: RowBatch, model: Artifact) -> tup
     by_machine: dict[str, list[int]] = {}
     for place, machine in enumerate(rows.machines):
         by_machine.setdefault(machine, []).append(place)
-    batch = _Batch(rows, arrivals, model, results)
+    batch = _Batch(rows, arrivals, model, results, estimates=missing == "model")
     walks = [_Walk(machine, states.get(machine), places, batch) for machine, places in by_machine.items()]
     # Gathered once for all machines: where each of 500 rows is another machine's, 500 times costs more than the model.
     values = np.clip(rows.values[[place for walk in walks for place in walk.rows]], -LARGEST, LARGEST)
@@ -119,8 +127,15 @@ def _score(walks: "list[_Walk]", model: Artifact, results: Results) -> dict[int,
         return {}
     scaled = model.scorer.scale(np.stack(windows))
     rebuilt = model.reconstruct(scaled)
-    contributions = model.scorer.contributions(scaled, rebuilt)
     places = [place for walk in walks for place in walk.scorable]
+    unseen = {place: cells for walk in walks for place, cells in walk.unseen.items()}
+    if unseen:
+        holed = [k for k, place in enumerate(places) if place in unseen]
+        cells = np.stack([unseen[places[k]] for k in holed])
+        scaled[holed], rebuilt[holed] = estimate(scaled[holed], cells, model.reconstruct, limits=model.scorer.limits)
+    contributions = model.scorer.contributions(scaled, rebuilt)
+    if unseen:  # estimates have no error of their own: the score is the mean over what was seen
+        contributions[holed] *= (cells[0].size / (~cells).sum(axis=(1, 2)))[:, None]
     scores = model.scorer.scores(contributions)
     results.score[places], results.contributions[places] = scores, contributions
     return dict(zip(places, zip(scores.tolist(), rebuilt[:, -1], strict=True), strict=True))
@@ -134,6 +149,8 @@ class _Batch:
     arrivals: Arrivals
     model: Artifact
     results: Results
+    estimates: bool
+    """Whether the model estimates missing values."""
 
 
 class _Walk:
@@ -144,6 +161,8 @@ class _Walk:
         self._batch, self._model, self._results = batch, batch.model, batch.results
         self._state = cold_state(batch.model) if state is None else _under(batch.model, state)
         self._features: dict[int, tuple[Features, int]] = {}
+        self.unseen: dict[int, Bools] = {}
+        """Row -> (window, sensors) the cells of its window that the model is to estimate."""
         manifest, was = batch.model.manifest, self._state
         self._taken = take(
             machine,
@@ -164,6 +183,9 @@ class _Walk:
         model, results = self._model, self._results
         sensors, reach = model.manifest.schema.sensors, model.manifest.window - 1
         features, recent = self._state.features, self._state.recent[-reach:] if reach else self._state.recent[:0]
+        estimates = self._batch.estimates
+        if reach and not estimates:  # kept by a monitor that estimated
+            recent = np.where(np.isnan(recent), model.features.normal, recent).astype(np.float32)
         for stretch in self._taken.stretches:
             if stretch.cold:
                 features, recent = model.features.cold(), recent[:0]
@@ -175,6 +197,9 @@ class _Walk:
             for i, place in enumerate(rows):
                 self._features[place] = (found, i)
                 window = found.z[i : i + 1]
+                if estimates and i in found.imputed:
+                    window = window.copy()
+                    window[0, found.imputed[i]] = np.nan
                 if reach:
                     # float32 as stored, so that a window has the same bits whether or not a snapshot cut it in two
                     recent = np.concatenate([recent[:0] if since[i] == 0 else recent, window.astype(np.float32)])
@@ -183,11 +208,20 @@ class _Walk:
                     results.outcome[place] = WARMING_UP
                     continue
                 results.outcome[place] = RESTARTING if since[i] < model.manifest.policy.restart_rows else SCORED
+                if estimates and (reach or i in found.imputed):
+                    window = self._without_holes(place, window)
                 self.windows.append(window)
                 self.scorable.append(place)
             for i, missing in found.imputed.items():
                 results.imputed[rows[i]] = tuple(sensors[j] for j in missing)
         self._folded = features, recent
+
+    def _without_holes(self, place: int, window: Floats) -> Floats:
+        """The window with what is normal in its holes, for the estimate to start from; notes where they are."""
+        cells = np.isnan(window)
+        if cells.any():
+            self.unseen[place] = cells
+        return np.where(cells, self._model.features.normal, window)
 
     def judge(self, scored: Mapping[int, tuple[float, Float32s]]) -> State:
         """Hold each score against the threshold and fold the alert; the machine's state after the batch."""
@@ -241,11 +275,15 @@ class _Walk:
 
     def _top(self, place: int, rebuilt: Float32s) -> list[TopSensor]:
         features, i = self._features[place]
+        expected = features.centre[i] + self._model.scorer.unscale(rebuilt) * features.spread[i]
+        observed = features.observed[i]
+        if place in self.unseen:
+            observed = np.where(self.unseen[place][-1], expected, observed)
         return top_sensors(
             self._model.manifest.schema.sensors,
             self._results.contributions[place],
-            observed=features.observed[i],
-            expected=features.centre[i] + self._model.scorer.unscale(rebuilt) * features.spread[i],
+            observed=observed,
+            expected=expected,
         )
 
     def _judged(self, place: int, *, score: float, threshold: float, over: bool) -> Judged:

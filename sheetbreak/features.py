@@ -81,6 +81,8 @@ class FeatureFold:
         self.params = params
         self._fallback = np.asarray(params.fallback, np.float64)
         self._streaming = params.kind == "streaming-z"
+        self.normal = np.zeros_like(self._fallback) if self._streaming else self._fallback
+        """(sensors,) the features of sensors that count as normal."""
         start = np.asarray(params.start_sd, np.float64) if self._streaming else np.ones_like(self._fallback)
         # A constant sensor has no spread of its own: any number keeps z finite, and 1 in its units is neutral.
         start = np.where(start > 1 / LARGEST, np.minimum(start, LARGEST), 1.0)

@@ -58,6 +58,11 @@ class Scorer:
         self._params = params
         self._rms = np.asarray(params.rms, np.float64)
 
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Least and greatest scaled value."""
+        return self._floor, self._limit
+
     def scale(self, z: Floats) -> npt.NDArray[np.float32]:
         """Model input of features (…, sensors), float32, finite for any finite feature."""
         scaled = (z - self._centre) / self._scale

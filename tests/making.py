@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from sheetbreak.alerts import AlertPolicy
 from sheetbreak.artifact import MODEL, Artifact, Manifest, load, onnx_reconstruct, save
-from sheetbreak.engine import Results, State, advance
+from sheetbreak.engine import Missing, Results, State, advance
 from sheetbreak.features import FeatureParams
 from sheetbreak.rows import RowBatch, Schema, WireDecoder, encode_row, parse_time
 from sheetbreak.scoring import Scaler, ScoreParams
@@ -196,6 +196,7 @@ def run(
     cuts: Collection[int] = (),
     states: Mapping[str, State] | None = None,
     line: int = 0,
+    missing: Missing = "hold",
 ) -> tuple[dict[str, State], list[bytes]]:
     """Advance over `rows` cut before the rows `cuts`; the states after it, and all that a monitor would send.
 
@@ -205,7 +206,7 @@ def run(
     edges = [0, *sorted(set(cuts) - {0}), len(rows)]
     for first, end in pairwise(edges):
         batch = rows.take(slice(first, end))
-        after, results = advance(held, batch, model)
+        after, results = advance(held, batch, model, missing=missing)
         held |= after
         sent += messages(batch, results, model, line=line + first)
     return held, sent

@@ -68,6 +68,19 @@ def test_alerts_alone_go_out_by_default(models: Path) -> None:
     assert {message["topic"] for message in messages(done.stdout)} == {"alerts"}
 
 
+def test_missing_model_estimates_what_hold_holds_and_leaves_the_other_rows_alone(models: Path) -> None:
+    rows, holed = mill_rows(120), (60, 61, 90)
+    for i in holed:
+        rows[i] = rows[i].replace(b'"x3":', b'"gone":')
+    stdin = b"\n".join(rows) + b"\n"
+    found = [messages(run("-", "--emit", "scores", "--missing", how, stdin=stdin).stdout) for how in ("hold", "model")]
+    imputed = [[i for i in range(120) if scores[i]["imputed"] == ["x3"]] for scores in found]
+    assert imputed == [[*holed], [*holed]]
+    assert [i for i, scores in enumerate(zip(*found, strict=True)) if scores[0]["score"] != scores[1]["score"]] == [
+        *holed
+    ]
+
+
 def fuzzed(count: int, *, seed: int) -> list[bytes]:
     """Rows and their ruins; no line blank, none with a newline in it."""
     rng = random.Random(seed)

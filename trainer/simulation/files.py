@@ -1,14 +1,11 @@
 """Simulated machines as files: rows in the format of the ProcessMiner CSV, and the cause of every break."""
 
 import csv
-import os
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +16,7 @@ from trainer.simulation.causes import NO_CAUSE
 from trainer.simulation.mill import Machine
 from trainer.simulation.plant import SENSORS
 from trainer.simulation.schedule import ROWS_PER_DAY
+from trainer.writing import replaced
 
 START = datetime(2026, 1, 5)  # noqa: DTZ001 - the format has no zone; a Monday, the same for every seed
 MINUTES_PER_ROW = 24 * 60 // ROWS_PER_DAY
@@ -58,7 +56,7 @@ def write_mill(machines: Sequence[Machine], out: Path) -> tuple[int, int]:
     rows = int(running.sum())
     causes = sorted(_causes(machines, row_at), key=lambda cause: cause.row)
     try:
-        with _replaced(causes_path(out)) as causes_file, _replaced(out) as rows_file:
+        with replaced(causes_path(out)) as causes_file, replaced(out) as rows_file:
             writer = csv.writer(causes_file, lineterminator="\n")
             writer.writerows([CauseRow._fields, *causes])
             rows_file.write(",".join(["time", *["machine"] * several, "y", *COLUMNS]) + "\n")
@@ -124,23 +122,3 @@ def _clock(slot: int) -> str:
 def _decimals(spread: float) -> int:
     power_of_ten = int(f"{spread:e}".partition("e")[2])
     return max(0, 4 - power_of_ten)
-
-
-@contextmanager
-def _replaced(place: Path) -> Iterator[IO[str]]:
-    """A text file written beside `place` and moved there when the block ends well, else removed."""
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", newline="", prefix=f".{place.name}.", dir=place.parent, delete=False
-    ) as file:
-        written = Path(file.name)
-        try:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-            umask = os.umask(0)
-            os.umask(umask)
-            written.chmod(0o666 & ~umask)  # a temporary file is its owner's alone; a CSV is for all
-            written.replace(place)
-        except BaseException:
-            written.unlink(missing_ok=True)
-            raise
