@@ -102,10 +102,11 @@ def compare(rows: RowBatch, masked: Bools, model: Artifact) -> dict[str, Any]:
     }
     counted = masked & (filled.by == MODEL)[:, None]
     spread = folded.spread if model.manifest.features.kind == "streaming-z" else rows.values.std(axis=0)
-    errors = {name: _error(found, rows.values, counted, spread) for name, found in rivals.items()}
+    having = np.flatnonzero(counted.any(axis=0))
+    errors = {name: _error(found, rows.values, counted, spread)[having] for name, found in rivals.items()}
     by_sensor = {
-        sensor: {name: round(float(error[i]), 4) for name, error in errors.items()}
-        for i, sensor in enumerate(model.manifest.schema.sensors)
+        model.manifest.schema.sensors[sensor]: {name: round(float(error[i]), 4) for name, error in errors.items()}
+        for i, sensor in enumerate(having.tolist())
     }
     true = _scores(rows, model, "hold")
     off = {}

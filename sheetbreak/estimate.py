@@ -25,8 +25,7 @@ def estimate(
 ) -> tuple[Float32s, Float32s]:
     """Windows with the model's estimate in their unseen cells, and what it then rebuilds; there the two are equal.
 
-    windows, unseen: (n, window, sensors), scaled; an unseen cell holds what to start from, where it settles does not
-    depend on that. limits: the least and the
+    windows, unseen: (n, window, sensors), scaled; an unseen cell holds what to start from. limits: the least and the
     greatest scaled value.
     """
     filled, rebuilt = windows.copy(), np.empty_like(windows)

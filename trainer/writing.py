@@ -18,8 +18,15 @@ def csv_cell(text: str) -> str:
 
 @contextmanager
 def replaced(place: Path, mode: str = "w") -> Iterator[IO[Any]]:
-    """A file written beside `place` and moved there when the block ends well, else removed."""
+    """A file written beside `place` and moved there when the block ends well, else removed.
+
+    A device or a named pipe is written to: moving a file there would put an end to it, for /dev/null to everyone's.
+    """
     encoding, newline = (None, None) if "b" in mode else ("utf-8", "")
+    if place.exists() and not place.is_file():
+        with place.open(mode, encoding=encoding, newline=newline) as special:
+            yield special
+        return
     with tempfile.NamedTemporaryFile(
         mode, encoding=encoding, newline=newline, prefix=f".{place.name}.", dir=place.parent, delete=False
     ) as file:
