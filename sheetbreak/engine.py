@@ -11,7 +11,17 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from sheetbreak.alerts import IDLE, WARNED_ROWS, AlertEvent, AlertState, Judged, judge, pass_by, stop
+from sheetbreak.alerts import (
+    IDLE,
+    WARNED_ROWS,
+    AlertEvent,
+    AlertState,
+    Judged,
+    change_grade,
+    judge,
+    pass_by,
+    stop,
+)
 from sheetbreak.artifact import Artifact, Float32s
 from sheetbreak.errors import RowError
 from sheetbreak.estimate import Bools, estimate
@@ -48,6 +58,8 @@ class State:
     late: int = 0
     """Late rows in a row, ascending among themselves, and the time of the last of them."""
     late_us: int = 0
+    grade: str | None = None
+    """The last one known; a feed may name it at its changes alone."""
 
 
 @dataclass(slots=True)
@@ -225,20 +237,24 @@ class _Walk:
 
     def judge(self, scored: Mapping[int, tuple[float, Float32s]]) -> State:
         """Hold each score against the threshold and fold the alert; the machine's state after the batch."""
-        threshold = self._model.manifest.threshold
-        trailing, alert = self._state.trailing.copy(), self._state.alert
+        manifest, grades = self._model.manifest, self._batch.rows.grades
+        trailing, alert, grade = self._state.trailing.copy(), self._state.alert, self._state.grade
         for stretch in self._taken.stretches:
             if stretch.cold:
-                trailing = Trailing(threshold.trailing_rows)
+                trailing, grade = Trailing(manifest.threshold.trailing_rows), None
             for place, what in stretch.steps:
                 if what not in (FOLD, REST):
                     alert = self._end_run(place, what, alert)
-                elif place in scored:
+                    continue
+                if grades[place] != grade and grades[place] is not None:
+                    alert = alert if grade is None else change_grade(manifest.policy, alert)
+                    grade = grades[place]
+                if place in scored:
                     alert = self._judge_row(place, *scored[place], trailing=trailing, alert=alert)
                 else:
                     alert = pass_by(alert)
         features, recent = self._folded
-        return State(features, trailing, recent, alert, self._model.version, *self._taken.clock)
+        return State(features, trailing, recent, alert, self._model.version, *self._taken.clock, grade)
 
     def _judge_row(
         self, place: int, score: float, rebuilt: Float32s, *, trailing: Trailing, alert: AlertState
@@ -268,7 +284,7 @@ class _Walk:
             if not (manifest.break_is_stop and manifest.schema.lead_rows):
                 return alert
         time_us = self._batch.arrivals.times_us[place]
-        alert, event = stop(alert, self.machine, time_us=time_us, model=manifest.version, why=why)
+        alert, event = stop(manifest.policy, alert, self.machine, time_us=time_us, model=manifest.version, why=why)
         if event:
             self._results.alerts.append((place, event))
         return alert
