@@ -36,7 +36,7 @@ def dial(policy: AlertPolicy) -> Artifact:
 
 def rows_of(text: str, *, grades: str = "") -> RowBatch:
     """A row a character: `.` quiet, `o` over, `x` the sheet is broken, `|` a stop of an hour before the next row."""
-    times, hour = [], 0
+    times, hour = list[int](), 0
     for mark in text:
         hour += 30 if mark == "|" else 0
         if mark != "|":
