@@ -7,7 +7,7 @@ thresholds and policies.
 from collections.abc import Callable
 
 from sheetbreak.alerts import IDLE, AlertEvent, AlertPolicy, AlertState, Judged, change_grade, judge, pass_by, stop
-from sheetbreak.thresholds import Threshold, Trailing, level_now
+from sheetbreak.thresholds import Threshold, Trailing, comparable, level_now
 
 
 class Judging:
@@ -45,10 +45,10 @@ class Judging:
         counts: False on restarting rows, which open no alert and whose scores the trailing level leaves out.
         describe: what an alert says of the row, given the level; asked only where it matters.
         """
-        level = level_now(self._threshold, self.trailing)
+        level = level_now(self._threshold, self.trailing, self.grade)
         over = score > level
         if counts:
-            self.trailing.add(score)
+            self.trailing.add(comparable(self._threshold, score, self.grade))
         if not over and self.alert == IDLE:
             return level, over, None
         self.alert, event = judge(self._policy, self.alert, describe(level), may_open=counts)

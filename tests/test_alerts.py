@@ -19,16 +19,18 @@ from sheetbreak.thresholds import Threshold
 from tests.making import PERIOD_US, START_US, make_manifest, make_schema, run, same
 
 LEVEL = 4.0
+FIXED = Threshold(LEVEL, "fixed")
+BY_GRADE = Threshold(LEVEL, "trailing/grade", 0.6, trailing_rows=12, min_rows=4, grade_levels={"B": 3.0})
 
 
-def dial(policy: AlertPolicy) -> Artifact:
+def dial(policy: AlertPolicy, *, threshold: Threshold = FIXED) -> Artifact:
     """A model of one sensor that scores a row by the square of what it reads, from the first row on."""
     manifest = make_manifest(
         make_schema(1),
         features=FeatureParams("identity", (0.0,)),
         scaler=Scaler((0.0,), (1.0,)),
         score=ScoreParams("mse"),
-        threshold=Threshold(LEVEL, "fixed"),
+        threshold=threshold,
         policy=policy,
     )
     return Artifact.of(manifest, np.zeros_like)
@@ -136,11 +138,12 @@ def streams(draw: st.DrawFn) -> RowBatch:
     )
 
 
+@pytest.mark.parametrize("threshold", [FIXED, BY_GRADE])
 @given(rows=streams(), policy=POLICIES, cuts=st.sets(st.integers(1, 60)))
 def test_batches_of_any_cut_and_a_state_through_bytes_give_the_same_events_and_ids(
-    rows: RowBatch, policy: AlertPolicy, cuts: set[int]
+    rows: RowBatch, policy: AlertPolicy, cuts: set[int], threshold: Threshold
 ) -> None:
-    model = dial(policy)
+    model = dial(policy, threshold=threshold)
     whole_state, whole = run(model, rows)
     state, sent = run(model, rows, cuts={cut for cut in cuts if cut < len(rows)})
     assert sent == whole

@@ -12,7 +12,7 @@ from sheetbreak.artifact import MANIFEST, load
 from sheetbreak.errors import ArtifactError
 from tests.making import make_manifest, save_artifact
 
-ADDED = {"policy": ("rearm_rows", "grade_change_rows")}
+ADDED = {"policy": ("rearm_rows", "grade_change_rows"), "threshold": ("grade_levels",)}
 """What manifests of the first version of format 1 do not have."""
 
 

@@ -20,7 +20,7 @@ THRESHOLDS = st.one_of(
     st.builds(Threshold, st.sampled_from([0.2, 0.6, 2.0]), st.just("fixed")),
     st.builds(
         Threshold, st.just(0.6), st.just("trailing"), st.sampled_from([0.5, 0.8]),
-        trailing_rows=st.sampled_from([10, 30]), min_rows=st.just(5),
+        trailing_rows=st.sampled_from([10, 30]), min_rows=st.just(5), grade_levels=st.sampled_from([{}, {"B": 1.5}]),
     ),
 )  # fmt: skip
 
