@@ -21,6 +21,7 @@ import numpy as np
 from benchmarks.alarm_search import JUDGED, Candidate, Figures, Fold, mean_figures, neighbours
 from sheetbreak.csvrows import load_schema, read_csv
 from sheetbreak.rows import RowBatch, Schema
+from sheetbreak.thresholds import TRAILING_ROWS
 from trainer.alert_options import alert_policy
 from trainer.bootstrap import interval
 from trainer.labels import Floats
@@ -48,7 +49,7 @@ def main() -> int:
         if options.scores:
             np.savez_compressed(options.scores, scores=scores)
     early, later = _folds(rows, schema, scores)
-    given = Candidate(alert_policy(options.alert))
+    given = _candidate(options.alert)
     tried = {c: _judge(early, c) for c in (Candidate(), given)} if options.alert else search(early)
     print(f"folds 1 to {LATER.start}, {len(scores)} seeds\n{_table(_named(tried))}\n", flush=True)
     print(f"the default, its level chosen otherwise\n{_table(_otherwise(rows, schema, scores, 0))}", flush=True)
@@ -93,6 +94,13 @@ def search(folds: Sequence[Fold]) -> dict[Candidate, Figures]:
             break
         now = best
     return found
+
+
+def _candidate(texts: Sequence[str]) -> Candidate:
+    """Of knobs of the alert policy, and trailing_rows=N."""
+    name = "trailing_rows="
+    rows = [int(text.removeprefix(name)) for text in texts if text.startswith(name)] or [TRAILING_ROWS]
+    return Candidate(alert_policy([text for text in texts if not text.startswith(name)]), rows[-1])
 
 
 def _judge(folds: Sequence[Fold], candidate: Candidate) -> Figures:
