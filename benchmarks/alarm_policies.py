@@ -120,11 +120,11 @@ def _best(found: dict[Candidate, Figures]) -> Candidate:
 def _otherwise(rows: RowBatch, schema: Schema, scores: Floats, part: int) -> dict[str, Figures]:
     """The default with other ways to choose its level, on the earlier folds (part 0) or the later ones (1)."""
     ways: dict[str, dict[str, Any]] = {
-        "validation rows, one level (default)": {},
+        "validation rows, one level": {"chosen_on": VALIDATED},
         "the last 10 % before the test rows": {"chosen_on": 0.1},
         "the last 20 %": {"chosen_on": 0.2},
-        "all of the past": {"chosen_on": 1.0},
-        "validation rows, a level for each grade": {"per_grade": True},
+        "fit and validation rows (default)": {},
+        "the same, a level for each grade": {"per_grade": True},
     }
     found = {}
     for i, (name, how) in enumerate(ways.items(), start=1):
@@ -134,7 +134,7 @@ def _otherwise(rows: RowBatch, schema: Schema, scores: Floats, part: int) -> dic
 
 
 def _folds(
-    rows: RowBatch, schema: Schema, scores: Floats, *, chosen_on: float = VALIDATED, per_grade: bool = False
+    rows: RowBatch, schema: Schema, scores: Floats, *, chosen_on: float = 1.0, per_grade: bool = False
 ) -> tuple[list[Fold], list[Fold]]:
     """The earlier and the later folds of all seeds.
 
@@ -146,8 +146,10 @@ def _folds(
     folds: tuple[list[Fold], list[Fold]] = [], []
     for of_seed in scores:
         for i, split in enumerate(rolling_origin(rows.times_us)):
-            past = np.sort(np.concatenate([split.fit, split.validation]))
-            choose = past[-round(chosen_on * len(rows)) :] if chosen_on != VALIDATED else split.validation
+            fit = split.fit[labels.normal[split.fit] & ~np.isnan(of_seed[i][split.fit])]
+            past = np.union1d(fit, split.validation)
+            last = split.fit.max() + 1 + len(split.validation) - chosen_on * len(rows)
+            choose = split.validation if chosen_on == VALIDATED else past[past >= last]
             fold = Fold(
                 i + 1, split, of_seed[i], rows=rows, labels=labels, schema=schema, choose=choose, per_grade=per_grade
             )

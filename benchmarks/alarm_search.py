@@ -95,7 +95,8 @@ class Fold:
         nothing = np.full(len(score), np.nan)
         results = Results([], score, nothing, np.zeros(len(score), np.bool_), nothing[:, None])
         scored = score_rows(rows, labels, results, schema)
-        self._test, self._choose = scored.of_file_rows(split.test), scored.of_file_rows(choose)
+        self._test, self._past = scored.of_file_rows(split.test), scored.of_file_rows(np.arange(choose.max() + 1))
+        self._choose, self._days = choose, scored.of_file_rows(choose).days
         fit = split.fit[labels.normal[split.fit]]
         evidence = evidence_from(rows, labels, score, fit=fit, validation=split.validation, count=_not_asked)
         by_grade = "/grade" if per_grade else ""
@@ -110,8 +111,13 @@ class Fold:
             else:
                 threshold = replace(threshold, quantile=None)
             opened.append(self._first + np.array(self._history.judge(threshold, candidate.policy).opened, np.int64))
-        chosen = _chosen([_false_per_day(self._choose, rows) for rows in opened])
+        chosen = _chosen([self._false_per_day(rows) for rows in opened])
         return _figures(self._test, [_places(self._test, rows) for rows in opened], chosen, part=self.number)
+
+    def _false_per_day(self, opened: Ints) -> float:
+        """On the rows that choose."""
+        places = _places(self._past, np.intersect1d(opened, self._choose))
+        return float((~timeline(self._past).in_window(places, JUDGED[-1])).sum()) / max(self._days, 1e-9)
 
 
 def _not_asked(_rows: Ints, _threshold: Threshold) -> float:
@@ -199,11 +205,6 @@ def _share(curve: EventCurve, horizon: int, place: int) -> Floats:
 def _places(rows: ScoredRows, file_rows: Ints) -> Ints:
     """Places in `rows` of those of the file's rows that are among them."""
     return np.flatnonzero(np.isin(rows.row, file_rows))
-
-
-def _false_per_day(rows: ScoredRows, file_rows: Ints) -> float:
-    false = ~timeline(rows).in_window(_places(rows, file_rows), JUDGED[-1])
-    return float(false.sum()) / max(rows.days, 1e-9)
 
 
 def _chosen(false_per_day: list[float]) -> int:

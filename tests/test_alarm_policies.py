@@ -22,7 +22,8 @@ SPLIT = chronological(ROWS.times_us, (0.5, 0.2, 0.3))
 
 
 def fold_of(score: np.ndarray) -> Fold:
-    return Fold(1, SPLIT, score, rows=ROWS, labels=LABELS, schema=SCHEMA, choose=SPLIT.validation)
+    known = np.intersect1d(SPLIT.fit[LABELS.normal[SPLIT.fit]], np.flatnonzero(~np.isnan(score)))
+    return Fold(1, SPLIT, score, rows=ROWS, labels=LABELS, schema=SCHEMA, choose=np.union1d(known, SPLIT.validation))
 
 
 @pytest.mark.parametrize("alert", [AlertPolicy(), AlertPolicy(open_after=2, close_after=3, rearm_rows=20)])

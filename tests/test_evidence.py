@@ -76,6 +76,11 @@ def test_false_alarms_are_the_alerts_of_a_monitor_that_saw_the_whole_history(
     )
     expected = counted_by_hand(rows, labels, threshold, validation)
     assert evidence.false_alarms_per_day(threshold) == pytest.approx(expected)
+    past = gather_evidence(
+        rows, labels, sizes_of_rows(threshold=Threshold(np.inf, "")), fit=last[:400], validation=np.arange(400, 500)
+    )
+    expected = counted_by_hand(rows, labels, threshold, np.arange(500))
+    assert past.past_false_alarms_per_day(threshold) == pytest.approx(expected)
     assert expected > 0, "an example without a false alarm shows nothing"
 
 

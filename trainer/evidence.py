@@ -20,12 +20,12 @@ from trainer.threshold_policies import Evidence
 
 
 def gather_evidence(rows: RowBatch, labels: Labels, artifact: Artifact, *, fit: Ints, validation: Ints) -> Evidence:
-    """Scores and labels of break-free fit rows and of validation rows, and a way to try thresholds on the latter.
+    """Scores and labels of break-free fit rows and of validation rows, and a way to try thresholds on them.
 
     fit, validation: row numbers. The artifact's own threshold is above every score: it opens no alert.
     """
     _, results = score_history(rows, artifact)
-    end = int(validation.max()) + 1 if len(validation) else 0
+    end = max((int(part.max()) + 1 for part in (fit, validation) if len(part)), default=0)
     count = _alarm_counter(rows.take(slice(end)), labels, artifact, results)
     return evidence_from(
         rows,
@@ -62,6 +62,7 @@ def evidence_from(
             scores=score[judged],
             will_break=labels.will_break[judged],
             false_alarms_per_day=partial(count, held),
+            past_false_alarms_per_day=partial(count, np.union1d(fitted, held)),
             period_s=period_s,
         )
 

@@ -46,6 +46,8 @@ class Evidence:
     """Their labels."""
     false_alarms_per_day: Callable[[Threshold], float]
     """Alerts that a threshold opens on the validation rows without a break after them, by operating day."""
+    past_false_alarms_per_day: Callable[[Threshold], float]
+    """The same on fit and validation rows together."""
     period_s: float = 120.0
     by_grade: "Mapping[str, Evidence]" = field(default_factory=dict)
     """The same of each grade's rows alone."""
@@ -153,7 +155,7 @@ def budget(evidence: Evidence, per_day: float) -> Threshold:
     """The lowest level that gives at most `per_day` false alarms an operating day on the validation rows."""
     levels = [float(np.quantile(evidence.scores, q)) for q in TRIED]
     tried = [Threshold(level, f"budget:{per_day:g}") for level in (float(evidence.scores.max()), *levels)]
-    return tried[_last_within(evidence, tried, per_day)]
+    return tried[_last_within(evidence.false_alarms_per_day, tried, per_day)]
 
 
 def evt(evidence: Evidence, q: float) -> Threshold:
@@ -185,11 +187,15 @@ def trailing(evidence: Evidence, q: float) -> Threshold:
 
 
 def trailing_quantile_for_budget(evidence: Evidence) -> float:
-    """The lowest trailing quantile that gives at most TRAILING_BUDGET false alarms a day on validation rows."""
+    """The lowest trailing quantile that gives at most TRAILING_BUDGET false alarms a day on fit and validation rows.
+
+    A quantile of a machine's own last scores means the same on rows that were trained on, and a few days of validation
+    rows say little of a rate a day: docs/detection.md has what either way gave.
+    """
     counts = a_day_counts(evidence.period_s)
     per_day = TRAILING_BUDGET if counts else TRAILING_BUDGET * SECONDS_PER_DAY / evidence.period_s / _BUDGET_ROWS
     tried = [trailing(evidence, round(float(q), 4)) for q in TRIED]
-    chosen = tried[_last_within(evidence, tried, per_day)]
+    chosen = tried[_last_within(evidence.past_false_alarms_per_day, tried, per_day)]
     assert chosen.quantile is not None
     return chosen.quantile
 
@@ -213,11 +219,11 @@ POLICIES: dict[str, Policy] = {
 }
 
 
-def _last_within(evidence: Evidence, tried: list[Threshold], per_day: float) -> int:
+def _last_within(false_alarms_per_day: Callable[[Threshold], float], tried: list[Threshold], per_day: float) -> int:
     """The last threshold before the first that exceeds the budget, in the order given; at least the first
     one.
     """
     for i, threshold in enumerate(tried):
-        if evidence.false_alarms_per_day(threshold) > per_day:
+        if false_alarms_per_day(threshold) > per_day:
             return max(i - 1, 0)
     return len(tried) - 1
