@@ -146,8 +146,7 @@ def _folds(
     folds: tuple[list[Fold], list[Fold]] = [], []
     for of_seed in scores:
         for i, split in enumerate(rolling_origin(rows.times_us)):
-            fit = split.fit[labels.normal[split.fit] & ~np.isnan(of_seed[i][split.fit])]
-            past = np.union1d(fit, split.validation)
+            past = np.union1d(split.fit, split.validation)
             last = split.fit.max() + 1 + len(split.validation) - chosen_on * len(rows)
             choose = split.validation if chosen_on == VALIDATED else past[past >= last]
             fold = Fold(

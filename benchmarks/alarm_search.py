@@ -98,7 +98,9 @@ class Fold:
         self._test, self._past = scored.of_file_rows(split.test), scored.of_file_rows(np.arange(choose.max() + 1))
         self._choose, self._days = choose, scored.of_file_rows(choose).days
         fit = split.fit[labels.normal[split.fit]]
-        evidence = evidence_from(rows, labels, score, fit=fit, validation=split.validation, count=_not_asked)
+        evidence = evidence_from(
+            rows, labels, score, fit=fit, validation=split.validation, past=choose, count=_not_asked
+        )
         by_grade = "/grade" if per_grade else ""
         self._thresholds = [parse_policy(f"trailing:{round(q, 4)}{by_grade}")(evidence) for q in TRIED.tolist()]
 

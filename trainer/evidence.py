@@ -19,13 +19,16 @@ from trainer.scored_rows import score_rows
 from trainer.threshold_policies import Evidence
 
 
-def gather_evidence(rows: RowBatch, labels: Labels, artifact: Artifact, *, fit: Ints, validation: Ints) -> Evidence:
+def gather_evidence(
+    rows: RowBatch, labels: Labels, artifact: Artifact, *, fit: Ints, validation: Ints, past: Ints
+) -> Evidence:
     """Scores and labels of break-free fit rows and of validation rows, and a way to try thresholds on them.
 
-    fit, validation: row numbers. The artifact's own threshold is above every score: it opens no alert.
+    fit, validation, past: row numbers; past: all that came before the test rows, whether break-free or not. The
+    artifact's own threshold is above every score: it opens no alert.
     """
     _, results = score_history(rows, artifact)
-    end = max((int(part.max()) + 1 for part in (fit, validation) if len(part)), default=0)
+    end = max((int(part.max()) + 1 for part in (past, validation) if len(part)), default=0)
     count = _alarm_counter(rows.take(slice(end)), labels, artifact, results)
     return evidence_from(
         rows,
@@ -33,6 +36,7 @@ def gather_evidence(rows: RowBatch, labels: Labels, artifact: Artifact, *, fit: 
         results.score,
         fit=fit,
         validation=validation,
+        past=past,
         count=count,
         period_s=artifact.manifest.schema.period_s,
     )
@@ -45,6 +49,7 @@ def evidence_from(
     *,
     fit: Ints,
     validation: Ints,
+    past: Ints,
     count: Callable[[Ints, Threshold], float],
     period_s: float,
 ) -> Evidence:
@@ -62,7 +67,7 @@ def evidence_from(
             scores=score[judged],
             will_break=labels.will_break[judged],
             false_alarms_per_day=partial(count, held),
-            past_false_alarms_per_day=partial(count, np.union1d(fitted, held)),
+            past_false_alarms_per_day=partial(count, past[chosen[past]]),
             period_s=period_s,
         )
 

@@ -154,9 +154,8 @@ def train_pipeline(
         policy=recipe.alert,
         break_is_stop=preset.break_is_stop,
     )
-    threshold = choose(
-        gather_evidence(rows, labels, Artifact.of(manifest, reconstruct), fit=fit_ends, validation=split.validation)
-    )
+    untried, past = Artifact.of(manifest, reconstruct), np.union1d(split.fit, split.validation)
+    threshold = choose(gather_evidence(rows, labels, untried, fit=fit_ends, validation=split.validation, past=past))
     artifact = Artifact.of(msgspec.structs.replace(manifest, threshold=threshold), reconstruct)
     golden = np.unique(np.linspace(0, len(fit) - 1, GOLDEN_ROWS).astype(np.int64))
     return Trained(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sheetbreak.alerts import IDLE, AlertPolicy, Judged, change_grade, judge, pass_by, stop
+from sheetbreak.alerts import IDLE, AlertEvent, AlertPolicy, Judged, change_grade, judge, pass_by, stop
 from sheetbreak.engine import arrivals_of, by_machine
 from sheetbreak.rows import RowBatch, Schema
 from sheetbreak.scoring import TopSensor
@@ -25,12 +25,22 @@ _TOP = (TopSensor("", 1.0, 0.0, 0.0),)
 
 @dataclass(slots=True)
 class Alarms:
-    """Places of the events in the history."""
+    """What a monitor would have raised."""
 
-    opened: list[int]
-    closed: list[int]
     over: Bools
     """(n,) the score was over the level."""
+    alerts: list[tuple[int, AlertEvent]]
+    """Events and their places in the history, machine after machine; they name no machine, sensor or model."""
+
+    @property
+    def opened(self) -> list[int]:
+        """Where alerts opened."""
+        return [place for place, event in self.alerts if event.kind == "opened"]
+
+    @property
+    def closed(self) -> list[int]:
+        """Where alerts closed."""
+        return [place for place, event in self.alerts if event.kind == "closed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +105,7 @@ class ScoredHistory:
 
     def judge(self, threshold: Threshold, policy: AlertPolicy) -> Alarms:
         """What `advance` would raise with this threshold and this policy."""
-        found = Alarms([], [], np.zeros(len(self._times), np.bool_))
+        found = Alarms(np.zeros(len(self._times), np.bool_), [])
         for machine in self._machines:
             key = threshold, policy.restart_rows
             levels, over = machine.levels.get(str(key)) or _levels(machine, *key)
@@ -137,8 +147,8 @@ class ScoredHistory:
                         model="",
                     )
                     alert, event = judge(policy, alert, row, may_open=step.since_restart >= policy.restart_rows)
-            if event and event.kind != "updated":
-                (found.opened if event.kind == "opened" else found.closed).append(step.place)
+            if event:
+                found.alerts.append((step.place, event))
             i += 1
 
 

@@ -47,7 +47,7 @@ class Evidence:
     false_alarms_per_day: Callable[[Threshold], float]
     """Alerts that a threshold opens on the validation rows without a break after them, by operating day."""
     past_false_alarms_per_day: Callable[[Threshold], float]
-    """The same on fit and validation rows together."""
+    """The same on all rows before the test rows."""
     period_s: float = 120.0
     by_grade: "Mapping[str, Evidence]" = field(default_factory=dict)
     """The same of each grade's rows alone."""
