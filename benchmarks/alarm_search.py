@@ -99,7 +99,14 @@ class Fold:
         self._choose, self._days = choose, scored.of_file_rows(choose).days
         fit = split.fit[labels.normal[split.fit]]
         evidence = evidence_from(
-            rows, labels, score, fit=fit, validation=split.validation, past=choose, count=_not_asked
+            rows,
+            labels,
+            score,
+            fit=fit,
+            validation=split.validation,
+            past=choose,
+            count=_not_asked,
+            period_s=schema.period_s,
         )
         by_grade = "/grade" if per_grade else ""
         self._thresholds = [parse_policy(f"trailing:{round(q, 4)}{by_grade}")(evidence) for q in TRIED.tolist()]
