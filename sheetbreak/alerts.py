@@ -32,6 +32,10 @@ class AlertPolicy:
     """Rows between two updates of one alert, at least."""
     critical_ratio: float = 1.3
     """score / threshold from which an alert is critical."""
+    rearm_rows: int = 0
+    """Rows after one at which an alert was closed that open no other."""
+    grade_change_rows: int = 0
+    """Rows from a change of grade on that open no alert."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,8 @@ class AlertState:
     since_open: int = WARNED_ROWS
     """Rows since the last one at which an alert was open; at most WARNED_ROWS."""
     open: OpenAlert | None = None
+    muted: int = 0
+    """Rows to come that open no alert, counted down at every row."""
 
 
 IDLE = AlertState()
@@ -120,35 +126,43 @@ def judge(
 ) -> tuple[AlertState, AlertEvent | None]:
     """The state after one scored row, and the event it causes.
 
-    may_open: False on restarting rows, which hold the alert as it is: they neither open nor count as over.
+    may_open: False on restarting rows, which hold the alert as it is: they neither open nor count as over. Nor do the
+    rows while the state is muted.
     """
+    muted = max(state.muted - 1, 0)
     if state.open is None:
-        over = state.over + 1 if row.over and may_open else 0
+        over = state.over + 1 if row.over and may_open and not state.muted else 0
         if over < policy.open_after or not over:
-            return AlertState(over, min(state.since_open + 1, WARNED_ROWS)), None
+            return AlertState(over, min(state.since_open + 1, WARNED_ROWS), None, muted), None
         severity = _severity(policy, row)
         opened = OpenAlert(_alert_id(row), row.time_us, severity, row.top[0].sensor, 0)
         return AlertState(over=0, since_open=0, open=opened), _event("opened", opened, row)
     now = state.open
     quiet = now.quiet + 1 if row.ratio <= policy.close_ratio else 0
     if quiet >= policy.close_after:
-        return AlertState(over=0, since_open=1, open=None), _event("closed", now, row)
+        return AlertState(since_open=1, muted=max(muted, policy.rearm_rows)), _event("closed", now, row)
     now = replace(now, quiet=quiet, since_event=now.since_event + 1)
     if row.over and now.since_event >= policy.update_every:
         severity, leading = _severity(policy, row), row.top[0].sensor
         if severity != now.severity or leading != now.leading:
             now = replace(now, severity=severity, leading=leading, since_event=0)
-            return AlertState(open=now, since_open=0), _event("updated", now, row)
-    return AlertState(open=now, since_open=0), None
+            return AlertState(open=now, since_open=0, muted=muted), _event("updated", now, row)
+    return AlertState(open=now, since_open=0, muted=muted), None
 
 
 def pass_by(state: AlertState) -> AlertState:
     """The state after a row that was not scored."""
-    return state if state.open else replace(state, since_open=min(state.since_open + 1, WARNED_ROWS))
+    since_open = 0 if state.open else min(state.since_open + 1, WARNED_ROWS)
+    return replace(state, since_open=since_open, muted=max(state.muted - 1, 0))
+
+
+def change_grade(policy: AlertPolicy, state: AlertState) -> AlertState:
+    """The state before the first row of another grade."""
+    return replace(state, muted=policy.grade_change_rows) if state.muted < policy.grade_change_rows else state
 
 
 def stop(
-    state: AlertState, machine: str, *, time_us: int, model: str, why: str
+    policy: AlertPolicy, state: AlertState, machine: str, *, time_us: int, model: str, why: str
 ) -> tuple[AlertState, AlertEvent | None]:
     """The state after a stop (a break, a gap, a clock set back), which closes an open alert; `why` is for people."""
     quiet = replace(state, over=0)
@@ -160,7 +174,7 @@ def stop(
         now.alert_id, "closed", machine, time_us, now.opened_us, None, None, None, now.severity, (), model, (), (),
         f"{machine}: {why}, {ago} after the warning of {format_time(now.opened_us)}; the alert is closed.",
     )  # fmt: skip
-    return replace(quiet, open=None), event
+    return replace(quiet, open=None, muted=max(state.muted, policy.rearm_rows)), event
 
 
 def _severity(policy: AlertPolicy, row: Judged) -> Severity:

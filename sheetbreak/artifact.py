@@ -174,7 +174,8 @@ def read_manifest(directory: Path) -> Manifest:
         manifest = msgspec.json.decode(text, type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError) as cause:
         raise ArtifactError(f"{path} is damaged: {cause}; restore it or train again") from cause
-    if _content_sha256(manifest) != manifest.content_sha256 or manifest.version != directory.resolve().name:
+    sound = _content_sha256(manifest, written=text) == manifest.content_sha256
+    if not sound or manifest.version != directory.resolve().name:
         raise ArtifactError(f"{path} was altered after training; restore it or train again")
     return manifest
 
@@ -249,9 +250,19 @@ def _check_golden(artifact: Artifact, path: Path) -> None:
         raise ArtifactError(f"{path.parent}: golden rows score otherwise than at training, by {worst:.2g}; train again")
 
 
-def _content_sha256(manifest: Manifest) -> str:
-    bare = msgspec.structs.replace(manifest, content_sha256="")
-    return hashlib.sha256(msgspec.json.encode(bare, order="deterministic")).hexdigest()
+def _content_sha256(manifest: Manifest, *, written: bytes | None = None) -> str:
+    """Of a manifest that was read, only the fields count that were `written`: later versions have more of them."""
+    bare = msgspec.json.encode(msgspec.structs.replace(manifest, content_sha256=""), order="deterministic")
+    if written is not None:
+        bare = msgspec.json.encode(_only(msgspec.json.decode(written), msgspec.json.decode(bare)))
+    return hashlib.sha256(bare).hexdigest()
+
+
+def _only(known: Any, value: Any) -> Any:
+    """`value` without the keys, at any depth, that `known` does not have."""
+    if isinstance(known, dict) and isinstance(value, dict):
+        return {key: _only(known[key], entry) for key, entry in value.items() if key in known}
+    return value
 
 
 def _sha256(path: Path) -> str:

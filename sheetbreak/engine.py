@@ -11,15 +11,16 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from sheetbreak.alerts import IDLE, WARNED_ROWS, AlertEvent, AlertState, Judged, judge, pass_by, stop
+from sheetbreak.alerts import WARNED_ROWS, AlertEvent, AlertState, Judged
 from sheetbreak.artifact import Artifact, Float32s
 from sheetbreak.errors import RowError
 from sheetbreak.estimate import Bools, estimate
 from sheetbreak.features import LARGEST, MAX_MISSING_SHARE, Features, FeatureState
+from sheetbreak.judging import Judging
 from sheetbreak.rows import RowBatch
 from sheetbreak.scoring import TopSensor, top_sensors
 from sheetbreak.taking import BROKE, FOLD, NEVER, REST, Arrivals, Clock, take
-from sheetbreak.thresholds import Trailing, level_now
+from sheetbreak.thresholds import Trailing
 
 Floats = npt.NDArray[np.float64]
 Missing = Literal["hold", "model"]
@@ -48,6 +49,8 @@ class State:
     late: int = 0
     """Late rows in a row, ascending among themselves, and the time of the last of them."""
     late_us: int = 0
+    grade: str | None = None
+    """The last one known; a feed may name it at its changes alone."""
 
 
 @dataclass(slots=True)
@@ -93,16 +96,8 @@ def advance(
     n, sensors = len(rows), len(model.manifest.schema.sensors)
     nothing = np.full(n, np.nan)
     results = Results([DEAD_LETTER] * n, nothing, nothing.copy(), np.zeros(n, np.bool_), np.full((n, sensors), np.nan))
-    arrivals = Arrivals(
-        rows.times_us.tolist(),
-        rows.broken.tolist(),
-        (np.isnan(rows.values).mean(axis=1) > MAX_MISSING_SHARE).tolist(),
-    )
-    by_machine: dict[str, list[int]] = {}
-    for place, machine in enumerate(rows.machines):
-        by_machine.setdefault(machine, []).append(place)
-    batch = _Batch(rows, arrivals, model, results, estimates=missing == "model")
-    walks = [_Walk(machine, states.get(machine), places, batch) for machine, places in by_machine.items()]
+    batch = _Batch(rows, arrivals_of(rows), model, results, estimates=missing == "model")
+    walks = [_Walk(machine, states.get(machine), places, batch) for machine, places in by_machine(rows).items()]
     # Gathered once for all machines: where each of 500 rows is another machine's, 500 times costs more than the model.
     values = np.clip(rows.values[[place for walk in walks for place in walk.rows]], -LARGEST, LARGEST)
     first = 0
@@ -114,6 +109,20 @@ def advance(
     for listed in (results.alerts, results.rejects, results.breaks):
         listed.sort(key=_by_place)  # stable: a row that closes one alert and opens another keeps that order
     return after, results
+
+
+def arrivals_of(rows: RowBatch) -> Arrivals:
+    """What of `rows` decides whether they are taken."""
+    sparse = np.isnan(rows.values).mean(axis=1) > MAX_MISSING_SHARE
+    return Arrivals(rows.times_us.tolist(), rows.broken.tolist(), sparse.tolist())
+
+
+def by_machine(rows: RowBatch) -> dict[str, list[int]]:
+    """The places of each machine's rows, in the order they came."""
+    places: dict[str, list[int]] = {}
+    for place, machine in enumerate(rows.machines):
+        places.setdefault(machine, []).append(place)
+    return places
 
 
 def _by_place(entry: tuple[int, object]) -> int:
@@ -225,53 +234,51 @@ class _Walk:
 
     def judge(self, scored: Mapping[int, tuple[float, Float32s]]) -> State:
         """Hold each score against the threshold and fold the alert; the machine's state after the batch."""
-        threshold = self._model.manifest.threshold
-        trailing, alert = self._state.trailing.copy(), self._state.alert
+        manifest, grades, was = self._model.manifest, self._batch.rows.grades, self._state
+        judging = Judging(
+            manifest.threshold, manifest.policy, trailing=was.trailing.copy(), alert=was.alert, grade=was.grade
+        )
         for stretch in self._taken.stretches:
             if stretch.cold:
-                trailing = Trailing(threshold.trailing_rows)
+                judging.begin_cold()
             for place, what in stretch.steps:
                 if what not in (FOLD, REST):
-                    alert = self._end_run(place, what, alert)
-                elif place in scored:
-                    alert = self._judge_row(place, *scored[place], trailing=trailing, alert=alert)
+                    self._end_run(place, what, judging)
+                    continue
+                judging.take(grades[place])
+                if place in scored:
+                    self._judge_row(place, *scored[place], judging)
                 else:
-                    alert = pass_by(alert)
+                    judging.pass_by()
         features, recent = self._folded
-        return State(features, trailing, recent, alert, self._model.version, *self._taken.clock)
+        clock, version = self._taken.clock, self._model.version
+        return State(features, judging.trailing, recent, judging.alert, version, *clock, judging.grade)
 
-    def _judge_row(
-        self, place: int, score: float, rebuilt: Float32s, *, trailing: Trailing, alert: AlertState
-    ) -> AlertState:
-        """Judge one scored row; adds its score to `trailing`."""
-        manifest, results = self._model.manifest, self._results
-        level = level_now(manifest.threshold, trailing)
-        over, counts = score > level, results.outcome[place] == SCORED
-        results.threshold[place], results.over[place] = level, over
-        if counts:
-            trailing.add(score)
-        if not over and alert == IDLE:
-            return alert
-        if over or alert.open is not None:
-            results.top[place] = self._top(place, rebuilt)
-        judged = self._judged(place, score=score, threshold=level, over=over)
-        alert, event = judge(manifest.policy, alert, judged, may_open=counts)
+    def _judge_row(self, place: int, score: float, rebuilt: Float32s, judging: Judging) -> None:
+        results = self._results
+
+        def describe(level: float) -> Judged:
+            over = score > level
+            if over or judging.alert.open is not None:
+                results.top[place] = self._top(place, rebuilt)
+            return self._judged(place, score=score, threshold=level, over=over)
+
+        counts = results.outcome[place] == SCORED
+        results.threshold[place], results.over[place], event = judging.judge(score, counts=counts, describe=describe)
         if event:
             results.alerts.append((place, event))
-        return alert
 
-    def _end_run(self, place: int, why: str, alert: AlertState) -> AlertState:
-        """The alert after a run ended before the row at `place`."""
+    def _end_run(self, place: int, why: str, judging: Judging) -> None:
+        """A run ended before the row at `place`: a break counts as warned or not, an alert closes."""
         manifest = self._model.manifest
         if why == BROKE:
-            self._results.breaks.append((place, alert.since_open < WARNED_ROWS))
+            self._results.breaks.append((place, judging.alert.since_open < WARNED_ROWS))
             if not (manifest.break_is_stop and manifest.schema.lead_rows):
-                return alert
+                return
         time_us = self._batch.arrivals.times_us[place]
-        alert, event = stop(alert, self.machine, time_us=time_us, model=manifest.version, why=why)
+        event = judging.stop(self.machine, time_us=time_us, model=manifest.version, why=why)
         if event:
             self._results.alerts.append((place, event))
-        return alert
 
     def _top(self, place: int, rebuilt: Float32s) -> list[TopSensor]:
         features, i = self._features[place]

@@ -22,10 +22,12 @@ from sheetbreak.rows import Schema
 from sheetbreak.thresholds import Trailing
 
 CHUNK_SCORES = 16
-FORMAT = 1
+FORMAT = 2
 _KEPT_BYTES = 5
 """The upper bytes of a float64 that features.py keeps of mean and variance."""
 _LAST_BYTES = 4
+_READS = (1, FORMAT)
+"""Format 1 ends before `muted`: it says that nothing is muted and no grade known."""
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +57,8 @@ class _Core(msgspec.Struct, array_like=True, gc=False):
     trailing_count: int
     tail: bytes
     """The scores in the chunk being filled, up to the newest."""
+    muted: int = 0
+    grade: str | None = None
 
 
 class StateCodec:
@@ -84,7 +88,7 @@ class StateCodec:
                 continue
             try:
                 core = msgspec.msgpack.decode(value, type=_Core)
-                if core.format != FORMAT or core.schema != self._digest:
+                if core.format not in _READS or core.schema != self._digest:
                     raise ValueError("other format or schema")
                 states[stem.decode()] = self._state(core, _ring(core, stem, parts))
             except KeyError as cause:
@@ -123,6 +127,8 @@ class StateCodec:
                 trailing_rows=state.trailing.rows,
                 trailing_count=state.trailing.count,
                 tail=state.trailing.ring[slice(*_being_filled(state.trailing.count, state.trailing.rows))].tobytes(),
+                muted=alert.muted,
+                grade=state.grade,
             )
         )
 
@@ -142,13 +148,14 @@ class StateCodec:
             features=features,
             trailing=Trailing(core.trailing_rows, ring, count=core.trailing_count),
             recent=_floats(core.recent).reshape(-1, self._sensors),
-            alert=AlertState(core.over, core.since_open, OpenAlert(*now) if now else None),
+            alert=AlertState(core.over, core.since_open, OpenAlert(*now) if now else None, core.muted),
             model=core.model,
             last_us=core.last_us,
             since_restart=core.since_restart,
             was_broken=core.was_broken,
             late=core.late,
             late_us=core.late_us,
+            grade=core.grade,
         )
 
 

@@ -1,9 +1,9 @@
-"""When is a score too high: a fixed level, or a quantile of the machine's own last scores."""
+"""When is a score too high: a fixed level, or a quantile of the machine's own last scores; of each grade, if asked."""
 
 from array import array
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 TRAILING_ROWS = 1440
 """Scored rows that the trailing quantile looks back on: two days at 2 minutes."""
@@ -23,6 +23,10 @@ class Threshold:
     """For a trailing threshold: the quantile of the last scores, 0 to 1."""
     trailing_rows: int = TRAILING_ROWS
     min_rows: int = TRAILING_MIN_ROWS
+    grade_levels: dict[str, float] = field(default_factory=dict)
+    """Of a grade that has a level of its own, above 0; the others have `level`. A trailing window holds scores of the
+    grade divided by own level / level, and its quantile is multiplied by that: one window a machine, whatever it makes.
+    """
 
 
 class Trailing:
@@ -72,11 +76,23 @@ class Trailing:
         return low + (self.ordered[below + 1] - low) * (place - below)
 
 
-def level_now(threshold: Threshold, trailing: Trailing) -> float:
-    """The level that the next score is held against."""
+def level_now(threshold: Threshold, trailing: Trailing, grade: str | None = None) -> float:
+    """The level that the next score, of a row of this grade, is held against."""
     if threshold.quantile is None or len(trailing) < threshold.min_rows:
-        return threshold.level
-    return trailing.quantile(threshold.quantile)
+        return threshold.grade_levels.get(grade, threshold.level) if grade else threshold.level
+    return trailing.quantile(threshold.quantile) * _ratio(threshold, grade)
+
+
+def comparable(threshold: Threshold, score: float, grade: str | None) -> float:
+    """The score as the trailing window holds it, whatever the grade."""
+    return score / _ratio(threshold, grade)
+
+
+def _ratio(threshold: Threshold, grade: str | None) -> float:
+    """How much higher scores of this grade are than the others."""
+    if not threshold.grade_levels or grade not in threshold.grade_levels:
+        return 1.0
+    return threshold.grade_levels[grade] / threshold.level
 
 
 def trailing_levels(scores: Sequence[float], quantiles: Sequence[float], threshold: Threshold) -> list[list[float]]:

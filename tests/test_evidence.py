@@ -72,10 +72,20 @@ def test_false_alarms_are_the_alerts_of_a_monitor_that_saw_the_whole_history(
     last = np.arange(len(rows))
     validation = last[last % 3 == 0] if shuffled else last[int(0.6 * len(rows)) : int(0.8 * len(rows))]
     evidence = gather_evidence(
-        rows, labels, sizes_of_rows(threshold=Threshold(np.inf, "")), fit=last[:5], validation=validation
+        rows, labels, sizes_of_rows(threshold=Threshold(np.inf, "")), fit=last[:5], validation=validation, past=last[:5]
     )
     expected = counted_by_hand(rows, labels, threshold, validation)
     assert evidence.false_alarms_per_day(threshold) == pytest.approx(expected)
+    past = gather_evidence(
+        rows,
+        labels,
+        sizes_of_rows(threshold=Threshold(np.inf, "")),
+        fit=last[:9],
+        validation=np.arange(400, 500),
+        past=last[:500],
+    )
+    expected = counted_by_hand(rows, labels, threshold, np.arange(500))
+    assert past.past_false_alarms_per_day(threshold) == pytest.approx(expected)
     assert expected > 0, "an example without a false alarm shows nothing"
 
 
@@ -85,7 +95,7 @@ def test_scores_are_those_of_the_rows_named_without_break_rows_and_refused_rows(
     labels = label_rows(rows, SCHEMA)
     artifact = sizes_of_rows(threshold=Threshold(np.inf, ""))
     validation = np.arange(150, 250)
-    evidence = gather_evidence(rows, labels, artifact, fit=np.array([3, 7, 8]), validation=validation)
+    evidence = gather_evidence(rows, labels, artifact, fit=np.array([3, 7, 8]), validation=validation, past=validation)
     squares = (rows.values.astype(np.float32).astype(np.float64) ** 2).mean(axis=1)
     judged = validation[(rows.broken[validation] != BROKEN) & (validation != 160)]
     np.testing.assert_allclose(evidence.fit_scores, squares[[3, 8]])
@@ -102,5 +112,6 @@ def test_without_validation_rows_there_are_no_alarms() -> None:
         sizes_of_rows(threshold=Threshold(np.inf, "")),
         fit=np.arange(50),
         validation=np.empty(0, np.int64),
+        past=np.empty(0, np.int64),
     )
     assert (len(evidence.scores), evidence.false_alarms_per_day(Threshold(0.0, ""))) == (0, 0.0)

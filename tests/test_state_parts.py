@@ -3,16 +3,19 @@
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sheetbreak.alerts import AlertState
 from sheetbreak.artifact import load
 from sheetbreak.engine import State, cold_state
 from sheetbreak.statecodec import CHUNK_SCORES, StateCodec
 from sheetbreak.thresholds import Trailing
+from tests.making import same
 from tests.mill import save_model
 
 SCORES = st.sampled_from([0.0, 0.5, 1.5])  # often the score that was in its place before
@@ -75,6 +78,25 @@ def test_a_row_writes_the_core_alone_until_a_chunk_of_scores_is_full(cold: tuple
         written.append(len(codec.dump("pm1", state, after)))
         state = after
     assert written == ([1] * (CHUNK_SCORES - 1) + [2]) * 9
+
+
+def test_a_muted_alert_and_the_grade_come_back(cold: tuple[StateCodec, State]):
+    codec, state = cold
+    state = replace(state, alert=AlertState(muted=7), grade="96")
+    (again,) = codec.load(codec.dump("pm1", None, state)).values()
+    assert (again.alert, again.grade) == (state.alert, "96")
+
+
+def test_a_state_of_format_1_is_taken_over(cold: tuple[StateCodec, State]):
+    """It ends before the two fields that format 2 added, so a machine needs no new warm-up after an upgrade."""
+    codec, state = cold
+    state = replace(state, alert=AlertState(muted=7, since_open=3), grade="96")
+    parts = codec.dump("pm1", None, state)
+    core = msgspec.msgpack.decode(parts[b"pm1\0core"])
+    assert core[0] == 2
+    parts[b"pm1\0core"] = msgspec.msgpack.encode([1, *core[1:-2]])
+    (again,) = codec.load(parts).values()
+    assert same(again, replace(state, alert=AlertState(since_open=3), grade=None))
 
 
 @given(data=st.data())

@@ -28,6 +28,7 @@ def evidence_of(
         scores=known,
         will_break=np.zeros(len(known), np.bool_) if labels is None else np.asarray(labels, np.bool_),
         false_alarms_per_day=alarms,
+        past_false_alarms_per_day=alarms,
     )
 
 
@@ -173,6 +174,24 @@ def test_trailing_alone_allows_five_false_alarms_in_720_rows_where_a_day_says_no
     found = parse_policy("trailing")(replace(evidence_of(exponential(500), alarms=alarms), period_s=period_s))
     assert found.quantile is not None
     assert 0.8 * 5 / 720 < 1 - found.quantile <= 5 / 720
+
+
+def test_trailing_alone_counts_on_all_of_the_past_and_budget_on_validation_rows() -> None:
+    def none(_: Threshold) -> float:
+        return 0.0
+
+    def many(_: Threshold) -> float:
+        return 9.0
+
+    evidence = evidence_of(exponential(500))
+    quantiles, levels = [], []
+    for of_validation, of_past in ((none, many), (many, none)):
+        seen = replace(evidence, false_alarms_per_day=of_validation, past_false_alarms_per_day=of_past)
+        quantiles.append(parse_policy("trailing")(seen).quantile)
+        levels.append(parse_policy("budget:5")(seen).level)
+    assert quantiles == [0.9995, 0.9]
+    assert levels[0] < np.quantile(evidence.scores, 0.95)
+    assert levels[1] == evidence.scores.max()
 
 
 def test_trailing_keeps_the_validation_quantile_until_the_window_has_filled() -> None:

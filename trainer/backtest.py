@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sheetbreak.csvrows import load_schema, read_csv
 from sheetbreak.options import OptionParser, whole_number
 from sheetbreak.rows import BROKEN
+from trainer.alert_options import ALERT_HELP, alert_policy
 from trainer.labels import counted_labels, mostly_broken
 from trainer.output_files import check_targets, write_whole
 from trainer.progress import Progress
@@ -35,6 +36,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--family", default="dense", metavar="NAME", help=f"model family: {FAMILY_NAMES}")
     add_set_option(parser)
     parser.add_argument("--threshold", metavar="POLICY", help="as in train; default: the preset's")
+    parser.add_argument("--alert", action="append", default=[], metavar="KNOB=N", help=ALERT_HELP)
     parser.add_argument("--seed", type=whole_number(maximum=2**32 - 1), default=0, metavar="N", help="seed of the net")
     baselines_help = "beside it also Isolation Forest, ECOD and the published model; takes twice as long"
     parser.add_argument("--baselines", action="store_true", help=baselines_help)
@@ -63,8 +65,9 @@ def main(argv: Sequence[str]) -> int:
         policy=options.threshold,
         seed=options.seed,
         settings=settings_given(options.family, options.set),
+        alert=alert_policy(options.alert),
     )
-    check_recipe(recipe)
+    check_recipe(recipe, schema)
     begin = time.perf_counter()
     labels = recipe.preset.labels(rows, schema)
     scores = StringIO()

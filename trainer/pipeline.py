@@ -32,7 +32,7 @@ from trainer.presets import Preset
 from trainer.progress import Progress
 from trainer.settings import Family, Settings, Value, given_settings, settle
 from trainer.splits import Split
-from trainer.threshold_policies import Evidence, parse_policy
+from trainer.threshold_policies import Evidence, is_per_grade, parse_policy
 from trainer.windows import Windows
 
 MIN_TRAINING_WINDOWS = 20
@@ -53,6 +53,7 @@ class Recipe:
     policy: str | None = None
     """None: the preset's."""
     seed: int = 0
+    alert: AlertPolicy = field(default_factory=AlertPolicy)
     settings: Mapping[str, Value | None] = field(default_factory=dict)
     """What was set of the family: the rest is the preset's and the family's."""
 
@@ -89,8 +90,15 @@ def settings_given(family: str, texts: Sequence[str]) -> dict[str, Value | None]
     return given_settings(texts, {family: _family(family)})[family]
 
 
-def check_recipe(recipe: Recipe) -> tuple[Settings, Callable[[Evidence], Threshold]]:
+def check_recipe(recipe: Recipe, schema: Schema) -> tuple[Settings, Callable[[Evidence], Threshold]]:
     """The recipe's settings and policy. Raises DataError for what does not exist, before any work is done."""
+    if schema.grade is None:
+        if is_per_grade(recipe.policy or recipe.preset.threshold):
+            raise DataError(
+                f"--threshold {recipe.policy}: the history has no grade; name its column in the schema file"
+            )
+        if recipe.alert.grade_change_rows:
+            raise DataError("--alert grade_change_rows: the history has no grade; name its column in the schema file")
     return recipe.settled, parse_policy(recipe.policy or recipe.preset.threshold)
 
 
@@ -109,7 +117,7 @@ def train_pipeline(
     progress: makes a display for so many epochs. Raises DataError if the rows do not hold what is needed.
     """
     preset = recipe.preset
-    settings, choose = check_recipe(recipe)
+    settings, choose = check_recipe(recipe, schema)
     window, training = settings.input.window, settings.training
     fit_rows = split.fit[labels.normal[split.fit]]
     fit_rows = fit_rows[np.argsort(rows.times_us[fit_rows], kind="stable")]
@@ -143,12 +151,11 @@ def train_pipeline(
         scaler=scaler,
         score=_fit_score(preset, fit, reconstruct),
         threshold=Threshold(np.inf, "none yet"),
-        policy=AlertPolicy(),
+        policy=recipe.alert,
         break_is_stop=preset.break_is_stop,
     )
-    threshold = choose(
-        gather_evidence(rows, labels, Artifact.of(manifest, reconstruct), fit=fit_ends, validation=split.validation)
-    )
+    untried, past = Artifact.of(manifest, reconstruct), np.union1d(split.fit, split.validation)
+    threshold = choose(gather_evidence(rows, labels, untried, fit=fit_ends, validation=split.validation, past=past))
     artifact = Artifact.of(msgspec.structs.replace(manifest, threshold=threshold), reconstruct)
     golden = np.unique(np.linspace(0, len(fit) - 1, GOLDEN_ROWS).astype(np.int64))
     return Trained(

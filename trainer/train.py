@@ -18,6 +18,7 @@ from sheetbreak.csvrows import load_schema, read_csv
 from sheetbreak.errors import DataError
 from sheetbreak.options import OptionParser, whole_number
 from sheetbreak.rows import BROKEN, UNKNOWN, RowBatch, Schema
+from trainer.alert_options import ALERT_HELP, alert_policy
 from trainer.labels import counted_labels, mostly_broken
 from trainer.output_files import check_targets, write_whole
 from trainer.settings import FAMILY_NAMES, add_set_option
@@ -63,8 +64,9 @@ def main(argv: Sequence[str]) -> int:
         policy=options.threshold,
         seed=options.seed,
         settings=settings_given(options.family, options.set),
+        alert=alert_policy(options.alert),
     )
-    check_recipe(recipe)
+    check_recipe(recipe, schema)
     labels = preset.labels(rows, schema)
     split, split_text = _split(rows, labels, recipe, options)
     started = datetime.now(UTC)
@@ -117,10 +119,19 @@ def main(argv: Sequence[str]) -> int:
     print(held_out_text(found, schema, random_rows=_is_random(recipe, options), own_file=test is not None))
     print(
         f"\nModel {manifest.version} ({manifest.family}, preset {manifest.preset}, threshold "
-        f"{manifest.threshold.policy}) is current in {options.models}"
+        f"{manifest.threshold.policy}{_graded(manifest)}) is current in {options.models}"
         + (f"; TensorBoard event files in {log_dir}" if log_dir else "")
     )
     return 0
+
+
+def _graded(manifest: Manifest) -> str:
+    """Which grades have a level of their own, where that was asked for."""
+    from trainer.threshold_policies import is_per_grade
+
+    if not is_per_grade(manifest.threshold.policy):
+        return ""
+    return f", levels for grades: {', '.join(manifest.threshold.grade_levels) or 'none has rows enough'}"
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -139,8 +150,10 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--threshold",
         metavar="POLICY",
-        help="pr-curve, mean-std:3, quantile:.99, budget:5, evt:.999, trailing:.98 or trailing; default: the preset's",
+        help="pr-curve, mean-std:3, quantile:.99, budget:5, evt:.999, trailing:.98 or trailing; with /grade behind "
+        "it a level for each grade, as in trailing/grade; default: the preset's",
     )
+    parser.add_argument("--alert", action="append", default=[], metavar="KNOB=N", help=ALERT_HELP)
     parser.add_argument(
         "--split",
         metavar="F/V/T",

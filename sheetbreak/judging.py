@@ -1,0 +1,60 @@
+"""A machine's scores held against its level, and the alert they make: all of the engine that knows no sensor.
+
+The engine runs it over the scores of the model; a trainer runs it over scores that are known, to choose from many
+thresholds and policies.
+"""
+
+from collections.abc import Callable
+
+from sheetbreak.alerts import IDLE, AlertEvent, AlertPolicy, AlertState, Judged, change_grade, judge, pass_by, stop
+from sheetbreak.thresholds import Threshold, Trailing, comparable, level_now
+
+
+class Judging:
+    """One machine's rows on their way through a batch, from the state before it."""
+
+    __slots__ = ("_policy", "_threshold", "alert", "grade", "trailing")
+
+    def __init__(
+        self, threshold: Threshold, policy: AlertPolicy, *, trailing: Trailing, alert: AlertState, grade: str | None
+    ) -> None:
+        """trailing: is added to, so a copy of the state's."""
+        self._threshold, self._policy = threshold, policy
+        self.trailing, self.alert, self.grade = trailing, alert, grade
+
+    def begin_cold(self) -> None:
+        """The clock was set back: what is known of scores and grade is of another time."""
+        self.trailing, self.grade = Trailing(self._threshold.trailing_rows), None
+
+    def take(self, grade: str | None) -> None:
+        """A row comes, of this grade; None: the feed does not say, so that it goes on as it was."""
+        if grade != self.grade and grade is not None:
+            if self.grade is not None:
+                self.alert = change_grade(self._policy, self.alert)
+            self.grade = grade
+
+    def pass_by(self) -> None:
+        """It has no score."""
+        self.alert = pass_by(self.alert)
+
+    def judge(
+        self, score: float, *, counts: bool, describe: Callable[[float], Judged]
+    ) -> tuple[float, bool, AlertEvent | None]:
+        """It has one: the level it is held against, whether it is over, and the event that it causes.
+
+        counts: False on restarting rows, which open no alert and whose scores the trailing level leaves out.
+        describe: what an alert says of the row, given the level; asked only where it matters.
+        """
+        level = level_now(self._threshold, self.trailing, self.grade)
+        over = score > level
+        if counts:
+            self.trailing.add(comparable(self._threshold, score, self.grade))
+        if not over and self.alert == IDLE:
+            return level, over, None
+        self.alert, event = judge(self._policy, self.alert, describe(level), may_open=counts)
+        return level, over, event
+
+    def stop(self, machine: str, *, time_us: int, model: str, why: str) -> AlertEvent | None:
+        """The run ended before the row to come."""
+        self.alert, event = stop(self._policy, self.alert, machine, time_us=time_us, model=model, why=why)
+        return event
