@@ -120,11 +120,11 @@ def _best(found: dict[Candidate, Figures]) -> Candidate:
 def _otherwise(rows: RowBatch, schema: Schema, scores: Floats, part: int) -> dict[str, Figures]:
     """The default with other ways to choose its level, on the earlier folds (part 0) or the later ones (1)."""
     ways: dict[str, dict[str, Any]] = {
-        "validation rows, one level": {"chosen_on": VALIDATED},
+        "validation rows (default)": {},
         "the last 10 % before the test rows": {"chosen_on": 0.1},
         "the last 20 %": {"chosen_on": 0.2},
-        "fit and validation rows (default)": {},
-        "the same, a level for each grade": {"per_grade": True},
+        "fit and validation rows (trailing-past)": {"chosen_on": 1.0},
+        "the same, a level for each grade": {"chosen_on": 1.0, "per_grade": True},
     }
     found = {}
     for i, (name, how) in enumerate(ways.items(), start=1):
@@ -134,7 +134,7 @@ def _otherwise(rows: RowBatch, schema: Schema, scores: Floats, part: int) -> dic
 
 
 def _folds(
-    rows: RowBatch, schema: Schema, scores: Floats, *, chosen_on: float = 1.0, per_grade: bool = False
+    rows: RowBatch, schema: Schema, scores: Floats, *, chosen_on: float = VALIDATED, per_grade: bool = False
 ) -> tuple[list[Fold], list[Fold]]:
     """The earlier and the later folds of all seeds.
 

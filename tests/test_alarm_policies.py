@@ -22,8 +22,7 @@ SPLIT = chronological(ROWS.times_us, (0.5, 0.2, 0.3))
 
 
 def fold_of(score: np.ndarray) -> Fold:
-    past = np.union1d(SPLIT.fit, SPLIT.validation)
-    return Fold(1, SPLIT, score, rows=ROWS, labels=LABELS, schema=SCHEMA, choose=past)
+    return Fold(1, SPLIT, score, rows=ROWS, labels=LABELS, schema=SCHEMA, choose=SPLIT.validation)
 
 
 @pytest.mark.parametrize("alert", [AlertPolicy(), AlertPolicy(open_after=2, close_after=3, rearm_rows=20)])

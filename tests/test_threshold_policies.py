@@ -176,7 +176,7 @@ def test_trailing_alone_allows_five_false_alarms_in_720_rows_where_a_day_says_no
     assert 0.8 * 5 / 720 < 1 - found.quantile <= 5 / 720
 
 
-def test_trailing_alone_counts_on_all_of_the_past_and_budget_on_validation_rows() -> None:
+def test_trailing_past_alone_counts_on_all_of_the_past_trailing_and_budget_on_validation_rows() -> None:
     def none(_: Threshold) -> float:
         return 0.0
 
@@ -184,12 +184,14 @@ def test_trailing_alone_counts_on_all_of_the_past_and_budget_on_validation_rows(
         return 9.0
 
     evidence = evidence_of(exponential(500))
-    quantiles, levels = [], []
+    quantiles, of_the_past, levels = [], [], []
     for of_validation, of_past in ((none, many), (many, none)):
         seen = replace(evidence, false_alarms_per_day=of_validation, past_false_alarms_per_day=of_past)
         quantiles.append(parse_policy("trailing")(seen).quantile)
+        of_the_past.append(parse_policy("trailing-past")(seen).quantile)
         levels.append(parse_policy("budget:5")(seen).level)
-    assert quantiles == [0.9995, 0.9]
+    assert quantiles == [0.9, 0.9995]
+    assert of_the_past == [0.9995, 0.9]
     assert levels[0] < np.quantile(evidence.scores, 0.95)
     assert levels[1] == evidence.scores.max()
 

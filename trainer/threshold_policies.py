@@ -186,16 +186,30 @@ def trailing(evidence: Evidence, q: float) -> Threshold:
     return Threshold(float(np.quantile(evidence.scores, q)), f"trailing:{q:g}", quantile=q)
 
 
+def trailing_past(evidence: Evidence, q: float) -> Threshold:
+    """`trailing`; it differs in how it chooses its quantile where none is given."""
+    return replace(trailing(evidence, q), policy=f"trailing-past:{q:g}")
+
+
 def trailing_quantile_for_budget(evidence: Evidence) -> float:
-    """The lowest trailing quantile that gives at most TRAILING_BUDGET false alarms a day on fit and validation rows.
+    """The lowest trailing quantile that gives at most TRAILING_BUDGET false alarms a day on validation rows."""
+    return _quantile_within_budget(evidence, evidence.false_alarms_per_day)
+
+
+def trailing_quantile_on_the_past(evidence: Evidence) -> float:
+    """The same on fit and validation rows together.
 
     A quantile of a machine's own last scores means the same on rows that were trained on, and a few days of validation
     rows say little of a rate a day: docs/detection.md has what either way gave.
     """
+    return _quantile_within_budget(evidence, evidence.past_false_alarms_per_day)
+
+
+def _quantile_within_budget(evidence: Evidence, false_alarms_per_day: Callable[[Threshold], float]) -> float:
     counts = a_day_counts(evidence.period_s)
     per_day = TRAILING_BUDGET if counts else TRAILING_BUDGET * SECONDS_PER_DAY / evidence.period_s / _BUDGET_ROWS
     tried = [trailing(evidence, round(float(q), 4)) for q in TRIED]
-    chosen = tried[_last_within(evidence.past_false_alarms_per_day, tried, per_day)]
+    chosen = tried[_last_within(false_alarms_per_day, tried, per_day)]
     assert chosen.quantile is not None
     return chosen.quantile
 
@@ -212,6 +226,14 @@ POLICIES: dict[str, Policy] = {
         trailing,
         trailing_quantile_for_budget,
         "a number between 0 and 1: trailing:.98",
+        lambda q: 0 < q < 1,
+        of_grade=quantile,
+        looks_at_fit=True,
+    ),
+    "trailing-past": Policy(
+        trailing_past,
+        trailing_quantile_on_the_past,
+        "a number between 0 and 1: trailing-past:.98",
         lambda q: 0 < q < 1,
         of_grade=quantile,
         looks_at_fit=True,

@@ -150,8 +150,8 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--threshold",
         metavar="POLICY",
-        help="pr-curve, mean-std:3, quantile:.99, budget:5, evt:.999, trailing:.98 or trailing; with /grade behind "
-        "it a level for each grade, as in trailing/grade; default: the preset's",
+        help="pr-curve, mean-std:3, quantile:.99, budget:5, evt:.999, trailing:.98, trailing or trailing-past; with "
+        "/grade behind it a level for each grade, as in trailing/grade; default: the preset's",
     )
     parser.add_argument("--alert", action="append", default=[], metavar="KNOB=N", help=ALERT_HELP)
     parser.add_argument(
