@@ -40,6 +40,8 @@ COMMANDS = {
     "simulate": Command("trainer.simulate:main", "trainer", "write a simulated mill's CSV"),
     "train": Command("trainer.train:main", "trainer", "fit and evaluate a model, make it current"),
     "backtest": Command("trainer.backtest:main", "trainer", "evaluate over a whole CSV; changes no model"),
+    "compare": Command("trainer.compare:main", "trainer", "families and baselines side by side; changes no model"),
+    "tune": Command("trainer.tune:main", "trainer", "search a family's settings on the earlier rows"),
     "families": Command("trainer.families_command:main", "trainer", "list the model families and their settings"),
     "encode": Command("trainer.encode:main", "trainer", "write a model's latent features of every row"),
     "impute": Command("trainer.impute:main", "trainer", "fill a CSV's missing sensor values by a model"),

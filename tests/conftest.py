@@ -12,6 +12,7 @@ from tests.kafka_broker import broker  # noqa: F401 - one for the whole session
 # TensorFlow reads these as it is imported, in this process and in the programs that tests start.
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"  # as trainer.backend has it, which may come after the import here
 os.environ["MPLBACKEND"] = "Agg"
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # for the tests that import ONNX Runtime themselves
 

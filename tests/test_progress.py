@@ -3,7 +3,7 @@
 import io
 from collections.abc import Callable
 
-from trainer.progress import Progress
+from trainer.progress import Progress, TaskProgress
 
 
 class Terminal(io.StringIO):
@@ -61,3 +61,40 @@ def test_a_log_gets_a_line_every_ten_seconds_of_a_long_training() -> None:
 def test_a_log_holds_no_control_characters() -> None:
     text = run(io.StringIO(), epochs=30, step_s=4)
     assert all(character.isprintable() or character == "\n" for character in text)
+
+
+def test_tasks_on_a_terminal_are_a_bar_that_counts_down_while_nothing_ends() -> None:
+    out = Terminal()
+    progress = TaskProgress(out, label="comparing", tasks=4, clock=clock_of(20))
+    progress.tell(1, left_s=90, says="pca, seed 0, fold 8")
+    progress.tick()
+    progress.tell(4, left_s=0)
+    progress.close()
+    progress.close()
+    frames = out.getvalue().split("\r\x1b[K")[1:]
+    assert [frame.count("█") for frame in frames] == [6, 6, 24]
+    assert frames[0].endswith("1/4, pca, seed 0, fold 8, 1:10 min left")
+    assert frames[1].endswith("50 s left")
+    assert frames[2].endswith("4/4, in 1:40 min\n")
+
+
+def test_tasks_elsewhere_are_a_line_now_and_then_and_one_at_the_end() -> None:
+    out = io.StringIO()
+    progress = TaskProgress(out, label="comparing", tasks=100, clock=clock_of(1))
+    for done in range(1, 101):
+        progress.tell(done, left_s=float("nan") if done < 20 else 100 - done)
+        progress.tick()
+    progress.close()
+    lines = out.getvalue().splitlines()
+    assert 8 <= len(lines) <= 11
+    assert lines[0] == "comparing: 10/100"
+    assert lines[1] == "comparing: 20/100, 1:20 min left"
+    assert lines[-1] == "comparing: 100/100, in 1:40 min"
+
+
+def test_where_the_time_is_given_and_not_the_number_there_is_no_bar() -> None:
+    out = Terminal()
+    progress = TaskProgress(out, label="tuning: trials", tasks=None, clock=clock_of(0))
+    progress.tell(7, left_s=60, says="best 0.712")
+    progress.close()
+    assert out.getvalue() == "\r\x1b[Ktuning: trials 7, best 0.712, 1:00 min left\n"

@@ -10,7 +10,6 @@ from trainer.labels import Bools, Floats, Ints
 
 Z_CLIP = 8.0
 """As the default score clips: one stuck sensor must not outweigh all others."""
-_FOREST_SEED = 0
 
 
 def rows_since_break(machine: Ints, broken: Bools) -> Floats:
@@ -33,9 +32,9 @@ def mean_abs_z(z: Floats) -> Floats:
     return mean
 
 
-def isolation_forest(fit: Floats, rows: Floats) -> Floats:
+def isolation_forest(fit: Floats, rows: Floats, *, seed: int = 0) -> Floats:
     """(n,) how easily random splits of the fit rows isolate each of `rows`; scikit-learn's defaults."""
-    forest = IsolationForest(random_state=_FOREST_SEED).fit(fit)
+    forest = IsolationForest(random_state=seed).fit(fit)
     return -np.asarray(forest.score_samples(rows), np.float64)
 
 

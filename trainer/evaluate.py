@@ -111,10 +111,9 @@ def measure(rows: ScoredRows, *, number: int = 0, events: bool = True) -> Figure
     number: of the stretch among several; each has draws of its own. events: False for rows picked at random, whose
     neighbours are missing.
     """
-    block, judged = blocks_of(rows), rows.judged
+    auc, precision = resample(rows, number=number)
+    block = blocks_of(rows)
     draws = draw_blocks(int(block.max(initial=-1)) + 1, part=number)
-    weights = draws[block[judged], 1:].T.astype(np.float64)
-    auc, precision = weighted_metrics(rows.will_break[judged], rows.score[judged], weights=weights)
     points: dict[tuple[int, int], Point] = {}
     curves: dict[int, RecallCurve] = {}
     thresholds, when = candidate_thresholds(rows.score), timeline(rows)
@@ -126,6 +125,14 @@ def measure(rows: ScoredRows, *, number: int = 0, events: bool = True) -> Figure
             for per_day in BUDGETS:
                 points[horizon, per_day] = _point(rows, when, found, by_chance, horizon=horizon, per_day=per_day)
     return Figures(rows, roc_auc(rows), average_precision(rows), auc, precision, points, curves)
+
+
+def resample(rows: ScoredRows, *, number: int = 0) -> tuple[Floats, Floats]:
+    """(DRAWS,) ROC AUC and average precision of the judged rows, resampled in blocks; NaN where a class is missing."""
+    block, judged = blocks_of(rows), rows.judged
+    draws = draw_blocks(int(block.max(initial=-1)) + 1, part=number)
+    weights = draws[block[judged], 1:].T.astype(np.float64)
+    return weighted_metrics(rows.will_break[judged], rows.score[judged], weights=weights)
 
 
 def summarise(measured: Sequence[Figures], *, deployed: bool = True) -> Evaluation:

@@ -17,6 +17,9 @@ from trainer.splits import Split
 FeatureKind = Literal["streaming-z", "identity"]
 
 ROWS_SINCE_BREAK, MEAN_ABS_Z, PUBLISHED = "rows-since-break", "mean-abs-z", "published"
+ISOLATION_FOREST, ECOD = "isolation-forest", "ecod"
+LABEL_FREE_POLICY = "quantile:.99"
+"""For a model of which only the score counts: any policy that needs no label."""
 TITLES = {
     ROWS_SINCE_BREAK: "rows since the last break",
     MEAN_ABS_Z: "mean |z|, no model",
@@ -27,18 +30,16 @@ TITLES = {
     PUBLISHED: "published model",
 }
 """As a table names them, by the name they have in JSON."""
-_KINDS: dict[str, FeatureKind] = {"raw": "identity", "z": "streaming-z"}
+KINDS: dict[str, FeatureKind] = {"raw": "identity", "z": "streaming-z"}
 
 
 def cheap_peers(rows: RowBatch, schema: Schema, *, labels: Labels, split: Split, trained: Trained) -> dict[str, Floats]:
     """(rows,) scores of the peers that cost nothing; NaN on rows that are not scored or not to be judged."""
     z = _inputs(rows, schema, labels=labels, split=split, trained=trained, kind="streaming-z")
-    judged = np.intersect1d(z.scored, split.test)
-    without_model = {MEAN_ABS_Z: _spread_out(mean_abs_z(z.features[judged].astype(np.float64)), judged, n=len(rows))}
+    without_model = {MEAN_ABS_Z: peer_score(MEAN_ABS_Z, rows, z, labels=labels, split=split)}
     if not schema.lead_rows:
         return without_model  # rows since an anomaly: 0 on each of them, since the label itself would be the score
-    machine = np.unique(np.array(rows.machines), return_inverse=True)[1].astype(np.int64)
-    since = rows_since_break(machine, rows.broken == BROKEN)
+    since = _rows_since_break(rows)
     return {ROWS_SINCE_BREAK: np.where(np.isnan(trained.results.score), np.nan, since)} | without_model
 
 
@@ -54,22 +55,52 @@ def costly_peers(
 ) -> dict[str, Floats]:
     """(rows,) scores of Isolation Forest and ECOD on both inputs, and of the published model unless it is `recipe`."""
     peers: dict[str, Floats] = {}
-    for suffix, kind in _KINDS.items():
+    for suffix, kind in KINDS.items():
         inputs = _inputs(rows, schema, labels=labels, split=split, trained=trained, kind=kind)
-        learned = np.intersect1d(split.fit[labels.normal[split.fit]], inputs.scored)
-        judged = np.intersect1d(inputs.scored, split.test)
-        fit, test = (inputs.features[which].astype(np.float64) for which in (learned, judged))
-        peers[f"isolation-forest-{suffix}"] = _spread_out(isolation_forest(fit, test), judged, n=len(rows))
-        peers[f"ecod-{suffix}"] = _spread_out(ecod(fit, test), judged, n=len(rows))
+        for algorithm in (ISOLATION_FOREST, ECOD):
+            peers[f"{algorithm}-{suffix}"] = peer_score(algorithm, rows, inputs, labels=labels, split=split)
     if (recipe.preset.name, recipe.family) != ("article", "dense"):
         preset = preset_named("article")
-        # Any policy that needs no label: only the published model's score is compared.
-        published = Recipe(preset=preset, policy="quantile:.99", seed=recipe.seed)
+        published = Recipe(preset=preset, policy=LABEL_FREE_POLICY, seed=recipe.seed)
         of_its_own = preset.labels(rows, schema)
         peers[PUBLISHED] = train_pipeline(
             rows, schema, labels=of_its_own, split=split, recipe=published, progress=progress
         ).results.score
     return peers
+
+
+def peer_score(
+    algorithm: str, rows: RowBatch, inputs: Inputs, *, labels: Labels, split: Split, seed: int = 0
+) -> Floats:
+    """(rows,) what an algorithm that needs no model of ours makes of the test rows; NaN on all others.
+
+    algorithm: ROWS_SINCE_BREAK, MEAN_ABS_Z (inputs: streaming z), ISOLATION_FOREST or ECOD.
+    """
+    judged = np.intersect1d(inputs.scored, split.test)
+    if algorithm == ROWS_SINCE_BREAK:
+        return _spread_out(_rows_since_break(rows)[judged], judged, n=len(rows))
+    test = inputs.features[judged].astype(np.float64)
+    if algorithm == MEAN_ABS_Z:
+        return _spread_out(mean_abs_z(test), judged, n=len(rows))
+    learned = np.intersect1d(split.fit[labels.normal[split.fit]], inputs.scored)
+    fit = inputs.features[learned].astype(np.float64)
+    score = ecod(fit, test) if algorithm == ECOD else isolation_forest(fit, test, seed=seed)
+    return _spread_out(score, judged, n=len(rows))
+
+
+def fit_inputs(
+    rows: RowBatch, schema: Schema, *, labels: Labels, split: Split, kind: FeatureKind, break_is_stop: bool
+) -> Inputs:
+    """Features of one kind, row by row, with what the break-free rows of split.fit settle."""
+    normal = split.fit[labels.normal[split.fit]]
+    normal = normal[np.argsort(rows.times_us[normal], kind="stable")]
+    features = fit_features(rows, normal, kind=kind, schema=schema)
+    return compute_inputs(rows, schema, features=features, window=1, break_is_stop=break_is_stop)
+
+
+def _rows_since_break(rows: RowBatch) -> Floats:
+    machine = np.unique(np.array(rows.machines), return_inverse=True)[1].astype(np.int64)
+    return rows_since_break(machine, rows.broken == BROKEN)
 
 
 def _inputs(
@@ -79,10 +110,7 @@ def _inputs(
     manifest = trained.artifact.manifest
     if manifest.features.kind == kind:
         return trained.inputs
-    normal = split.fit[labels.normal[split.fit]]
-    normal = normal[np.argsort(rows.times_us[normal], kind="stable")]
-    features = fit_features(rows, normal, kind=kind, schema=schema)
-    return compute_inputs(rows, schema, features=features, window=1, break_is_stop=manifest.break_is_stop)
+    return fit_inputs(rows, schema, labels=labels, split=split, kind=kind, break_is_stop=manifest.break_is_stop)
 
 
 def _spread_out(scores: Floats, places: Ints, *, n: int) -> Floats:

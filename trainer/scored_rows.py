@@ -54,7 +54,7 @@ class ScoredRows:
 
     def take(self, rows: slice | Bools | Ints) -> "ScoredRows":
         """The rows at these places, which must not change their order."""
-        return replace(self, **{name: getattr(self, name)[rows] for name in _COLUMNS})
+        return replace(self, **{name: getattr(self, name)[rows] for name in COLUMNS})
 
     def with_score(self, score: Floats) -> "ScoredRows":
         """The same rows as another scorer, without a threshold of its own, sees them."""
@@ -87,41 +87,60 @@ def score_rows(rows: RowBatch, labels: Labels, results: Results, schema: Schema)
 
     labels and results: of these rows. Raises ValueError if they are not as many.
     """
-    names = {name: number for number, name in enumerate(dict.fromkeys(rows.machines))}
-    machine = np.array([names[name] for name in rows.machines], np.int64)
     if not len(rows) == len(labels.run) == len(results.score):
         raise ValueError(f"{len(rows)} rows, {len(labels.run)} labels, {len(results.score)} results")
-    order = np.argsort(machine, kind="stable")
-    broken = (rows.broken == BROKEN)[order]
-    follows_broken = np.concatenate([[False], broken[:-1] & (np.diff(machine[order]) == 0)])[: len(rows)]
+    unscored = unscored_rows(rows, labels, schema)
+    order = unscored.row
     opened = [place for place, event in results.alerts if event.kind == "opened"]
     closed = [place for place, event in results.alerts if event.kind == "closed"]
     opens = np.zeros(len(rows), np.bool_)
     opens[opened] = True
+    return replace(
+        unscored,
+        score=results.score[order],
+        over=results.over[order],
+        opened=opens[order],
+        alert_open=rows_with_open_alert(_machine_numbers(rows), opened, closed)[order],
+    )
+
+
+def unscored_rows(rows: RowBatch, labels: Labels, schema: Schema) -> ScoredRows:
+    """The rows of a history in the same order, before anything scores them."""
+    machine = _machine_numbers(rows)
+    order = np.argsort(machine, kind="stable")
+    broken = (rows.broken == BROKEN)[order]
+    follows_broken = np.concatenate([[False], broken[:-1] & (np.diff(machine[order]) == 0)])[: len(rows)]
+    nothing = np.zeros(len(rows), np.bool_)
     return ScoredRows(
         row=order,
         run=labels.run[order],
         broken=broken,
         break_starts=broken & ~follows_broken,
         will_break=labels.will_break[order],
-        score=results.score[order],
-        over=results.over[order],
-        opened=opens[order],
-        alert_open=rows_with_open_alert(machine, opened, closed)[order],
+        score=np.full(len(rows), np.nan),
+        over=nothing,
+        opened=nothing,
+        alert_open=nothing,
         period_s=schema.period_s,
         lead_rows=schema.lead_rows,
     )
 
 
+def _machine_numbers(rows: RowBatch) -> Ints:
+    names = {name: number for number, name in enumerate(dict.fromkeys(rows.machines))}
+    return np.array([names[name] for name in rows.machines], np.int64)
+
+
 def joined(parts: Sequence[ScoredRows]) -> ScoredRows:
     """The rows of all parts, one part after the other; no run goes on from one part into the next."""
     first_run = np.cumsum([0, *(int(part.run.max(initial=-1)) + 1 for part in parts[:-1])])
-    columns: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS}
+    columns: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS}
     columns["run"] = np.concatenate([part.run + first for part, first in zip(parts, first_run, strict=True)])
     return replace(parts[0], **columns)
 
 
-_COLUMNS = tuple(f.name for f in fields(ScoredRows) if f.name not in ("period_s", "lead_rows"))
+COLUMNS = tuple(f.name for f in fields(ScoredRows) if f.name not in ("period_s", "lead_rows"))
+"""The arrays, one entry a row."""
 
 
 def rows_with_open_alert(machine: Ints, opened: Iterable[int], closed: Iterable[int]) -> Bools:

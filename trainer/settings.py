@@ -42,6 +42,8 @@ class Range:
     low: float
     high: float
     about: str
+    search: tuple[float, float] | None = None
+    """Where `tune` looks; None: about the default, or nowhere where that is 0, auto or a common setting's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +81,12 @@ class Training:
     """How a model learns."""
 
     epochs: Annotated[int, Range(1, 100_000, "passes over the training windows, at most")] = 30
-    batch: Annotated[int | None, Range(1, 65_536, "windows a step; auto: 128, fewer (at least 16) for short data")] = (
-        None
-    )
+    batch: Annotated[
+        int | None, Range(1, 65_536, "windows a step; auto: 128, fewer (at least 16) for short data", search=(32, 512))
+    ] = None
     patience: Annotated[int, Range(1, 100_000, "epochs without a better validation loss after which to stop")] = 30
     epoch_windows: Annotated[int, Range(1, 10**9, "windows an epoch, at most: of more it draws so many anew")] = 65_536
-    learning_rate: Annotated[float, Range(1e-7, 1.0, "step size of Adam")] = 2e-3
+    learning_rate: Annotated[float, Range(1e-7, 1.0, "step size of Adam", search=(3e-4, 1e-2))] = 2e-3
     loss: Annotated[
         str, OneOf(("mse", "mae", "huber", CROSS_ENTROPY), f"reconstruction loss; {CROSS_ENTROPY} scales to 0–1")
     ] = "mse"

@@ -52,15 +52,16 @@ def fold_table(evaluations: Mapping[str, Evaluation], *, period_s: float) -> str
     return "\n".join(lines)
 
 
-def deployed_table(evaluations: Mapping[str, Evaluation], *, period_s: float) -> str:
-    """What the deployed policy gave, a line an evaluation."""
+def deployed_table(evaluations: Mapping[str, Evaluation], *, period_s: float, head: str = "fold") -> str:
+    """What the deployed policy gave, a line an evaluation; head: what their names are."""
+    width = max(8, *(len(name) + 2 for name in [head, *evaluations]))
     ahead = "".join(f"{_ahead(horizon, period_s):<14}" for horizon in HORIZONS)
     longest = duration(HORIZONS[-1] * period_s)
     false = "false/day" if a_day_counts(period_s) else "false/1000"
     in_rows = "" if a_day_counts(period_s) else ", in 1,000 rows"
     lines = [
         f"deployed policy: alerts opened, breaks warned of in % (chance); false: no break within {longest}{in_rows}",
-        f"{'fold':<8}{ahead}{false:<11}{'in alarm':<10}median lead",
+        f"{head:<{width}}{ahead}{false:<11}{'in alarm':<10}median lead",
     ]
     for name, found in evaluations.items():
         if found.deployed is None:
@@ -68,7 +69,7 @@ def deployed_table(evaluations: Mapping[str, Evaluation], *, period_s: float) ->
         cells = [f"{percent(h.recall)} ({percent(h.chance)})" for h in found.deployed.horizons]
         lead = found.deployed.median_lead_minutes
         lines.append(
-            f"{name:<8}"
+            f"{name:<{width}}"
             + "".join(f"{cell:<14}" for cell in cells)
             + f"{_false_alarms(found.deployed, period_s):<11}"
             + f"{percent(found.deployed.time_in_alarm) + ' %':<10}"
@@ -108,6 +109,48 @@ def scorer_table(
     for name, gain in gains.items():
         if gain:
             lines.append(f"AUC over {name}, later folds, 95 %: {gain[0]:+.2f} to {gain[1]:+.2f}")
+    return "\n".join(lines)
+
+
+def compared_table(
+    scorers: Mapping[str, tuple[Evaluation, Evaluation, str]], *, period_s: float, later: str, events: bool
+) -> str:
+    """Scorers with intervals: over all folds, over the later ones, and a word on their seeds.
+
+    later: what the later folds are called. events: False where no row foretells another.
+    """
+    width = max(len(name) for name in scorers) + 2
+    points = [(HORIZONS[1], BUDGETS[1]), (HORIZONS[2], BUDGETS[1])] if events else []
+    heads = "".join(f"{duration(h * period_s)} @ {budget}/day".ljust(21) for h, budget in points)
+    lines = [
+        f"{'':<{width}}{'all':<6}{later}, [95 %]" + ("; breaks warned of in %, (by chance)" if events else ""),
+        f"{'scorer':<{width}}{'AUC':<6}{'AUC':<18}{'seeds':<9}{'AP':<6}{heads}rows".rstrip(),
+    ]
+    for name, (whole, late, seeds) in scorers.items():
+        cells = [
+            f"{percent(r.recall)}{_percents(r.interval)} ({percent(r.chance)})"
+            for point in points
+            for r in late.recall
+            if (r.horizon_rows, r.false_alarms_per_day) == point
+        ] or [NONE] * len(points)
+        auc = share(late.roc_auc) + bracketed(late.roc_auc_interval)
+        lines.append(
+            f"{name:<{width}}{share(whole.roc_auc):<6}{auc:<18}{seeds:<9}{share(late.average_precision, 3):<6}"
+            + "".join(f"{cell:<21}" for cell in cells)
+            + f"{late.rows:,}"
+        )
+    return "\n".join(lines)
+
+
+def difference_table(
+    differences: Mapping[str, Sequence[tuple[float | None, Interval | None]]], *, first: str, heads: Sequence[str]
+) -> str:
+    """A line a scorer: its figures less those of the first, with 95 %; figures are shares, shown in hundredths."""
+    width = max(len(name) for name in (*differences, f"less {first}")) + 2
+    lines = [f"{f'less {first}':<{width}}" + "".join(f"{head:<22}" for head in heads).rstrip()]
+    for name, found in differences.items():
+        cells = [NONE if value is None else f"{100 * value:+.1f}{_hundredths(at)}" for value, at in found]
+        lines.append(f"{name:<{width}}" + "".join(f"{cell:<22}" for cell in cells).rstrip())
     return "\n".join(lines)
 
 
@@ -175,6 +218,14 @@ def bracketed(found: Interval | None, digits: int = 2) -> str:
 def percent(value: float | None) -> str:
     """Whole percent, without the sign."""
     return NONE if value is None else f"{100 * value:.0f}"
+
+
+def _hundredths(found: Interval | None) -> str:
+    return f" [{100 * found[0]:+.1f}, {100 * found[1]:+.1f}]" if found else ""
+
+
+def _percents(found: Interval | None) -> str:
+    return f" [{percent(found[0])}, {percent(found[1])}]" if found else ""
 
 
 def rate(value: float | None) -> str:

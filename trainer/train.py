@@ -1,10 +1,7 @@
 """`sheetbreak train`: fit a model on a history, judge it on later rows, write the artifact, make it current."""
 
 import argparse
-import contextlib
 import hashlib
-import importlib.metadata
-import platform
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -20,6 +17,7 @@ from sheetbreak.options import OptionParser, whole_number
 from sheetbreak.rows import BROKEN, UNKNOWN, RowBatch, Schema
 from trainer.alert_options import ALERT_HELP, alert_policy
 from trainer.labels import counted_labels, mostly_broken
+from trainer.libraries import library_versions
 from trainer.output_files import check_targets, write_whole
 from trainer.settings import FAMILY_NAMES, add_set_option
 
@@ -29,9 +27,6 @@ if TYPE_CHECKING:
     from trainer.splits import Split
 
 DEFAULT_SPLIT = "60/20/20"
-_LIBRARIES = ("keras", "msgspec", "numpy", "onnx", "onnxruntime", "scikit-learn", "scipy", "tf2onnx")
-_TENSORFLOW = ("tensorflow", "tensorflow-cpu")
-"""One of these is installed."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -225,11 +220,7 @@ def _split(rows: RowBatch, labels: "Labels", recipe: "Recipe", options: argparse
 
 def _described(trained: "Trained", *, metrics: dict[str, Any], training: dict[str, Any]) -> Manifest:
     """The manifest with what is known once the model has been judged."""
-    libraries = {name: importlib.metadata.version(name) for name in _LIBRARIES}
-    for name in _TENSORFLOW:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            libraries[name] = importlib.metadata.version(name)
-    libraries["python"] = platform.python_version()
+    libraries = library_versions()
     return msgspec.structs.replace(trained.artifact.manifest, metrics=metrics, training=training, libraries=libraries)
 
 

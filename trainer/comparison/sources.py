@@ -1,0 +1,42 @@
+"""Which version of our code a figure comes from: a digest over the sources that can change it."""
+
+import ast
+import hashlib
+from pathlib import Path
+
+_ROOT = Path(__file__).resolve().parents[2]
+_OURS = ("sheetbreak", "trainer")
+
+
+def sources_digest(module: str, *, root: Path = _ROOT) -> str:
+    """sha256 over the source of `module` and of every module of ours that it imports, directly or not."""
+    digest = hashlib.sha256()
+    for name, path in sorted(imported_sources(module, root=root).items()):
+        digest.update(f"{name}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def imported_sources(module: str, *, root: Path = _ROOT) -> dict[str, Path]:
+    """Module -> file, of `module` and of all of ours that it imports, imports inside functions included."""
+    found: dict[str, Path] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        path = _file_of(name, root)
+        if path is None or name in found:
+            continue
+        found[name] = path
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                waiting += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            elif isinstance(node, ast.Import):
+                waiting += [alias.name for alias in node.names]
+    return found
+
+
+def _file_of(module: str, root: Path) -> Path | None:
+    parts = module.split(".")
+    if parts[0] not in _OURS:
+        return None
+    base = root.joinpath(*parts)
+    return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)

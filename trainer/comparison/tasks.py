@@ -1,0 +1,117 @@
+"""A task: one scorer with one seed on one fold. It depends on nothing but its ground, so that any process can do it.
+
+Everything that is slow happens here, the resampling too; what is left to judge together takes seconds.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from sheetbreak.errors import DataError
+from sheetbreak.rows import RowBatch, Schema
+from trainer.comparison.scorers import Peer, Scorer, with_seed
+from trainer.evaluate import Figures, measure
+from trainer.labels import Labels
+from trainer.peers import fit_inputs, peer_score
+from trainer.pipeline import Recipe, train_pipeline
+from trainer.presets import Preset
+from trainer.rolling import rolling_origin
+from trainer.scored_rows import ScoredRows, score_rows, unscored_rows
+from trainer.splits import Split
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What all scorers run over: the same rows, labels and folds."""
+
+    rows: RowBatch
+    schema: Schema
+    preset: Preset
+    labels: Labels
+    splits: Mapping[int, Split]
+    """By fold, from 1."""
+
+    @classmethod
+    def of(cls, rows: RowBatch, schema: Schema, preset: Preset) -> "Ground":
+        """A whole history with the folds of `backtest`."""
+        splits = dict(enumerate(rolling_origin(rows.times_us), start=1))
+        return cls(rows=rows, schema=schema, preset=preset, labels=preset.labels(rows, schema), splits=splits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One scorer, seed and fold."""
+
+    scorer: Scorer
+    seed: int
+    fold: int
+
+    @property
+    def place(self) -> tuple[str, int, int]:
+        """Scorer's name, seed and fold: what tells it from the others of its comparison."""
+        return self.scorer.name, self.seed, self.fold
+
+    def __str__(self) -> str:
+        return f"{self.scorer.name}, seed {self.seed}, fold {self.fold}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a task gave."""
+
+    figures: Figures
+    """Of the fold's test rows."""
+    threshold: str | None
+    """The policy that was deployed, with its parameter; None for a baseline."""
+    seconds: float
+    """For fitting and scoring; what judging took is not counted."""
+
+
+def run_task(task: Task, ground: Ground) -> Outcome:
+    """Fit on the fold's past and judge its test rows, on one thread. Raises DataError naming the task."""
+    from trainer.backend import configure_tensorflow  # no-op after the first; a baseline could do without
+
+    configure_tensorflow()
+    # One thread: with several a sum's order, and so its last bits, depends on how many cores are free.
+    with threadpool_limits(limits=1):
+        begin = time.perf_counter()
+        scorer, split = task.scorer, ground.splits[task.fold]
+        threshold = None
+        try:
+            if scorer.recipe:
+                rows, policy = _by_model(with_seed(scorer.recipe, task.seed), ground, split)
+                threshold = policy if scorer.deployable else None
+            else:
+                assert scorer.peer
+                rows = _by_peer(scorer.peer, ground, split, seed=task.seed)
+        except DataError as error:
+            raise DataError(f"{task}: {error}") from error
+        seconds = time.perf_counter() - begin
+        if not scorer.deployable:
+            rows = rows.with_score(rows.score)  # without what a threshold made of it
+        return Outcome(figures=measure(rows, number=task.fold), threshold=threshold, seconds=seconds)
+
+
+def _by_model(recipe: Recipe, ground: Ground, split: Split) -> tuple[ScoredRows, str]:
+    """The test rows as a model trained by the recipe scores them, with its own labels to learn from; its threshold."""
+    own = recipe.preset.labels(ground.rows, ground.schema)
+    trained = train_pipeline(ground.rows, ground.schema, labels=own, split=split, recipe=recipe)
+    scored = score_rows(ground.rows, ground.labels, trained.results, ground.schema)
+    return scored.of_file_rows(split.test), trained.artifact.manifest.threshold.policy
+
+
+def _by_peer(peer: Peer, ground: Ground, split: Split, *, seed: int) -> ScoredRows:
+    inputs = fit_inputs(
+        ground.rows,
+        ground.schema,
+        labels=ground.labels,
+        split=split,
+        kind=peer.kind,
+        break_is_stop=ground.preset.break_is_stop,
+    )
+    score = peer_score(peer.algorithm, ground.rows, inputs, labels=ground.labels, split=split, seed=seed)
+    rows = unscored_rows(ground.rows, ground.labels, ground.schema)
+    return rows.with_score(np.asarray(score[rows.row])).of_file_rows(split.test)
