@@ -30,7 +30,12 @@ def parse_layers(text: str) -> tuple[Layer, ...]:
 
 Latent = Annotated[
     int | None,
-    Range(1, 65_536, "units of the latent layer; auto: by values a window and number of windows, 64 at most"),
+    Range(
+        1,
+        65_536,
+        "units of the latent layer; auto: by values a window and number of windows, 64 at most",
+        search=(2, 64),
+    ),
 ]
 Hidden = Annotated[
     str | None,
