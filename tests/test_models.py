@@ -19,7 +19,7 @@ from trainer.families import FAMILIES
 from trainer.families.dense import dense
 from trainer.families.layers import Sampling
 from trainer.fit import Fitted, fit_model
-from trainer.settings import Training
+from trainer.settings import Range, Training, settings_of
 from trainer.windows import Windows
 
 Float32s = npt.NDArray[np.float32]
@@ -51,6 +51,25 @@ def onnx_session(folder: Path) -> onnxruntime.InferenceSession:
 
 
 every_family = pytest.mark.parametrize("family", FAMILIES)
+
+
+def ends_of_fractions() -> list[tuple[str, str, float]]:
+    """(family, setting, value) for both ends of every setting of its own that is no whole number."""
+    return [
+        (family, setting.name, end)
+        for family in FAMILIES
+        for setting in settings_of(FAMILIES[family]).values()
+        if setting.own and setting.kind is float and isinstance(setting.rule, Range)
+        for end in (setting.rule.low, setting.rule.high)
+    ]
+
+
+@pytest.mark.parametrize(("family", "setting", "value"), ends_of_fractions())
+def test_what_a_setting_allows_is_what_the_family_takes(family: str, setting: str, value: float) -> None:
+    """Else `tune`, or a user, meets an error of Keras in the middle of a training."""
+    model = FAMILIES[family].build(LEARNT_WINDOWS, **{setting: value})
+    assert model(LEARNT_WINDOWS.gather(slice(2)), training=True).shape == (2, 4, 5)
+
 
 LEARNT_WINDOWS = windows_of(correlated_rows(400), 4)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import keras
 
 from trainer.families.layers import MaskingNoise
-from trainer.families.parts import Latent, Output, joined, latent_units, sequence_units
+from trainer.families.parts import Latent, Noise, Output, joined, latent_units, sequence_units
 from trainer.settings import Range
 from trainer.windows import Windows
 
@@ -19,7 +19,7 @@ def conv(
     kernel: Annotated[int, Range(1, 101, "rows that a convolution sees")] = 5,
     latent: Latent = None,
     output: Output = "linear",
-    noise: Annotated[float, Range(0, 10, "standard deviation added to the scaled inputs while training")] = 0.3,
+    noise: Noise = 0.3,
     masking: Annotated[float, Range(0, 0.95, "share of the inputs that training sets to 0")] = 0.1,
 ) -> keras.Model:
     """A convolutional denoising autoencoder over time: two strided convolutions, a latent vector, and back.

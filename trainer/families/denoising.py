@@ -8,6 +8,7 @@ from trainer.families.layers import MaskingNoise
 from trainer.families.parts import (
     Hidden,
     Latent,
+    Noise,
     Output,
     dense_decoder,
     dense_stack,
@@ -26,7 +27,7 @@ def denoising(
     hidden: Hidden = None,
     latent: Latent = None,
     output: Output = "linear",
-    noise: Annotated[float, Range(0, 10, "standard deviation added to the scaled inputs while training")] = 0.3,
+    noise: Noise = 0.3,
     masking: Annotated[float, Range(0, 0.95, "share of the inputs that training sets to 0")] = 0.3,
 ) -> keras.Model:
     """A denoising autoencoder: rebuilds the clean window from one with Gaussian and masking noise.

@@ -9,6 +9,7 @@ from trainer.families.parts import (
     Behind,
     Hidden,
     Latent,
+    Noise,
     Output,
     dense_decoder,
     flat_input,
@@ -29,7 +30,7 @@ def dense(
     latent_activation: Annotated[str, OneOf(ACTIVATIONS, "activation of the latent layer")] = "tanh",
     decoder: Behind = None,
     output: Output = "linear",
-    noise: Annotated[float, Range(0, 10, "standard deviation added to the scaled inputs while training")] = 0.5,
+    noise: Noise = 0.5,
     activity_l1: Annotated[float, Range(0, 10, "penalty on the first layer's activations", search=(1e-6, 1e-2))] = 0.0,
 ) -> keras.Model:
     """A dense autoencoder over whole windows, Gaussian noise on its input.

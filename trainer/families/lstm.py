@@ -4,13 +4,12 @@ from typing import Annotated
 
 import keras
 
-from trainer.families.parts import Latent, Output, joined, latent_units, sequence_units
+from trainer.families.parts import Latent, Noise, Output, joined, latent_units, sequence_units
 from trainer.families.variational import Beta, WarmUp, posterior
 from trainer.settings import Range
 from trainer.windows import Windows
 
 Units = Annotated[int | None, Range(1, 4096, "units of each LSTM; auto: by sensors and number of windows, 8 to 64")]
-Noise = Annotated[float, Range(0, 10, "standard deviation added to the scaled inputs while training")]
 
 
 def lstm(

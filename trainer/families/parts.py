@@ -28,6 +28,8 @@ def parse_layers(text: str) -> tuple[Layer, ...]:
     return tuple(found)
 
 
+Noise = Annotated[float, Range(0, 1, "standard deviation added to the scaled inputs while training")]
+"""Not above 1: Keras's GaussianNoise takes no more."""
 Latent = Annotated[
     int | None,
     Range(

@@ -6,7 +6,7 @@ from typing import Annotated
 import keras
 
 from trainer.families.layers import SparsityTarget
-from trainer.families.parts import Output, dense_decoder, flat_input, joined
+from trainer.families.parts import Noise, Output, dense_decoder, flat_input, joined
 from trainer.settings import Range
 from trainer.windows import Windows
 
@@ -23,7 +23,7 @@ def sparse(
     l1: Annotated[float, Range(0, 100, "penalty on the sum of the latent activations")] = 1e-4,
     kl: Annotated[float, Range(0, 100, "penalty on the divergence of a unit's mean activation from target")] = 1e-3,
     target: Annotated[float, Range(1e-4, 0.9999, "mean activation that a unit is drawn to")] = 0.05,
-    noise: Annotated[float, Range(0, 10, "standard deviation added to the scaled inputs while training")] = 0.0,
+    noise: Noise = 0.0,
 ) -> keras.Model:
     """A sparse autoencoder: a wide latent layer of sigmoids, of which few may be active at a time.
 
