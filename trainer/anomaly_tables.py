@@ -4,19 +4,14 @@ from collections.abc import Mapping
 
 from trainer.evaluate import Evaluation
 from trainer.judged_rows import Confusion
-from trainer.tables import NONE, bracketed, percent, rate, share
+from trainer.tables import NONE, percent, ranking_lines, rate, share
 
 
 def anomaly_table(found: Evaluation, *, title: str) -> str:
     """One evaluation, for the end of a training; a dash where the rows hold nothing to judge."""
-    chance = found.positives / found.rows if found.rows else None
-    area = share(found.roc_auc) + bracketed(found.roc_auc_interval)
-    precision = share(found.average_precision, 3) + bracketed(found.average_precision_interval, 3)
     lines = [
         f"{title}: {found.rows:,} rows, {found.positives:,} of them anomalous",
-        f"  {'':<26}{'model':<19}chance",
-        f"  {'ROC AUC':<26}{area:<18} .50",
-        f"  {'average precision':<26}{precision:<18} {share(chance, 3)}",
+        *ranking_lines(found),
     ]
     if found.deployed:
         one = found.deployed.horizons[-1]

@@ -14,19 +14,27 @@ NONE = "–"
 
 def evaluation_table(found: Evaluation, *, period_s: float, title: str) -> str:
     """One evaluation, for the end of a training; a dash where the rows hold nothing to judge."""
-    chance = found.positives / found.rows if found.rows else None
-    precision = share(found.average_precision, 3) + bracketed(found.average_precision_interval, 3)
     lines = [
         f"{title}: {found.rows:,} rows, {_operating(found.operating_days)}, {found.breaks} breaks",
-        f"  {'':<26}{'model':<19}chance",
-        f"  {'ROC AUC':<26}{share(found.roc_auc) + bracketed(found.roc_auc_interval):<18} .50",
-        f"  {'average precision':<26}{precision:<18} {share(chance, 3)}",
+        *ranking_lines(found),
     ]
     if found.recall and a_day_counts(period_s):
         lines += ["", *_recall_lines(found, period_s)]
     if found.deployed:
         lines += ["", deployed_line(found.deployed, breaks=found.breaks, period_s=period_s)]
     return "\n".join(lines)
+
+
+def ranking_lines(found: Evaluation) -> list[str]:
+    """How the score ranks rows, with chance beside."""
+    chance = found.positives / found.rows if found.rows else None
+    area = share(found.roc_auc) + bracketed(found.roc_auc_interval)
+    precision = share(found.average_precision, 3) + bracketed(found.average_precision_interval, 3)
+    return [
+        f"  {'':<26}{'model':<19}chance",
+        f"  {'ROC AUC':<26}{area:<18} .50",
+        f"  {'average precision':<26}{precision:<18} {share(chance, 3)}",
+    ]
 
 
 def fold_table(evaluations: Mapping[str, Evaluation], *, period_s: float) -> str:
