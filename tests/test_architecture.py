@@ -41,7 +41,7 @@ def test_importing_any_shared_module_loads_numpy_and_msgspec_and_no_other_librar
 def test_everything_the_monitor_needs_is_imported_in_half_a_second_without_tensorflow(checkout: Path) -> None:
     needed = ["onnxruntime", *_modules(checkout, "sheetbreak"), *_modules(checkout, "monitor")]
     assert any(_is_of_kafka(name) for name in needed)
-    runs = [_import(*needed) for _ in range(3)]
+    runs = [_import(*needed) for _ in range(10)]  # a shared machine has slow seconds: the best of them tells
     assert not runs[0][1] & (HEAVY | {"trainer", "replay"})
     assert min(seconds for seconds, _ in runs) < 0.5  # 0.25 on an idle core
 
