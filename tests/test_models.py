@@ -14,6 +14,7 @@ import tensorflow as tf
 from sklearn.decomposition import PCA
 
 from sheetbreak.errors import DataError
+from trainer.backend import configure_tensorflow
 from trainer.export import export_model
 from trainer.families import FAMILIES
 from trainer.families.dense import dense
@@ -21,6 +22,8 @@ from trainer.families.layers import Sampling
 from trainer.fit import Fitted, fit_model
 from trainer.settings import Range, Training, settings_of
 from trainer.windows import Windows
+
+configure_tensorflow()  # before the first model is built
 
 Float32s = npt.NDArray[np.float32]
 
