@@ -18,5 +18,5 @@ def need(condition: object, message: str) -> None:
 
 
 def plain_environment(**variables: str) -> dict[str, str]:
-    """The environment for a program that is timed: this one's without coverage, which would slow it down."""
+    """The environment for a program that is timed or takes long: this one's without coverage, which slows it down."""
     return {name: text for name, text in os.environ.items() if not name.startswith("COVERAGE_")} | variables

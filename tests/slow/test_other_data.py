@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.services import plain_environment
+
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "other-data.md").read_text(encoding="utf-8")
 NUMBER = r"\d[\d,]*(?:\.\d+)?|\.\d+"
@@ -39,7 +41,7 @@ def test_the_commands_print_what_the_page_shows(tmp_path: Path) -> None:
             ["bash", "-c", command],
             check=False,
             cwd=tmp_path,
-            env={**environ, "PATH": path},
+            env=plain_environment(PATH=path),
             capture_output=True,
             text=True,
         )

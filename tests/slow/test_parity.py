@@ -8,6 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.services import plain_environment
+
 SHEETBREAK = [sys.executable, "-m", "sheetbreak"]
 EMIT = ["--emit", "alerts,scores,dead-letters", "--metrics-port", "0"]
 
@@ -28,7 +30,9 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         ["simulate", "--days", "8", "--machines", "2", "--out", "mill.csv"],
         ["train", "mill.csv", *request.param],
     ):
-        subprocess.run([*SHEETBREAK, *arguments], cwd=folder, check=True, capture_output=True, timeout=200)
+        subprocess.run(
+            [*SHEETBREAK, *arguments], cwd=folder, check=True, capture_output=True, timeout=200, env=plain_environment()
+        )
     return folder
 
 
@@ -59,6 +63,12 @@ def test_replay_into_the_monitor_gives_the_bytes_that_the_file_gives_and_the_sco
 
 def _output(folder: Path, arguments: list[str], *, fed: bytes | None = None) -> bytes:
     done = subprocess.run(
-        [*SHEETBREAK, *arguments], cwd=folder, input=fed, capture_output=True, timeout=200, check=True
+        [*SHEETBREAK, *arguments],
+        cwd=folder,
+        input=fed,
+        capture_output=True,
+        timeout=200,
+        check=True,
+        env=plain_environment(),
     )
     return done.stdout
