@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 SET_UP := $(VENV)/.set-up
 ARGS ?=
+# Two tests at a time (tests/side_by_side.py); ARGS="-n 0 --pdb" is for one.
+PYTEST = $(BIN)/pytest -n 2
 
 .PHONY: help
 help:
@@ -22,11 +24,11 @@ demo: $(SET_UP)
 
 .PHONY: test
 test: check
-	$(BIN)/pytest --cov --cov-report=term $(ARGS)
+	$(PYTEST) --cov --cov-report=term $(ARGS)
 
 .PHONY: quick
 quick: $(SET_UP)
-	$(BIN)/pytest --ignore=tests/slow $(ARGS)
+	$(PYTEST) --ignore=tests/slow $(ARGS)
 
 .PHONY: check
 check: $(SET_UP)

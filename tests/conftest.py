@@ -2,12 +2,15 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
 from tests.kafka_broker import broker  # noqa: F401 - one for the whole session
+from tests.side_by_side import ALONE, InGroups, room, turn_of
 
 # TensorFlow reads these as it is imported, in this process and in the programs that tests start.
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
@@ -26,6 +29,22 @@ settings.register_profile("sheetbreak", deadline=None, database=None, derandomiz
 settings.load_profile("sheetbreak")
 
 _real_data = os.environ.get("SHEETBREAK_DATA")  # before the fixture below takes it away
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> InGroups:
+    config.option.loadscopereorder = False  # the order is made below
+    return InGroups(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: turn_of(item.path))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # outside of the timeout, which is for the test and not for the wait
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    side_by_side = "PYTEST_XDIST_WORKER" in os.environ
+    with room(alone=item.path.is_relative_to(ALONE)) if side_by_side else nullcontext():
+        return (yield)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,4 +1,4 @@
-"""What the import linter cannot say: what is loaded at run time, how long that takes, what files hold."""
+"""What the import linter cannot say: what is loaded at run time, what files hold."""
 
 import json
 import re
@@ -31,23 +31,20 @@ print(json.dumps([seconds, sorted({name.partition(".")[0] for name in set(sys.mo
 
 
 def test_importing_any_shared_module_loads_numpy_and_msgspec_and_no_other_library(checkout: Path) -> None:
-    shared = [name for name in _modules(checkout, "sheetbreak") if not _is_of_kafka(name)]
-    _, loaded = _import(*shared)
-    _, allowed = _import("numpy", "msgspec.json")
+    shared = [name for name in modules_of(checkout, "sheetbreak") if not _is_of_kafka(name)]
+    _, loaded = imported(*shared)
+    _, allowed = imported("numpy", "msgspec.json")
     others = loaded - allowed - sys.stdlib_module_names - {"sheetbreak"}
     assert not {name for name in others if not name.startswith("_sysconfigdata")}  # named by platform
 
 
-def test_everything_the_monitor_needs_is_imported_in_half_a_second_without_tensorflow(checkout: Path) -> None:
-    needed = ["onnxruntime", *_modules(checkout, "sheetbreak"), *_modules(checkout, "monitor")]
-    assert any(_is_of_kafka(name) for name in needed)
-    runs = [_import(*needed) for _ in range(10)]  # a shared machine has slow seconds: the best of them tells
-    assert not runs[0][1] & (HEAVY | {"trainer", "replay"})
-    assert min(seconds for seconds, _ in runs) < 0.5  # 0.25 on an idle core
+def test_everything_the_monitor_needs_is_imported_without_tensorflow(checkout: Path) -> None:
+    _, loaded = imported(*needed_by_the_monitor(checkout))
+    assert not loaded & (HEAVY | {"trainer", "replay"})
 
 
 def test_a_replay_loads_no_learning_library(checkout: Path) -> None:
-    _, loaded = _import(*_modules(checkout, "replay"))
+    _, loaded = imported(*modules_of(checkout, "replay"))
     assert not loaded & (HEAVY | {"onnxruntime", "prometheus_client", "trainer", "monitor"})
 
 
@@ -127,7 +124,7 @@ def _sources(checkout: Path) -> list[Path]:
     return [path for package in PACKAGES for path in sorted((checkout / package).rglob("*.py"))]
 
 
-def _modules(checkout: Path, package: str) -> list[str]:
+def modules_of(checkout: Path, package: str) -> list[str]:
     """Every module of a package by its dotted name, without the __main__ that would run a program."""
     names = [
         ".".join(path.relative_to(checkout).with_suffix("").parts)
@@ -137,11 +134,17 @@ def _modules(checkout: Path, package: str) -> list[str]:
     return [name.removesuffix(".__init__") for name in names]
 
 
+def needed_by_the_monitor(checkout: Path) -> list[str]:
+    needed = ["onnxruntime", *modules_of(checkout, "sheetbreak"), *modules_of(checkout, "monitor")]
+    assert any(_is_of_kafka(name) for name in needed)
+    return needed
+
+
 def _is_of_kafka(module: str) -> bool:
     return module.startswith("sheetbreak.streams.kafka")
 
 
-def _import(*modules: str) -> tuple[float, set[str]]:
+def imported(*modules: str) -> tuple[float, set[str]]:
     """CPU seconds to import the modules in a new interpreter, and the top-level modules then loaded."""
     probe = [sys.executable, "-c", PROBE, *modules]
     done = subprocess.run(probe, check=False, capture_output=True, text=True, timeout=60, env=plain_environment())
