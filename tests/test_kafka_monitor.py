@@ -55,11 +55,12 @@ def test_thirty_kills_at_random_moments_change_nothing_downstream(make_mill: Mak
     mill = make_mill(machines=4, rows=30_000, partitions=2)
     chance = random.Random(3)
     with mill.sending(2, pause_s=0.03):
-        for _ in range(KILLS):
+        for kill in range(KILLS):
             before = mill.written()
             monitor = mill.start()
-            wait_until(lambda before=before: mill.written() > before, mill, nap_s=0.01)  # type: ignore[misc]  # bound now
-            time.sleep(chance.uniform(0, 0.3))
+            wait_until(lambda before=before: mill.written() > before, mill, nap_s=0.001)  # type: ignore[misc]  # bound now
+            if kill % 2:  # else now: what is written is not yet committed
+                time.sleep(chance.uniform(0, 0.3))
             monitor.kill()
             monitor.wait()
     mill.start()
