@@ -12,13 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from sheetbreak.alerts import WARNED_ROWS, AlertEvent, AlertState, Judged
-from sheetbreak.artifact import Artifact, Float32s
+from sheetbreak.artifact import Artifact
 from sheetbreak.errors import RowError
-from sheetbreak.estimate import Bools, estimate
-from sheetbreak.features import LARGEST, MAX_MISSING_SHARE, Features, FeatureState
+from sheetbreak.features import MAX_MISSING_SHARE, FeatureState
+from sheetbreak.folding import Memory, fold
 from sheetbreak.judging import Judging
 from sheetbreak.rows import RowBatch
-from sheetbreak.scoring import TopSensor, top_sensors
+from sheetbreak.scored import Scored
+from sheetbreak.scoring import TopSensor
 from sheetbreak.taking import BROKE, FOLD, NEVER, REST, Arrivals, Clock, take
 from sheetbreak.thresholds import Trailing
 
@@ -75,14 +76,8 @@ class Results:
 
 def cold_state(model: Artifact) -> State:
     """The state of a machine never seen."""
-    sensors = len(model.manifest.schema.sensors)
-    return State(
-        features=model.features.cold(),
-        trailing=Trailing(model.manifest.threshold.trailing_rows),
-        recent=np.empty((0, sensors), np.float32),
-        alert=AlertState(),
-        model=model.version,
-    )
+    features, recent = _cold(model)
+    return State(features, Trailing(model.manifest.threshold.trailing_rows), recent, AlertState(), model.version)
 
 
 def advance(
@@ -93,19 +88,16 @@ def advance(
     `states` is not changed: on failure the caller still holds it and may call again. Whatever stands in for a missing
     value, mean and variance learn nothing from it.
     """
-    n, sensors = len(rows), len(model.manifest.schema.sensors)
-    nothing = np.full(n, np.nan)
-    results = Results([DEAD_LETTER] * n, nothing, nothing.copy(), np.zeros(n, np.bool_), np.full((n, sensors), np.nan))
-    batch = _Batch(rows, arrivals_of(rows), model, results, estimates=missing == "model")
+    n = len(rows)
+    contributions = np.full((n, len(model.manifest.schema.sensors)), np.nan)
+    results = Results([DEAD_LETTER] * n, np.full(n, np.nan), np.full(n, np.nan), np.zeros(n, np.bool_), contributions)
+    batch = _Batch(rows, arrivals_of(rows), model, results, results.threshold.tolist())
     walks = [_Walk(machine, states.get(machine), places, batch) for machine, places in by_machine(rows).items()]
-    # Gathered once for all machines: where each of 500 rows is another machine's, 500 times costs more than the model.
-    values = np.clip(rows.values[[place for walk in walks for place in walk.rows]], -LARGEST, LARGEST)
-    first = 0
-    for walk in walks:
-        walk.fold(values[first : first + len(walk.rows)])
-        first += len(walk.rows)
-    scored = _score(walks, model, results)
+    if not walks:
+        return {}, results
+    scored = _score(walks, batch, estimates=missing == "model")
     after = {walk.machine: walk.judge(scored) for walk in walks}
+    results.threshold[:] = batch.levels
     for listed in (results.alerts, results.rejects, results.breaks):
         listed.sort(key=_by_place)  # stable: a row that closes one alert and opens another keeps that order
     return after, results
@@ -129,27 +121,6 @@ def _by_place(entry: tuple[int, object]) -> int:
     return entry[0]
 
 
-def _score(walks: "list[_Walk]", model: Artifact, results: Results) -> dict[int, tuple[float, Float32s]]:
-    """Run the model once over the windows of all machines; by row its score and its reconstruction, scaled."""
-    windows = [window for walk in walks for window in walk.windows]
-    if not windows:
-        return {}
-    scaled = model.scorer.scale(np.stack(windows))
-    rebuilt = model.reconstruct(scaled)
-    places = [place for walk in walks for place in walk.scorable]
-    unseen = {place: cells for walk in walks for place, cells in walk.unseen.items()}
-    if unseen:
-        holed = [k for k, place in enumerate(places) if place in unseen]
-        cells = np.stack([unseen[places[k]] for k in holed])
-        scaled[holed], rebuilt[holed] = estimate(scaled[holed], cells, model.reconstruct, limits=model.scorer.limits)
-    contributions = model.scorer.contributions(scaled, rebuilt)
-    if unseen:  # estimates have no error of their own: the score is the mean over what was seen
-        contributions[holed] *= (cells[0].size / (~cells).sum(axis=(1, 2)))[:, None]
-    scores = model.scorer.scores(contributions)
-    results.score[places], results.contributions[places] = scores, contributions
-    return dict(zip(places, zip(scores.tolist(), rebuilt[:, -1], strict=True), strict=True))
-
-
 @dataclass(frozen=True, slots=True)
 class _Batch:
     """What the walks of one batch share."""
@@ -158,87 +129,65 @@ class _Batch:
     arrivals: Arrivals
     model: Artifact
     results: Results
-    estimates: bool
-    """Whether the model estimates missing values."""
+    levels: list[float]
+    """By place: the level that the row's score was held against; NaN before, and where it has none."""
+
+
+def _score(walks: "list[_Walk]", batch: _Batch, *, estimates: bool) -> Scored:
+    """Fold and score the rows of all machines together. estimates: whether the model estimates missing values."""
+    model, results, manifest = batch.model, batch.results, batch.model.manifest
+    stretches = [(walk, stretch) for walk in walks for stretch in walk.taken.stretches]
+    folded = fold(
+        [(stretch, _cold(model) if stretch.cold else walk.memory) for walk, stretch in stretches],
+        batch.rows.values,
+        using=model.features,
+        window=manifest.window,
+        estimates=estimates,
+    )
+    for (walk, _), memory in zip(stretches, folded.after, strict=True):
+        walk.memory = memory
+    for place in folded.places:
+        results.outcome[place] = WARMING_UP
+    sensors = manifest.schema.sensors
+    for row, gone in folded.features.imputed.items():
+        results.imputed[folded.places[row]] = tuple(sensors[sensor] for sensor in gone)
+    scored = Scored(folded, model)
+    for place, row in zip(scored.places, folded.scorable.tolist(), strict=True):
+        restarting = folded.since_restart[row] < manifest.policy.restart_rows
+        results.outcome[place] = RESTARTING if restarting else SCORED
+    results.score[scored.places], results.contributions[scored.places] = scored.scores, scored.contributions
+    return scored
 
 
 class _Walk:
-    """One machine's rows on their way through a batch: taken, folded into features, (scored,) judged."""
+    """One machine's rows on their way through a batch: taken, (folded and scored with all others,) judged."""
 
     def __init__(self, machine: str, state: State | None, places: list[int], batch: _Batch) -> None:
-        self.machine, self.windows, self.scorable = machine, list[Floats](), list[int]()
-        self._batch, self._model, self._results = batch, batch.model, batch.results
-        self._state = cold_state(batch.model) if state is None else _under(batch.model, state)
-        self._features: dict[int, tuple[Features, int]] = {}
-        self.unseen: dict[int, Bools] = {}
-        """Row -> (window, sensors) the cells of its window that the model is to estimate."""
-        manifest, was = batch.model.manifest, self._state
-        self._taken = take(
+        self.machine, self._batch = machine, batch
+        model, results = batch.model, batch.results
+        self._state = was = cold_state(model) if state is None else _under(model, state)
+        self.memory = Memory(was.features, was.recent)
+        """Of the rows before, and once they are folded of these."""
+        self.taken = take(
             machine,
             Clock(was.last_us, was.since_restart, was.was_broken, was.late, was.late_us),
             places,
             batch.arrivals,
-            schema=manifest.schema,
-            break_is_stop=manifest.break_is_stop,
+            schema=model.manifest.schema,
+            break_is_stop=model.manifest.break_is_stop,
         )
-        batch.results.rejects += self._taken.rejects
-        for place in self._taken.resting:
-            batch.results.outcome[place] = STOPPED
-        self.rows = [place for stretch in self._taken.stretches for place in stretch.rows]
-        """Those to fold, in order."""
+        results.rejects += self.taken.rejects
+        for place in self.taken.resting:
+            results.outcome[place] = STOPPED
 
-    def fold(self, values: Floats) -> None:
-        """Features of the rows taken, whose values these are, and the windows that the model can score."""
-        model, results = self._model, self._results
-        sensors, reach = model.manifest.schema.sensors, model.manifest.window - 1
-        features, recent = self._state.features, self._state.recent[-reach:] if reach else self._state.recent[:0]
-        estimates = self._batch.estimates
-        if reach and not estimates:  # kept by a monitor that estimated
-            recent = np.where(np.isnan(recent), model.features.normal, recent).astype(np.float32)
-        for stretch in self._taken.stretches:
-            if stretch.cold:
-                features, recent = model.features.cold(), recent[:0]
-            unscored = model.features.warm_up_rows - features.rows
-            rows, since = stretch.rows, stretch.since_restart
-            hold = [s < model.features.params.hold_rows for s in since]
-            features, found = model.features.fold(features, values[: len(rows)], hold=hold)
-            values = values[len(rows) :]
-            for i, place in enumerate(rows):
-                self._features[place] = (found, i)
-                window = found.z[i : i + 1]
-                if estimates and i in found.imputed:
-                    window = window.copy()
-                    window[0, found.imputed[i]] = np.nan
-                if reach:
-                    # float32 as stored, so that a window has the same bits whether or not a snapshot cut it in two
-                    recent = np.concatenate([recent[:0] if since[i] == 0 else recent, window.astype(np.float32)])
-                    window, recent = recent[-reach - 1 :].astype(np.float64), recent[-reach:]
-                if i < unscored or len(window) <= reach:
-                    results.outcome[place] = WARMING_UP
-                    continue
-                results.outcome[place] = RESTARTING if since[i] < model.manifest.policy.restart_rows else SCORED
-                if estimates and (reach or i in found.imputed):
-                    window = self._without_holes(place, window)
-                self.windows.append(window)
-                self.scorable.append(place)
-            for i, missing in found.imputed.items():
-                results.imputed[rows[i]] = tuple(sensors[j] for j in missing)
-        self._folded = features, recent
-
-    def _without_holes(self, place: int, window: Floats) -> Floats:
-        """The window with what is normal in its holes, for the estimate to start from; notes where they are."""
-        cells = np.isnan(window)
-        if cells.any():
-            self.unseen[place] = cells
-        return np.where(cells, self._model.features.normal, window)
-
-    def judge(self, scored: Mapping[int, tuple[float, Float32s]]) -> State:
+    def judge(self, scored: Scored) -> State:
         """Hold each score against the threshold and fold the alert; the machine's state after the batch."""
-        manifest, grades, was = self._model.manifest, self._batch.rows.grades, self._state
+        batch, was = self._batch, self._state
+        manifest, grades = batch.model.manifest, batch.rows.grades
         judging = Judging(
             manifest.threshold, manifest.policy, trailing=was.trailing.copy(), alert=was.alert, grade=was.grade
         )
-        for stretch in self._taken.stretches:
+        for stretch in self.taken.stretches:
             if stretch.cold:
                 judging.begin_cold()
             for place, what in stretch.steps:
@@ -246,69 +195,59 @@ class _Walk:
                     self._end_run(place, what, judging)
                     continue
                 judging.take(grades[place])
-                if place in scored:
-                    self._judge_row(place, *scored[place], judging)
-                else:
+                score = scored.score.get(place)
+                if score is None:
                     judging.pass_by()
-        features, recent = self._folded
-        clock, version = self._taken.clock, self._model.version
+                else:
+                    self._judge_row(place, score, scored, judging)
+        features, recent = self.memory
+        clock, version = self.taken.clock, batch.model.version
         return State(features, judging.trailing, recent, judging.alert, version, *clock, judging.grade)
 
-    def _judge_row(self, place: int, score: float, rebuilt: Float32s, judging: Judging) -> None:
-        results = self._results
-
-        def describe(level: float) -> Judged:
-            over = score > level
-            if over or judging.alert.open is not None:
-                results.top[place] = self._top(place, rebuilt)
-            return self._judged(place, score=score, threshold=level, over=over)
-
+    def _judge_row(self, place: int, score: float, scored: Scored, judging: Judging) -> None:
+        results = self._batch.results
         counts = results.outcome[place] == SCORED
-        results.threshold[place], results.over[place], event = judging.judge(score, counts=counts, describe=describe)
-        if event:
-            results.alerts.append((place, event))
+        level, over, matters = judging.hold(score, counts=counts)
+        self._batch.levels[place] = level
+        if matters:
+            results.over[place] = over
+            if over or judging.alert.open is not None:
+                results.top[place] = scored.top(place)
+            event = judging.weigh(self._judged(place, scored, threshold=level, over=over), may_open=counts)
+            if event:
+                results.alerts.append((place, event))
 
     def _end_run(self, place: int, why: str, judging: Judging) -> None:
         """A run ended before the row at `place`: a break counts as warned or not, an alert closes."""
-        manifest = self._model.manifest
+        manifest = self._batch.model.manifest
         if why == BROKE:
-            self._results.breaks.append((place, judging.alert.since_open < WARNED_ROWS))
+            self._batch.results.breaks.append((place, judging.alert.since_open < WARNED_ROWS))
             if not (manifest.break_is_stop and manifest.schema.lead_rows):
                 return
         time_us = self._batch.arrivals.times_us[place]
         event = judging.stop(self.machine, time_us=time_us, model=manifest.version, why=why)
         if event:
-            self._results.alerts.append((place, event))
+            self._batch.results.alerts.append((place, event))
 
-    def _top(self, place: int, rebuilt: Float32s) -> list[TopSensor]:
-        features, i = self._features[place]
-        expected = features.centre[i] + self._model.scorer.unscale(rebuilt) * features.spread[i]
-        observed = features.observed[i]
-        if place in self.unseen:
-            observed = np.where(self.unseen[place][-1], expected, observed)
-        return top_sensors(
-            self._model.manifest.schema.sensors,
-            self._results.contributions[place],
-            observed=observed,
-            expected=expected,
-        )
-
-    def _judged(self, place: int, *, score: float, threshold: float, over: bool) -> Judged:
-        model, results = self._model, self._results
-        features, i = self._features[place]
+    def _judged(self, place: int, scored: Scored, *, threshold: float, over: bool) -> Judged:
+        model, results = self._batch.model, self._batch.results
         return Judged(
             machine=self.machine,
             time_us=self._batch.arrivals.times_us[place],
-            score=score,
+            score=scored.score[place],
             threshold=threshold,
             over=over,
             top=results.top.get(place, ()),
             model=model.version,
             imputed=results.imputed.get(place, ()),
-            masked=tuple(model.manifest.schema.sensors[j] for j in features.masked.get(i, ())),
+            masked=scored.masked(place),
             grade=self._batch.rows.grades[place],
             foretells=model.manifest.schema.lead_rows > 0,
         )
+
+
+def _cold(model: Artifact) -> Memory:
+    return Memory(model.features.cold(), np.empty((0, len(model.manifest.schema.sensors)), np.float32))
 
 
 def _under(model: Artifact, state: State) -> State:

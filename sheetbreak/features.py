@@ -5,13 +5,18 @@ chance a month later. The same fold serves trainer and monitor, so live and offl
 however the rows are batched: state is rounded to its stored precision after every row, never at the end of a batch.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from sheetbreak.moments import Bools, Floats, Learning, as_stored, standardise
+
+Float32s = npt.NDArray[np.float32]
+Counts = npt.NDArray[np.uint8]
 
 MASK_AFTER_ROWS = 30
 """A sensor missing for longer counts as normal (z = 0) until it is back."""
@@ -19,8 +24,6 @@ MAX_MISSING_SHARE = 0.2
 """A row in which more than this share of the sensors is missing is refused."""
 LARGEST = 1e30
 """A reading counts as no larger than this, in any unit, so that no square or quotient of readings is infinite."""
-_STORED_BITS, _HALF_A_STEP = np.array(0xFFFFFFFFFF000000, np.uint64), np.array(0x0000000000800000, np.uint64)
-"""Mean and variance keep 40 of their 64 bits (28 of the fraction: 4e-9): a machine's core state stays under 1 kB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +54,21 @@ class FeatureState:
     """(sensors,) exponentially weighted mean, plant units."""
     variance: Floats
     """(sensors,) exponentially weighted variance, plant units squared."""
-    last: npt.NDArray[np.float32]
+    last: Float32s
     """(sensors,) the last value seen; NaN before there is one."""
-    missing: npt.NDArray[np.uint8]
+    missing: Counts
     """(sensors,) rows since the sensor was last seen, at most MASK_AFTER_ROWS + 1."""
     rows: int
     """Rows folded so far, at most warm_up_rows (1 where there is no warm-up)."""
 
 
 class Features(NamedTuple):
-    """Features of k rows, and what turns them back into plant units."""
+    """Features of n rows, and what turns them back into plant units."""
 
     z: Floats
-    """(k, sensors) (observed - centre) / spread; 0 where masked."""
+    """(n, sensors) (observed - centre) / spread; 0 where masked."""
     observed: Floats
-    """(k, sensors) plant units, missing values filled in."""
+    """(n, sensors) plant units, missing values filled in."""
     centre: Floats
     spread: Floats
     imputed: dict[int, list[int]]
@@ -86,12 +89,13 @@ class FeatureFold:
         start = np.asarray(params.start_sd, np.float64) if self._streaming else np.ones_like(self._fallback)
         # A constant sensor has no spread of its own: any number keeps z finite, and 1 in its units is neutral.
         start = np.where(start > 1 / LARGEST, np.minimum(start, LARGEST), 1.0)
-        self._start_variance = _as_stored(start**2)
-        self._floor = self._start_variance * params.floor_ratio**2
-        # As arrays: numpy takes twice as long for a Python number as for 59 of its own.
-        alpha = 1.0 - 0.5 ** (1.0 / params.half_life_rows)
-        self._alpha, self._keep = np.full_like(start, alpha), np.full_like(start, 1.0 - alpha)
-        self._lowest, self._highest = np.full_like(start, -params.clip_sd), np.full_like(start, params.clip_sd)
+        self._start_variance = as_stored(start**2)
+        self._learning = Learning(
+            alpha=1.0 - 0.5 ** (1.0 / params.half_life_rows),
+            clip_sd=params.clip_sd,
+            floor=self._start_variance * params.floor_ratio**2,
+        )
+        self._none_missing = np.zeros(len(self._fallback), np.uint8)
 
     @property
     def warm_up_rows(self) -> int:
@@ -105,88 +109,81 @@ class FeatureFold:
             mean=np.zeros(sensors),
             variance=self._start_variance,
             last=np.full(sensors, np.nan, np.float32),
-            missing=np.zeros(sensors, np.uint8),
+            missing=self._none_missing,
             rows=0,
         )
 
-    def fold(self, state: FeatureState, values: Floats, *, hold: list[bool]) -> tuple[FeatureState, Features]:
-        """Features of k rows of one machine and the state after them.
+    def fold(
+        self, states: Sequence[FeatureState], values: Floats, *, lengths: Sequence[int], hold: Sequence[bool]
+    ) -> tuple[list[FeatureState], Features]:
+        """Features of n rows of several machines, one machine's after another's, and the machines' states after them.
 
-        values: (k, sensors) plant units within ±LARGEST, NaN where missing. hold: per row, whether mean and variance
-        stay as they are. Exponentially weighted mean and variance: Finch, "Incremental calculation of weighted mean
-        and variance" (2009), section 9.
+        values: (n, sensors) plant units within ±LARGEST, NaN where missing. lengths: rows of each machine. hold: per
+        row, whether mean and variance stay as they are.
         """
-        values, last, missing, imputed, masked = self._fill(state, values)
-        if not self._streaming:
-            z = values.copy()
-            for row, sensors in masked.items():
-                z[row, sensors] = self._fallback[sensors]
-            state = FeatureState(state.mean, state.variance, last, missing, state.rows)
-            return state, Features(z, values, np.zeros_like(values), np.ones_like(values), imputed, masked)
-        k, width = values.shape
-        z, centre, spread = np.empty((3, k, width))
-        step, square = np.empty((2, width))
-        moments = np.array([state.mean, state.variance])
-        if state.rows == 0 and k:
-            moments[0], moments[1] = _as_stored(values[0]), self._start_variance
-        mean, variance = moments
-        bits = moments.view(np.uint64)
-        alpha, keep, floor, lowest, highest = self._alpha, self._keep, self._floor, self._lowest, self._highest
-        for i in range(k):
-            now, sd = z[i], spread[i]
-            centre[i] = mean
-            np.maximum(variance, floor, out=sd)
-            np.sqrt(sd, out=sd)
-            np.subtract(values[i], mean, out=now)
-            np.divide(now, sd, out=now)
-            if hold[i]:
-                continue
-            np.minimum(now, highest, out=step)
-            np.maximum(step, lowest, out=step)
-            if i in imputed:
-                step[imputed[i]] = 0.0  # a held value says nothing new
-                variance_before = variance[imputed[i]]
-            np.multiply(step, sd, out=step)
-            np.multiply(step, step, out=square)
-            np.multiply(square, alpha, out=square)
-            np.add(variance, square, out=variance)
-            np.multiply(variance, keep, out=variance)
-            np.multiply(step, alpha, out=step)
-            np.add(mean, step, out=mean)
-            np.add(bits, _HALF_A_STEP, out=bits)
-            np.bitwise_and(bits, _STORED_BITS, out=bits)
-            if i in imputed:
-                variance[imputed[i]] = variance_before
-        for row, sensors in masked.items():
-            z[row, sensors] = 0.0
-        state = FeatureState(mean, variance, last, missing, min(state.rows + k, max(self.params.warm_up_rows, 1)))
-        return state, Features(z, values, centre, spread, imputed, masked)
+        filled = self._fill(states, values, lengths)
+        moments = np.array([[state.mean for state in states], [state.variance for state in states]])
+        if self._streaming:
+            for i, first in enumerate(_firsts(lengths)):
+                if states[i].rows == 0 and lengths[i]:
+                    moments[:, i] = as_stored(filled.values[first]), self._start_variance
+            learns = ~(filled.gaps | np.asarray(hold, np.bool_)[:, None])  # a value that stands in says nothing new
+            moments, z, centre, spread = standardise(
+                moments, filled.values, lengths=lengths, learns=learns, learning=self._learning
+            )
+        else:
+            z, centre, spread = filled.values.copy(), np.zeros_like(values), np.ones_like(values)
+        for row, sensors in filled.masked.items():
+            z[row, sensors] = self.normal[sensors]
+        after = []
+        for i, (state, last, missing) in enumerate(zip(states, filled.last, filled.missing, strict=True)):
+            mean, variance = moments[:, i].copy()  # a machine that is not seen again must not keep those of all
+            rows = min(state.rows + lengths[i], max(self.params.warm_up_rows, 1)) if self._streaming else state.rows
+            after.append(FeatureState(mean, variance, last, missing, rows))
+        return after, Features(z, filled.values, centre, spread, filled.imputed, filled.masked)
 
-    def _fill(
-        self, state: FeatureState, values: Floats
-    ) -> tuple[Floats, npt.NDArray[np.float32], npt.NDArray[np.uint8], dict[int, list[int]], dict[int, list[int]]]:
-        """Values with the last one held where they are missing; last and missing after them; imputed and masked."""
-        imputed: dict[int, list[int]] = {}
-        masked: dict[int, list[int]] = {}
-        last, missing = state.last, state.missing
-        if not len(values):
-            return values, last, missing, imputed, masked
+    def _fill(self, states: Sequence[FeatureState], values: Floats, lengths: Sequence[int]) -> "_Filled":
+        """Put the last value of a machine's sensor where it is missing."""
         gaps = np.isnan(values)
-        if not np.count_nonzero(gaps):
-            none = np.zeros_like(missing) if np.count_nonzero(missing) else missing
-            return values, values[-1].astype(np.float32), none, imputed, masked
-        values = values.copy()
-        for i, gap in enumerate(gaps):
+        holed = bool(gaps.any())
+        filled = _Filled(values.copy() if holed else values, gaps, [], [], {}, {})
+        for state, first, rows in zip(states, _firsts(lengths), lengths, strict=True):
+            last, missing = state.last, state.missing
+            if holed and gaps[first : first + rows].any():
+                last, missing = self._fill_one(state, filled, range(first, first + rows))
+            elif rows:
+                last = values[first + rows - 1].astype(np.float32)
+                missing = self._none_missing if missing.any() else missing
+            filled.last.append(last)
+            filled.missing.append(missing)
+        return filled
+
+    def _fill_one(self, state: FeatureState, filled: "_Filled", rows: range) -> tuple[Float32s, Counts]:
+        """One machine's rows; its last values and its counts of rows missing after them."""
+        last, missing = state.last, state.missing
+        for i in rows:
+            gap, row = filled.gaps[i], filled.values[i]
             if gap.any():
-                held = np.where(np.isnan(last), self._fallback, last)
-                values[i, gap] = held[gap]
-                imputed[i] = np.flatnonzero(gap).tolist()
+                row[gap] = np.where(np.isnan(last), self._fallback, last)[gap]
+                filled.imputed[i] = np.flatnonzero(gap).tolist()
             missing = np.where(gap, np.minimum(missing + 1, MASK_AFTER_ROWS + 1), 0).astype(np.uint8)
-            last = np.where(gap, last, values[i]).astype(np.float32)
+            last = np.where(gap, last, row).astype(np.float32)
             if (missing > MASK_AFTER_ROWS).any():
-                masked[i] = np.flatnonzero(missing > MASK_AFTER_ROWS).tolist()
-        return values, last, missing, imputed, masked
+                filled.masked[i] = np.flatnonzero(missing > MASK_AFTER_ROWS).tolist()
+        return last, missing
 
 
-def _as_stored(values: Floats) -> Floats:
-    return ((values.view(np.uint64) + _HALF_A_STEP) & _STORED_BITS).view(np.float64)
+class _Filled(NamedTuple):
+    values: Floats
+    """(n, sensors) without a gap."""
+    gaps: Bools
+    last: list[Float32s]
+    """Of each machine after its rows, as in FeatureState; so is `missing`."""
+    missing: list[Counts]
+    imputed: dict[int, list[int]]
+    masked: dict[int, list[int]]
+
+
+def _firsts(lengths: Sequence[int]) -> list[int]:
+    """Where each machine's rows begin."""
+    return [0, *accumulate(lengths)][:-1]

@@ -4,8 +4,6 @@ The engine runs it over the scores of the model; a trainer runs it over scores t
 thresholds and policies.
 """
 
-from collections.abc import Callable
-
 from sheetbreak.alerts import IDLE, AlertEvent, AlertPolicy, AlertState, Judged, change_grade, judge, pass_by, stop
 from sheetbreak.thresholds import Threshold, Trailing, comparable, level_now
 
@@ -37,22 +35,24 @@ class Judging:
         """It has no score."""
         self.alert = pass_by(self.alert)
 
-    def judge(
-        self, score: float, *, counts: bool, describe: Callable[[float], Judged]
-    ) -> tuple[float, bool, AlertEvent | None]:
-        """It has one: the level it is held against, whether it is over, and the event that it causes.
+    def hold(self, score: float, *, counts: bool) -> tuple[float, bool, bool]:
+        """It has one: the level it is held against, whether it is over, and whether it matters for an alert.
 
-        counts: False on restarting rows, which open no alert and whose scores the trailing level leaves out.
-        describe: what an alert says of the row, given the level; asked only where it matters.
+        counts: False on restarting rows, whose scores the trailing level leaves out.
         """
         level = level_now(self._threshold, self.trailing, self.grade)
         over = score > level
         if counts:
             self.trailing.add(comparable(self._threshold, score, self.grade))
-        if not over and self.alert == IDLE:
-            return level, over, None
-        self.alert, event = judge(self._policy, self.alert, describe(level), may_open=counts)
-        return level, over, event
+        if over or (self.alert is not IDLE and self.alert != IDLE):
+            return level, over, True
+        self.alert = IDLE  # the very one: whether it is equal takes as long as all the rest
+        return level, over, False
+
+    def weigh(self, row: Judged, *, may_open: bool) -> AlertEvent | None:
+        """What comes of a row that matters."""
+        self.alert, event = judge(self._policy, self.alert, row, may_open=may_open)
+        return event
 
     def stop(self, machine: str, *, time_us: int, model: str, why: str) -> AlertEvent | None:
         """The run ended before the row to come."""

@@ -80,19 +80,18 @@ def level_now(threshold: Threshold, trailing: Trailing, grade: str | None = None
     """The level that the next score, of a row of this grade, is held against."""
     if threshold.quantile is None or len(trailing) < threshold.min_rows:
         return threshold.grade_levels.get(grade, threshold.level) if grade else threshold.level
-    return trailing.quantile(threshold.quantile) * _ratio(threshold, grade)
+    level = trailing.quantile(threshold.quantile)
+    return level * _ratio(threshold, grade) if threshold.grade_levels else level
 
 
 def comparable(threshold: Threshold, score: float, grade: str | None) -> float:
     """The score as the trailing window holds it, whatever the grade."""
-    return score / _ratio(threshold, grade)
+    return score / _ratio(threshold, grade) if threshold.grade_levels else score
 
 
 def _ratio(threshold: Threshold, grade: str | None) -> float:
     """How much higher scores of this grade are than the others."""
-    if not threshold.grade_levels or grade not in threshold.grade_levels:
-        return 1.0
-    return threshold.grade_levels[grade] / threshold.level
+    return threshold.grade_levels[grade] / threshold.level if grade in threshold.grade_levels else 1.0
 
 
 def trailing_levels(scores: Sequence[float], quantiles: Sequence[float], threshold: Threshold) -> list[list[float]]:

@@ -451,7 +451,7 @@ def test_a_score_is_what_scaler_model_and_score_make_of_the_features():
     using = model()
     _, results = advance({}, rows, using)
     state = using.features.cold()
-    _, found = using.features.fold(state, rows.values, hold=[False] * 60)
+    _, found = using.features.fold([state], rows.values, lengths=[60], hold=[False] * 60)
     scaled = np.clip(found.z, -5, 5).astype(np.float32)[:, None]
     residual = np.abs(scaled.astype(float) - using.reconstruct(scaled).astype(float))[:, 0] / 0.7
     expected = np.minimum(residual, 8).mean(axis=1)

@@ -27,7 +27,9 @@ def make_fold(**changes: Any) -> FeatureFold:
 def fold_rows(
     fold: FeatureFold, values: Floats, hold: Sequence[bool] | None = None, state: FeatureState | None = None
 ) -> tuple[FeatureState, Features]:
-    return fold.fold(state or fold.cold(), values, hold=list(hold) if hold is not None else [False] * len(values))
+    holds = [False] * len(values) if hold is None else hold
+    (after,), found = fold.fold([state or fold.cold()], values, lengths=[len(values)], hold=holds)
+    return after, found
 
 
 def plain_z(values: Sequence[float], held: Sequence[bool], params: FeatureParams, sensor: int) -> list[float]:
@@ -97,6 +99,35 @@ def test_features_and_state_are_the_same_bits_however_rows_are_batched(
             assert part.imputed == {i - first: s for i, s in whole.imputed.items() if first <= i < end}
             assert part.masked == {i - first: s for i, s in whole.masked.items() if first <= i < end}
         assert same(state, whole_state)
+
+
+machine_rows = st.lists(st.tuples(gappy_row, st.booleans()), max_size=12)
+
+
+@given(
+    st.lists(st.tuples(machine_rows, machine_rows), min_size=1, max_size=6),
+    st.sampled_from(["streaming-z", "identity"]),
+)
+def test_machines_folded_side_by_side_have_the_same_bits_as_each_alone(
+    machines: list[tuple[list[tuple[list[float], bool]], list[tuple[list[float], bool]]]], kind: str
+):
+    fold = make_fold(kind=kind)
+    states = [fold_rows(fold, table([cells for cells, _ in before]))[0] for before, _ in machines]
+    lengths = [len(rows) for _, rows in machines]
+    values = table([cells for _, rows in machines for cells, _ in rows])
+    hold = [held for _, rows in machines for _, held in rows]
+    after, together = fold.fold(states, values, lengths=lengths, hold=hold)
+    first = 0
+    for state, rows, found in zip(states, lengths, after, strict=True):
+        own = slice(first, first + rows)
+        alone, features = fold_rows(fold, values[own], hold[own], state)
+        assert same(found, alone)
+        for name in ("z", "observed", "centre", "spread"):
+            assert getattr(together, name)[own].tobytes() == getattr(features, name).tobytes()
+        for name in ("imputed", "masked"):
+            theirs = {row - first: s for row, s in getattr(together, name).items() if first <= row < first + rows}
+            assert theirs == getattr(features, name)
+        first += rows
 
 
 def test_a_fold_changes_neither_the_state_nor_the_rows_it_is_given():

@@ -20,7 +20,7 @@ def test_features_are_those_of_the_fold_over_each_machine() -> None:
     for machine in ("a", "b"):
         own = np.flatnonzero(np.array(rows.machines) == machine)
         fold = FeatureFold(features)
-        _, expected = fold.fold(fold.cold(), rows.values[own], hold=[False] * len(own))
+        _, expected = fold.fold([fold.cold()], rows.values[own], lengths=[len(own)], hold=[False] * len(own))
         np.testing.assert_array_equal(inputs.features[own[120:]], expected.z[120:].astype(np.float32))
         assert np.isnan(inputs.features[own[:120]]).all()
     assert len(inputs.scored) == 2 * (300 - 120)

@@ -49,7 +49,7 @@ def fold_history(rows: RowBatch, model: Artifact) -> Folded:
             state = model.features.cold()
             hold = [since < model.features.params.hold_rows for since in stretch.since_restart]
             values = np.clip(rows.values[stretch.rows], -LARGEST, LARGEST)
-            _, found = model.features.fold(state, values, hold=hold)
+            _, found = model.features.fold([state], values, lengths=[len(values)], hold=hold)
             folded.z[stretch.rows], folded.centre[stretch.rows] = found.z, found.centre
             folded.spread[stretch.rows] = found.spread
             folded.run[stretch.rows] = runs + np.cumsum(np.array(stretch.since_restart) == 0)

@@ -73,7 +73,7 @@ def in_plant_units(features: Floats, fold: FeatureFold) -> Floats:
     values = np.empty_like(features)
     for row, z in enumerate(features):
         values[row] = state.mean + z * np.sqrt(np.maximum(state.variance, floor))
-        state, _ = fold.fold(state, values[row : row + 1], hold=[False])
+        (state,), _ = fold.fold([state], values[row : row + 1], lengths=[1], hold=[False])
         state = replace(
             state,
             mean=keep * state.mean + (1 - keep) * home,
