@@ -24,6 +24,8 @@ EARLIEST_US, LATEST_US = ((datetime(year, 1, 1, tzinfo=UTC) - _EPOCH) // _MICROS
 """Times of rows lie between: what datetime can write whatever the zone."""
 _MAX_KNOWN_STRANGERS = 1000
 """Sensor names outside the schema that are remembered (and so logged once): a bound on what a sender makes us keep."""
+_AT_ONCE = 256
+"""Rows decoded before they become columns: 3.7 µs each, where 6 to 7.5 went with the thousands of a backlog."""
 _SHOWN_STRANGERS = 10
 """Of them, named in a log line: the model of another plant knows none of a row's sixty."""
 _NO_FIELD_NAME = re.compile(r'[\x00-\x1f"\\]')
@@ -160,43 +162,32 @@ class WireDecoder:
 
     def decode(self, values: Sequence[bytes], offsets: Sequence[int] | None = None) -> Decoded:  # noqa: ARG002
         """Rows and rejects of JSON records; `offsets` is what CSV lines without a time need: one call for both."""
-        decoder = self._decoder
-        found: list[Any] = []
         index: list[int] = []
         rejects: list[tuple[int, RowError]] = []
-        for i, value in enumerate(values):
-            try:
-                row = decoder.decode(value)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as cause:
+        table = _Table(len(values), len(self._sensors))
+        for first in range(0, len(values), _AT_ONCE):
+            found = []
+            for i, value in enumerate(values[first : first + _AT_ONCE], first):
                 try:
-                    row = self._decode_unusual(value, cause)
+                    found.append(self._row(value))
+                    index.append(i)
                 except RowError as reject:
                     rejects.append((i, reject))
-                    continue
-                decoder = self._decoder
-            if not row.machine.isprintable():
-                what = "machine holds a control character; expected a name that prints"
-                rejects.append((i, RowError(f"not a row: {what}", reason="not-a-row")))
-                continue
-            if not 1 < row.time.year < 9999:
-                what = "time is out of range; expected a year from 2 to 9998"
-                rejects.append((i, RowError(f"not a row: {what}", reason="not-a-row", machine=row.machine)))
-                continue
-            found.append(row)
-            index.append(i)
-        return Decoded(self._columns(found), index, rejects)
+            table.add(found)
+        return Decoded(table.rows(), index, rejects)
 
-    def _columns(self, found: Sequence[Any]) -> RowBatch:
-        n, width = len(found), len(self._sensors)
-        as_tuple = msgspec.structs.astuple
-        cells = [as_tuple(row.values)[:width] for row in found]
-        return RowBatch(
-            machines=[row.machine for row in found],
-            times_us=np.fromiter(((row.time - _EPOCH) // _MICROSECOND for row in found), np.int64, n),
-            values=np.array(cells, dtype=np.float64).reshape(n, width),
-            grades=[row.grade for row in found],
-            broken=np.fromiter((UNKNOWN if row.broken is None else int(row.broken) for row in found), np.int8, n),
-        )
+    def _row(self, value: bytes) -> Any:
+        try:
+            row = self._decoder.decode(value)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as cause:
+            row = self._decode_unusual(value, cause)
+        if not row.machine.isprintable():
+            what = "machine holds a control character; expected a name that prints"
+            raise RowError(f"not a row: {what}", reason="not-a-row")
+        if not 1 < row.time.year < 9999:
+            what = "time is out of range; expected a year from 2 to 9998"
+            raise RowError(f"not a row: {what}", reason="not-a-row", machine=row.machine)
+        return row
 
     def _decode_unusual(self, value: bytes, cause: Exception) -> Any:
         """The row after all, its unknown sensors noted; else raises RowError from `cause`."""
@@ -238,6 +229,33 @@ class WireDecoder:
             ],
         )
         return msgspec.json.Decoder(row_type)
+
+
+class _Table:
+    """Rows as columns, added some at a time: their floats, each an object, stay in the processor's cache until then."""
+
+    def __init__(self, most: int, width: int) -> None:
+        self._machines: list[str] = []
+        self._grades: list[str | None] = []
+        self._values = np.empty((most, width))
+        self._times_us, self._broken = np.empty(most, np.int64), np.empty(most, np.int8)
+
+    def add(self, found: Sequence[Any]) -> None:
+        """Append decoded rows."""
+        n, width = len(found), self._values.shape[1]
+        rows = slice(len(self._machines), len(self._machines) + n)
+        as_tuple = msgspec.structs.astuple
+        cells = [as_tuple(row.values)[:width] for row in found]
+        self._values[rows] = np.array(cells, np.float64).reshape(n, width)
+        self._times_us[rows] = [(row.time - _EPOCH) // _MICROSECOND for row in found]
+        self._broken[rows] = [UNKNOWN if row.broken is None else row.broken for row in found]
+        self._machines += [row.machine for row in found]
+        self._grades += [row.grade for row in found]
+
+    def rows(self) -> RowBatch:
+        """All that were added."""
+        n = len(self._machines)
+        return RowBatch(self._machines, self._times_us[:n], self._values[:n], self._grades, self._broken[:n])
 
 
 class _NamesOnly(msgspec.Struct):
