@@ -168,7 +168,7 @@ class Loop:
         self._metrics.count_rejects(scored.rejects)
         self._tell_of_dead_letters(scored)
         self.records += len(batch.records)
-        self._metrics.observe_latency((r.timestamp_ms for r in batch.records), now_s=self._clock.time())
+        self._metrics.observe_latency([r.timestamp_ms for r in batch.records], now_s=self._clock.time())
         if not self._rows_seen:
             self._rows_seen = True
             log.info("event=first-batch rows=%d", len(batch.records))

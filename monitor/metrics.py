@@ -14,6 +14,7 @@ import numpy.typing as npt
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from monitor.latency import Latency
 from sheetbreak.alerts import Severity, ratio_of
 from sheetbreak.artifact import Manifest
 from sheetbreak.engine import DEAD_LETTER, RESTARTING, SCORED, STOPPED, WARMING_UP, Results, State
@@ -25,8 +26,6 @@ SENSOR_SERIES_MACHINES = 50
 _NAMED_BY_REJECTS = 1000
 """Machines beyond this get no series from dead letters alone: a sender cannot flood Prometheus."""
 _BATCH_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-_LATENCY_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 1800.0)
-"""Up to the half hour that a warning is worth."""
 _OUTCOMES = (SCORED, RESTARTING, WARMING_UP, STOPPED, DEAD_LETTER)
 
 Floats = npt.NDArray[np.float64]
@@ -67,12 +66,7 @@ class Metrics:
             buckets=_BATCH_SECONDS,
             registry=registry,
         )
-        self._latency = Histogram(
-            "sheetbreak_end_to_end_latency_seconds",
-            "From a record's timestamp to the commit of its score.",
-            buckets=_LATENCY_SECONDS,
-            registry=registry,
-        )
+        self._latency = Latency()
         self._lag = Gauge("sheetbreak_consumer_lag_rows", "Rows not yet read.", ["partition"], registry=registry)
         self._model = Gauge(
             "sheetbreak_model_info",
@@ -148,14 +142,12 @@ class Metrics:
         self._model.labels(manifest.version, manifest.family).set(1)
         self._trained.set(datetime.fromisoformat(manifest.created).timestamp())
 
-    def observe_latency(self, timestamps_ms: Iterable[int | None], *, now_s: float) -> None:
+    def observe_latency(self, timestamps_ms: Sequence[int | None], *, now_s: float) -> None:
         """From each record's timestamp to now, seconds since 1970; records without one are left out."""
-        for timestamp_ms in timestamps_ms:
-            if timestamp_ms is not None:
-                self._latency.observe(max(0.0, now_s - timestamp_ms / 1000))
+        self._latency.observe(timestamps_ms, now_s=now_s)
 
     def collect(self) -> Iterator[Metric]:
-        """All series that belong to machines (prometheus_client calls this)."""
+        """All series that belong to machines, and the latency (prometheus_client calls this)."""
         machines = dict(self._machines)  # one step, while the loop's thread may add to it
         yield _counts("sheetbreak_rows_total", "Rows by what became of them.", "outcome", machines, lambda m: m.rows)
         yield _counts("sheetbreak_alerts_total", "Alerts opened.", "severity", machines, lambda m: m.alerts)
@@ -177,6 +169,7 @@ class Metrics:
             lambda m: None if m.last_row_us is None else m.last_row_us / 1e6,
         )
         yield self._sensor_shares(machines)
+        yield self._latency.collect()
 
     def _sensor_shares(self, machines: Mapping[str, _Machine]) -> Metric:
         family = GaugeMetricFamily(
