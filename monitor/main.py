@@ -12,7 +12,7 @@ from monitor.config import Options, read_options
 from monitor.health import Health
 from monitor.loop import Loop
 from monitor.metrics import Metrics
-from monitor.process import SignalFlags, SystemClock, log_to_stderr
+from monitor.process import SignalFlags, SystemClock, keep_freed_memory, log_to_stderr
 from monitor.reload import ModelWatch
 from monitor.web import Web
 from sheetbreak.artifact import Artifact, load
@@ -61,6 +61,7 @@ def main(argv: Sequence[str]) -> int:
             missing=options.missing,
         )
         _rarely_look_for_garbage()
+        keep_freed_memory()
         loop.run()
     finally:
         if web is not None:

@@ -204,6 +204,7 @@ class KafkaStream:
         consumer, membership = session.consumer, self._membership
         end = time.monotonic() + timeout_s
         due = self._polled_at + self._options.commit_interval_s
+        behind = time.monotonic() >= due
         records: list[Record] = []
         positions: dict[int, int] = {}
         while True:
@@ -223,8 +224,10 @@ class KafkaStream:
                 else:
                     unstick(consumer, group)
             now = time.monotonic()
-            if len(records) >= self._options.max_rows or now >= (min(end, due) if records else end):
+            if len(records) >= self._options.max_rows:
                 break
+            if now >= (min(end, due) if records else end) and not (behind and polled):
+                break  # one poll more has the next rows fetched while these are scored
         if not records:
             self._probe(consumer)
             return Batch(())

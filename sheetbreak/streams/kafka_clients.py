@@ -17,7 +17,9 @@ from sheetbreak.streams.kafka_settings import Address, KafkaOptions, Security
 BOOTSTRAP_MS = 5_000
 """To find a broker: a poll that opens the clients takes no longer while there is none."""
 MAX_BLOCK_MS = 15_000
-BATCH_BYTES = 512 * 1024
+BATCH_BYTES = 1_000_000
+"""Of one partition's records in a request at most; the broker's own limit is 1 MiB. With half of it a backlog's scores
+take a request more, and each waits for the one before."""
 MAX_RECORD_BYTES = 1024 * 1024
 """Kafka's own default, on both sides."""
 FETCH_MIN_BYTES = 512 * 1024
