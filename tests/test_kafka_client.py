@@ -6,13 +6,13 @@ A test that fails here after an upgrade is good news: read what it says, and tak
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import KafkaConnectionError, KafkaError
 from kafka.net.compat import KafkaNetClient
 from kafka.structs import MemberState
 
@@ -24,8 +24,6 @@ from tests.kafka_broker import Broker
 
 HANG_S = 12.0
 """With the cure both calls return less than a second after the broker's return."""
-TRIES = 4
-"""Outages in which the bare client may hang; it was seen to come through one of them now and then."""
 
 
 class Transaction:
@@ -70,48 +68,65 @@ class Transaction:
         self.consumer.close(timeout_ms=500)
 
 
-def returns_after_an_outage(broker: Broker, action: Callable[[], None]) -> bool:
-    """Whether `action`, begun while the broker is away, returns within HANG_S of its return."""
-    done = threading.Event()
+CALLS = pytest.mark.parametrize("call", ["send_offsets", "commit"])
+
+
+@contextlib.contextmanager
+def waiting_for(
+    broker: Broker, net_client: Any, call: str
+) -> Iterator[tuple[Transaction, Callable[[], threading.Event]]]:
+    """A transaction, and what begins the call on a thread; the event says that it has returned."""
+    transaction, done = Transaction(broker, net_client), threading.Event()
+    if call == "commit":
+        transaction.send_offsets()
+    action = transaction.send_offsets if call == "send_offsets" else transaction.producer.commit_transaction
 
     def run() -> None:
         action()
         done.set()
 
-    broker.kill()
-    threading.Thread(target=run, daemon=True).start()
-    time.sleep(1)
-    broker.start()
-    return done.wait(HANG_S)
+    def begin() -> threading.Event:
+        threading.Thread(target=run, daemon=True).start()
+        return done
 
-
-CALLS = pytest.mark.parametrize("call", ["send_offsets", "commit"])
-
-
-def returned(broker: Broker, net_client: Any, call: str) -> bool:
-    """Whether a call of a transaction that meets an outage returns soon after it."""
-    transaction = Transaction(broker, net_client)
-    if call == "commit":
-        transaction.send_offsets()
-    action = transaction.send_offsets if call == "send_offsets" else transaction.producer.commit_transaction
     try:
-        return returns_after_an_outage(broker, action)
+        yield transaction, begin
     finally:
         transaction.give_up()
 
 
 @CALLS
 def test_a_transaction_that_meets_an_outage_goes_on_after_it(broker: Broker, call: str) -> None:
-    assert returned(broker, Patient, call)
+    with waiting_for(broker, Patient, call) as (_, begin):
+        broker.kill()
+        done = begin()
+        time.sleep(1)
+        broker.start()
+        assert done.wait(HANG_S)
 
 
 @CALLS
-def test_without_our_patient_client_a_transaction_that_meets_an_outage_may_hang(broker: Broker, call: str) -> None:
-    """It hangs where the request leaves its queue before the client has seen the disconnect: most times, not always.
+@pytest.mark.parametrize("cured", [False, True])
+def test_a_request_whose_node_is_found_away_is_dropped_and_hangs_without_our_patient_client_only(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch, call: str, cured: bool
+) -> None:
+    """When it hangs no longer: take Patient out of kafka_clients.py.
 
-    When it hangs no longer, in any of several tries: take Patient out of kafka_clients.py.
+    In an outage it takes luck: the request must leave its queue before the client has seen the disconnect. Here the
+    client is made to find the node away, once, where it waits for it.
     """
-    assert not all(returned(broker, KafkaNetClient, call) for _ in range(TRIES))
+    with waiting_for(broker, Patient if cured else KafkaNetClient, call) as (transaction, begin):
+        await_ready, clients = KafkaNetClient.await_ready, [transaction.producer._sender._client]
+
+        def away_once(self: Any, *args: Any, **kwargs: Any) -> bool:
+            if self in clients:
+                clients.remove(self)
+                raise KafkaConnectionError("not ready")
+            return bool(await_ready(self, *args, **kwargs))
+
+        monkeypatch.setattr(KafkaNetClient, "await_ready", away_once)
+        assert begin().wait(HANG_S if cured else 5) == cured
+        assert not clients, "the request was sent another way: this test saw nothing"
 
 
 @pytest.mark.parametrize("cured", [False, True])
