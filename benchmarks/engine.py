@@ -26,6 +26,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from monitor.process import keep_freed_memory, rarely_look_for_garbage
 from sheetbreak.artifact import Artifact, load
 from sheetbreak.csvrows import read_csv
 from sheetbreak.engine import DEAD_LETTER, State, advance
@@ -52,6 +53,8 @@ def main() -> int:
         naive = _naive_rows_per_second(home, rows, model, seconds=options.seconds)
         print(f"the usual loop (json.loads, model.predict on one row): {naive:.1f} rows/s")
         found["usual_loop_rows_per_s"] = naive
+        rarely_look_for_garbage()  # as the monitor does
+        keep_freed_memory()
         for machines in (1, 10, 1000):
             spent, count = _stages(model, rows, machines=machines, seconds=options.seconds)
             scored = sum(spent[stage] for stage in STAGES[:3])

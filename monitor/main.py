@@ -1,6 +1,5 @@
 """`sheetbreak monitor`: puts options, model, stream, metrics and loop together."""
 
-import gc
 import logging
 import sys
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from monitor.config import Options, read_options
 from monitor.health import Health
 from monitor.loop import Loop
 from monitor.metrics import Metrics
-from monitor.process import SignalFlags, SystemClock, keep_freed_memory, log_to_stderr
+from monitor.process import SignalFlags, SystemClock, keep_freed_memory, log_to_stderr, rarely_look_for_garbage
 from monitor.reload import ModelWatch
 from monitor.web import Web
 from sheetbreak.artifact import Artifact, load
@@ -60,7 +59,7 @@ def main(argv: Sequence[str]) -> int:
             history=warm_up(options.history, model, missing=options.missing) if options.history else {},
             missing=options.missing,
         )
-        _rarely_look_for_garbage()
+        rarely_look_for_garbage()
         keep_freed_memory()
         loop.run()
     finally:
@@ -78,15 +77,6 @@ def warm_up(history: Path, model: Artifact, *, missing: Missing = "hold") -> dic
         states |= advance(states, rows.take(slice(start, start + _HISTORY_ROWS)), model, missing=missing)[0]
     log.info("event=warmed-up history=%s rows=%d machines=%d", history, len(rows), len(states))
     return states
-
-
-def _rarely_look_for_garbage() -> None:
-    """Leave what was imported out of the search for cycles, and search seldom: a batch makes tens of thousands of
-    objects and no cycles. A fifth of the time of scoring 1,000 machines (44 -> 34 µs a row), a tenth of one's.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000)
 
 
 def _serve(options: Options, registry: CollectorRegistry, health: Health) -> Web | None:

@@ -1,6 +1,7 @@
-"""What the monitor has from the operating system: signals, clocks, log lines."""
+"""What the monitor has from the operating system and the interpreter: signals, clocks, log lines, memory."""
 
 import ctypes
+import gc
 import logging
 import signal
 import sys
@@ -64,6 +65,15 @@ class SystemClock:
     def sleep(self, seconds: float) -> None:
         """Wait."""
         time.sleep(seconds)
+
+
+def rarely_look_for_garbage() -> None:
+    """Leave what was imported out of the search for cycles, and search seldom: a batch makes tens of thousands of
+    objects and no cycles. A fifth of the time of scoring 1,000 machines (44 -> 34 µs a row), a tenth of one's.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000)
 
 
 def keep_freed_memory() -> None:
