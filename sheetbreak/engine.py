@@ -183,7 +183,8 @@ class _Walk:
     def judge(self, scored: Scored) -> State:
         """Hold each score against the threshold and fold the alert; the machine's state after the batch."""
         batch, was = self._batch, self._state
-        manifest, grades = batch.model.manifest, batch.rows.grades
+        manifest, grades, outcome, levels = batch.model.manifest, batch.rows.grades, batch.results.outcome, batch.levels
+        scores = scored.score
         judging = Judging(
             manifest.threshold, manifest.policy, trailing=was.trailing.copy(), alert=was.alert, grade=was.grade
         )
@@ -195,27 +196,30 @@ class _Walk:
                     self._end_run(place, what, judging)
                     continue
                 judging.take(grades[place])
-                score = scored.score.get(place)
+                score = scores.get(place)
                 if score is None:
                     judging.pass_by()
-                else:
-                    self._judge_row(place, score, scored, judging)
+                    continue
+                counts = outcome[place] == SCORED
+                level, over = judging.hold(score, counts=counts)
+                levels[place] = level
+                if over or not judging.idle:
+                    self._weigh(place, scored, judging, threshold=level, over=over, may_open=counts)
         features, recent = self.memory
         clock, version = self.taken.clock, batch.model.version
         return State(features, judging.trailing, recent, judging.alert, version, *clock, judging.grade)
 
-    def _judge_row(self, place: int, score: float, scored: Scored, judging: Judging) -> None:
+    def _weigh(
+        self, place: int, scored: Scored, judging: Judging, *, threshold: float, over: bool, may_open: bool
+    ) -> None:
+        """What comes of a row that is over, or of one while an alert is open, was open lately, or is about to be."""
         results = self._batch.results
-        counts = results.outcome[place] == SCORED
-        level, over, matters = judging.hold(score, counts=counts)
-        self._batch.levels[place] = level
-        if matters:
-            results.over[place] = over
-            if over or judging.alert.open is not None:
-                results.top[place] = scored.top(place)
-            event = judging.weigh(self._judged(place, scored, threshold=level, over=over), may_open=counts)
-            if event:
-                results.alerts.append((place, event))
+        results.over[place] = over
+        if over or judging.alert.open is not None:
+            results.top[place] = scored.top(place)
+        event = judging.weigh(self._judged(place, scored, threshold=threshold, over=over), may_open=may_open)
+        if event:
+            results.alerts.append((place, event))
 
     def _end_run(self, place: int, why: str, judging: Judging) -> None:
         """A run ended before the row at `place`: a break counts as warned or not, an alert closes."""

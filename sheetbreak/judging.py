@@ -18,7 +18,7 @@ class Judging:
     ) -> None:
         """trailing: is added to, so a copy of the state's."""
         self._threshold, self._policy = threshold, policy
-        self.trailing, self.alert, self.grade = trailing, alert, grade
+        self.trailing, self.alert, self.grade = trailing, IDLE if alert == IDLE else alert, grade
 
     def begin_cold(self) -> None:
         """The clock was set back: what is known of scores and grade is of another time."""
@@ -35,23 +35,25 @@ class Judging:
         """It has no score."""
         self.alert = pass_by(self.alert)
 
-    def hold(self, score: float, *, counts: bool) -> tuple[float, bool, bool]:
-        """It has one: the level it is held against, whether it is over, and whether it matters for an alert.
+    @property
+    def idle(self) -> bool:
+        """Whether a row that is not over changes nothing."""
+        return self.alert is IDLE  # whether it is equal would take as long as all the rest
+
+    def hold(self, score: float, *, counts: bool) -> tuple[float, bool]:
+        """It has one: the level that it is held against, and whether it is over.
 
         counts: False on restarting rows, whose scores the trailing level leaves out.
         """
         level = level_now(self._threshold, self.trailing, self.grade)
-        over = score > level
         if counts:
             self.trailing.add(comparable(self._threshold, score, self.grade))
-        if over or (self.alert is not IDLE and self.alert != IDLE):
-            return level, over, True
-        self.alert = IDLE  # the very one: whether it is equal takes as long as all the rest
-        return level, over, False
+        return level, score > level
 
     def weigh(self, row: Judged, *, may_open: bool) -> AlertEvent | None:
-        """What comes of a row that matters."""
-        self.alert, event = judge(self._policy, self.alert, row, may_open=may_open)
+        """What comes of a row that is over, or that comes while not idle."""
+        alert, event = judge(self._policy, self.alert, row, may_open=may_open)
+        self.alert = IDLE if alert == IDLE else alert
         return event
 
     def stop(self, machine: str, *, time_us: int, model: str, why: str) -> AlertEvent | None:

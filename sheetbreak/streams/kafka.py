@@ -302,8 +302,5 @@ class KafkaStream:
 def _extend(records: list[Record], positions: dict[int, int], polled: Mapping[Any, Sequence[Any]]) -> None:
     for tp, found in polled.items():
         partition = tp.partition
-        records.extend(
-            Record(record.value if record.value is not None else b"", partition, record.offset, record.timestamp)
-            for record in found
-        )
+        records += [Record(record.value or b"", partition, record.offset, record.timestamp) for record in found]
         positions[partition] = found[-1].offset + 1

@@ -27,7 +27,7 @@ FETCH_MIN_BYTES = 512 * 1024
 FETCH_WAIT_MS = 10
 """How long the broker gathers rows for us. The wait comes on top of the commit interval: a fetch is under way while
 we commit, and what it has just missed waits for the next one. Without any wait each row would be a fetch."""
-PARTITION_FETCH_BYTES = 4 * 1024 * 1024
+PARTITION_FETCH_BYTES = 8 * 1024 * 1024
 """A full batch from one partition; with kafka-python's 1 MiB a backlog comes in batches of a thousand rows."""
 _IDLE_WAIT_MS = 500
 _MANAGER_LOG = logging.getLogger("kafka.net.manager")
