@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from sheetbreak.errors import DataError
+from sheetbreak.streams import kafka_topics
 from sheetbreak.streams.kafka_clients import new_admin
 from sheetbreak.streams.kafka_settings import ROWS, SCORES, STATE, TOPICS, Security, parse_address
 from sheetbreak.streams.kafka_topics import Facts, inspect, main
@@ -127,6 +128,21 @@ def test_what_the_check_complains_about_create_mends(
     mill.run("create")
     mill.run("check")
     assert mill.facts()[name].partitions == 2
+
+
+def test_create_ends_when_the_broker_shows_what_it_was_told(mill: Mill, monkeypatch: pytest.MonkeyPatch) -> None:
+    mill.make(ROWS, 2)
+    mill.make(SCORES, 1)
+    before, looks = mill.facts(), itertools.count()
+
+    def late(admin: Any, names: Any) -> dict[str, Facts]:
+        found = inspect(admin, names)
+        return found if next(looks) > 2 else {**found, mill.prefix + SCORES: before[SCORES]}
+
+    monkeypatch.setattr(kafka_topics, "inspect", late)
+    mill.run("create")
+    assert next(looks) > 3, "one look to see what is to be done, two that still show what was"
+    mill.run("check")
 
 
 def test_state_that_holds_records_is_not_parted_from_its_machines(mill: Mill) -> None:

@@ -1,6 +1,7 @@
 """The topics as the monitor needs them, and the command that creates and checks them."""
 
 import logging
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -33,6 +34,8 @@ _STATE_SETTINGS = {
     "min.cleanable.dirty.ratio": "0.1",
 }
 _OTHER_SETTINGS = {"cleanup.policy": "delete"}
+_SHOWN_S = 10.0
+"""For so long a broker is given to show what was created or changed."""
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +147,23 @@ def create_topics(admin: Any, names: Names, *, partitions: int | None, reader: A
     wanted = partitions or _usual_partitions(names, facts)
     for name in names:  # nothing is changed if not everything can be
         _refuse_what_cannot_be_mended(name, names, wanted, facts.get(name), reader)
-    return [f"{name}: {_mend(admin, name, names, wanted, facts.get(name))}" for name in names]
+    lines = [f"{name}: {_mend(admin, name, names, wanted, facts.get(name))}" for name in names]
+    _wait_until_shown(admin, names, wanted)
+    return lines
+
+
+def _wait_until_shown(admin: Any, names: Names, wanted: int) -> None:
+    """A broker shows what it was told a moment later; who is told that a topic has grown may look at once."""
+    until = time.monotonic() + _SHOWN_S
+    while True:
+        facts = inspect(admin, list(names))
+        problems = [problem for name in names if (problem := _problem(name, names, wanted, facts.get(name)))]
+        if not problems:
+            return
+        if time.monotonic() > until:
+            log.warning("event=topics-not-shown-yet problem=%r", problems[0])
+            return
+        time.sleep(0.1)
 
 
 def _refuse_what_cannot_be_mended(name: str, names: Names, wanted: int, facts: Facts | None, reader: Any) -> None:
