@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sheetbreak.features import LARGEST, FeatureFold, Features, FeatureState, Float32s
-from sheetbreak.moments import Floats, Ints
+from sheetbreak.moments import Floats, Ints, numbers
 from sheetbreak.taking import Stretch
 
 
@@ -62,9 +62,8 @@ def fold(
         z = z.copy()
         for row, sensors in features.imputed.items():
             z[row, sensors] = np.nan
-    number = np.arange(len(places)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     unscored = [using.warm_up_rows - before.features.rows for _, before in stretches]
-    warm = number >= np.repeat(unscored, lengths)
+    warm = numbers(np.array(lengths, np.intp)) >= np.repeat(unscored, lengths)
     if window == 1:
         scorable, recents = np.flatnonzero(warm), [before.recent[:0] for _, before in stretches]
         windows = z[scorable, None]

@@ -46,6 +46,11 @@ def as_stored(values: Floats) -> Floats:
     return ((values.view(np.uint64) + _HALF_A_STEP) & _STORED_BITS).view(np.float64)
 
 
+def numbers(lengths: Ints) -> Ints:
+    """Of rows one machine's after another's: each one's number among its machine's."""
+    return np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+
+
 def standardise(
     moments: Floats, values: Floats, *, lengths: Sequence[int], learns: Bools, learning: Learning
 ) -> Standardised:
@@ -75,7 +80,7 @@ def _in_rounds(lengths: Ints) -> tuple[Ints, Ints, Ints]:
     The machines with the most rows come first, so that those of a round are the first so many.
     """
     machines = np.argsort(-lengths, kind="stable")
-    number = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    number = numbers(lengths)
     order = np.lexsort((np.repeat(np.argsort(machines), lengths), number))
     return machines, order, np.bincount(number)
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from sheetbreak.artifact import Artifact
-from sheetbreak.features import LARGEST, MAX_MISSING_SHARE
+from sheetbreak.engine import arrivals_of, by_machine
+from sheetbreak.features import LARGEST
 from sheetbreak.rows import RowBatch
-from sheetbreak.taking import Arrivals, Clock, take
+from sheetbreak.taking import Clock, take
 from trainer.labels import Bools, Floats, Ints
 
 
@@ -33,16 +34,8 @@ def fold_history(rows: RowBatch, model: Artifact) -> Folded:
     manifest = model.manifest
     z, centre, spread = np.full((3, *rows.values.shape), np.nan)
     folded = Folded(z, centre, spread, np.full(len(rows), -1), *np.zeros((2, len(rows)), np.bool_))
-    arrivals = Arrivals(
-        rows.times_us.tolist(),
-        rows.broken.tolist(),
-        (np.isnan(rows.values).mean(axis=1) > MAX_MISSING_SHARE).tolist(),
-    )
-    places: dict[str, list[int]] = {}
-    for place, machine in enumerate(rows.machines):
-        places.setdefault(machine, []).append(place)
-    runs = 0
-    for machine, own in places.items():
+    arrivals, runs = arrivals_of(rows), 0
+    for machine, own in by_machine(rows).items():
         taken = take(machine, Clock(), own, arrivals, schema=manifest.schema, break_is_stop=manifest.break_is_stop)
         folded.stopped[taken.resting] = True
         for stretch in taken.stretches:  # one unless a clock was set back: a history starts cold
