@@ -24,10 +24,10 @@ EARLIEST_US, LATEST_US = ((datetime(year, 1, 1, tzinfo=UTC) - _EPOCH) // _MICROS
 """Times of rows lie between: what datetime can write whatever the zone."""
 _MAX_KNOWN_STRANGERS = 1000
 """Sensor names outside the schema that are remembered (and so logged once): a bound on what a sender makes us keep."""
-_AT_ONCE = 256
-"""Rows decoded before they become columns: 3.7 µs each, where 6 to 7.5 went with the thousands of a backlog."""
 _SHOWN_STRANGERS = 10
 """Of them, named in a log line: the model of another plant knows none of a row's sixty."""
+_AT_ONCE = 256
+"""Rows decoded before they become columns: 3.7 µs each, where 6 to 7.5 went with the thousands of a backlog."""
 _NO_FIELD_NAME = re.compile(r'[\x00-\x1f"\\]')
 """A stranger with such a name cannot become a field (msgspec refuses it): its rows take the slow way, each time."""
 

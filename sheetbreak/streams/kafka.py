@@ -226,7 +226,7 @@ class KafkaStream:
             now = time.monotonic()
             if len(records) >= self._options.max_rows:
                 break
-            if now >= (min(end, due) if records else end) and not (behind and polled):
+            if now >= (min(end, due) if records else end) and not (behind and polled and records):
                 break  # one poll more has the next rows fetched while these are scored
         if not records:
             self._probe(consumer)
