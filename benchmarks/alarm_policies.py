@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.alarm_search import JUDGED, Candidate, Figures, Fold, mean_figures, neighbours
-from sheetbreak.csvrows import load_schema, read_csv
+from sheetbreak.engine.thresholds import TRAILING_ROWS
+from sheetbreak.history.reader import load_schema, read_csv
 from sheetbreak.rows import RowBatch, Schema
-from sheetbreak.thresholds import TRAILING_ROWS
 from trainer.alert_options import alert_policy
 from trainer.bootstrap import interval
 from trainer.labels import Floats

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sheetbreak.alerts import AlertPolicy
-from sheetbreak.engine import Results
+from sheetbreak.engine.advance import Results
+from sheetbreak.engine.alerts import AlertPolicy
+from sheetbreak.engine.thresholds import TRAILING_ROWS, Threshold
 from sheetbreak.rows import RowBatch, Schema
-from sheetbreak.thresholds import TRAILING_ROWS, Threshold
 from trainer.bootstrap import blocks_of, draw_blocks
 from trainer.events import HORIZONS, Timeline, timeline
 from trainer.evidence import evidence_from

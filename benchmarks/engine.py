@@ -28,11 +28,11 @@ import numpy as np
 
 from monitor.process import keep_freed_memory, rarely_look_for_garbage
 from sheetbreak.artifact import Artifact, load
-from sheetbreak.csvrows import read_csv
-from sheetbreak.engine import DEAD_LETTER, State, advance
+from sheetbreak.engine.advance import DEAD_LETTER, State, advance
+from sheetbreak.history.reader import read_csv
 from sheetbreak.rows import BROKEN, RowBatch, WireDecoder, encode_row
-from sheetbreak.statecodec import StateCodec
-from sheetbreak.wire import encode_alert, encode_score
+from sheetbreak.wire.messages import encode_alert, encode_score
+from sheetbreak.wire.state import StateCodec
 
 BATCH = 500
 SHEETBREAK = [sys.executable, "-m", "sheetbreak"]

@@ -24,9 +24,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sheetbreak.artifact import Artifact, load
-from sheetbreak.csvrows import read_csv
-from sheetbreak.engine import Missing, State, advance
-from sheetbreak.features import MAX_MISSING_SHARE
+from sheetbreak.engine.advance import Missing, State, advance
+from sheetbreak.engine.features import MAX_MISSING_SHARE
+from sheetbreak.history.reader import read_csv
 from sheetbreak.rows import RowBatch
 from trainer.folded import Folded, fold_history
 from trainer.history import ROWS_AT_ONCE

@@ -12,15 +12,15 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from sheetbreak.alerts import AlertPolicy
 from sheetbreak.artifact import Artifact, Manifest, load, save
-from sheetbreak.csvrows import read_csv
-from sheetbreak.engine import State, advance
-from sheetbreak.features import FeatureParams
+from sheetbreak.engine.advance import State, advance
+from sheetbreak.engine.alerts import AlertPolicy
+from sheetbreak.engine.features import FeatureParams
+from sheetbreak.engine.scoring import Scaler, ScoreParams
+from sheetbreak.engine.thresholds import Threshold
+from sheetbreak.history.reader import read_csv
 from sheetbreak.rows import BROKEN, RowBatch, Schema, encode_row
-from sheetbreak.scoring import Scaler, ScoreParams
-from sheetbreak.statecodec import StateCodec
-from sheetbreak.thresholds import Threshold
+from sheetbreak.wire.state import StateCodec
 
 DAYS, SEED = 6, 7
 HISTORY_ROWS = 2200

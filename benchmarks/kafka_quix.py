@@ -19,10 +19,10 @@ import numpy as np
 from quixstreams import Application
 
 from sheetbreak.artifact import load
-from sheetbreak.engine import State, advance
+from sheetbreak.engine.advance import State, advance
 from sheetbreak.rows import WireDecoder
-from sheetbreak.statecodec import StateCodec
-from sheetbreak.wire import encode_score
+from sheetbreak.wire.messages import encode_score
+from sheetbreak.wire.state import StateCodec
 
 OUTPUT = "quix-scores"
 

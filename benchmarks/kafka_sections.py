@@ -20,7 +20,7 @@ from benchmarks.kafka_mill import Mill, machine_name
 from benchmarks.kafka_rate import Process, Rate, measure, monitor
 from benchmarks.kafka_report import Report
 from benchmarks.kafka_rivals import NAIVE_OUTPUT
-from sheetbreak.streams.kafka_state import wrap
+from sheetbreak.streams.kafka.state_topic import wrap
 
 MANY = 1000
 RATE = 200.0

@@ -17,10 +17,10 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from sheetbreak.alerts import WARNED_ROWS, AlertEvent
 from sheetbreak.artifact import load
-from sheetbreak.csvrows import read_csv
-from sheetbreak.demo_table import Break, read_causes
+from sheetbreak.cli.demo.table import Break, read_causes
+from sheetbreak.engine.alerts import WARNED_ROWS, AlertEvent
+from sheetbreak.history.reader import read_csv
 from trainer.history import score_history
 
 TEST_SHARE = 0.2

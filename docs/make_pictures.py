@@ -17,9 +17,9 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import msgspec
 
-from sheetbreak.csvrows import read_csv
-from sheetbreak.demo_table import read_causes
-from sheetbreak.liveview import LiveView
+from sheetbreak.cli.demo.live_view import LiveView
+from sheetbreak.cli.demo.table import read_causes
+from sheetbreak.history.reader import read_csv
 from sheetbreak.rows import format_time
 
 DEMO = Path("demo")

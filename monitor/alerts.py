@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from sheetbreak.options import OptionParser
-from sheetbreak.streams.files import open_input
-from sheetbreak.streams.lines import LineReader
-from sheetbreak.streams.readable import readable_line
-from sheetbreak.wire import ALERTS
+from sheetbreak.cli.options import OptionParser
+from sheetbreak.streams.files.lines import LineReader
+from sheetbreak.streams.files.stream import open_input
+from sheetbreak.wire.messages import ALERTS
+from sheetbreak.wire.readable import readable_line
 
 _WAIT_S = 1.0
 _LINES = 500
@@ -50,7 +50,7 @@ def is_alert(value: bytes) -> bool:
 
 def _messages(source: str) -> Iterator[bytes]:
     if source.startswith("kafka://"):
-        from sheetbreak.streams.kafka import follow
+        from sheetbreak.streams.kafka.stream import follow
 
         yield from follow(source)
         return

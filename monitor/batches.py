@@ -4,13 +4,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from sheetbreak.artifact import Artifact
-from sheetbreak.engine import Missing, Results, State, advance
+from sheetbreak.engine.advance import Missing, Results, State, advance
 from sheetbreak.errors import RowError
 from sheetbreak.rows import RowBatch
-from sheetbreak.statecodec import StateCodec
-from sheetbreak.streams import Batch, Output, Snapshot
-from sheetbreak.streams.opening import Opened
-from sheetbreak.wire import (
+from sheetbreak.streams.open import Opened
+from sheetbreak.streams.protocol import Batch, Output, Snapshot
+from sheetbreak.wire.messages import (
     ALERTS,
     DEAD_LETTERS,
     SCORES,
@@ -18,6 +17,7 @@ from sheetbreak.wire import (
     encode_dead_letter,
     encode_scores,
 )
+from sheetbreak.wire.state import StateCodec
 
 States = Mapping[int, Mapping[str, State]]
 """By partition, then machine: what was last committed."""

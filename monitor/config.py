@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from sheetbreak.engine import Missing
+from sheetbreak.cli.options import OptionParser, whole_number
+from sheetbreak.engine.advance import Missing
 from sheetbreak.errors import DataError
-from sheetbreak.options import OptionParser, whole_number
-from sheetbreak.streams.kafka_settings import KafkaOptions
-from sheetbreak.wire import ALERTS, DEAD_LETTERS, SCORES
+from sheetbreak.streams.kafka.options import KafkaOptions
+from sheetbreak.wire.messages import ALERTS, DEAD_LETTERS, SCORES
 
 TOPICS = (ALERTS, SCORES, DEAD_LETTERS)
 

@@ -9,11 +9,11 @@ from monitor.batches import ScoredBatch, score_batch
 from monitor.health import Health
 from monitor.metrics import Metrics
 from monitor.reload import ModelWatch
-from sheetbreak.engine import Missing, State
+from sheetbreak.engine.advance import Missing, State
 from sheetbreak.errors import StreamFenced, StreamLost, StreamUnavailable
-from sheetbreak.statecodec import StateCodec
-from sheetbreak.streams import Batch
-from sheetbreak.streams.opening import Opened
+from sheetbreak.streams.open import Opened
+from sheetbreak.streams.protocol import Batch
+from sheetbreak.wire.state import StateCodec
 
 POLL_S = 0.5
 """How long a poll may wait, and so how long a stop signal on a silent stream."""

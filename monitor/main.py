@@ -15,9 +15,9 @@ from monitor.process import SignalFlags, SystemClock, keep_freed_memory, log_to_
 from monitor.reload import ModelWatch
 from monitor.web import Web
 from sheetbreak.artifact import Artifact, load
-from sheetbreak.csvrows import read_csv
-from sheetbreak.engine import Missing, State, advance
-from sheetbreak.streams.opening import Opened, open_stream
+from sheetbreak.engine.advance import Missing, State, advance
+from sheetbreak.history.reader import read_csv
+from sheetbreak.streams.open import Opened, open_stream
 
 DONE, INTERRUPTED = 0, 130
 _HISTORY_ROWS = 500

@@ -2,6 +2,6 @@
 
 import sys
 
-from sheetbreak.cli import command, run
+from sheetbreak.cli.commands import command, run
 
 sys.exit(run(command("replay")))

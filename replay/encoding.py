@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from sheetbreak.csvtimes import ISO
+from sheetbreak.history.time_formats import ISO
 from sheetbreak.rows import BROKEN, UNKNOWN, RowBatch, Schema, encode_row, format_time
 
 MACHINE_COLUMN = "machine"

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from sheetbreak.csvrows import load_schema, read_csv
 from sheetbreak.errors import DataError
+from sheetbreak.history.reader import load_schema, read_csv
 from sheetbreak.rows import RowBatch, Schema
 
 

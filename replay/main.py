@@ -19,8 +19,8 @@ from replay.playing import blocks, copy_names, damaged, sendings
 from replay.progress import Progress
 from replay.stopping import Stop, Stopped, stopped_by_signals
 from replay.targets import open_target
+from sheetbreak.cli.options import OptionParser, whole_number
 from sheetbreak.errors import DataError
-from sheetbreak.options import OptionParser, whole_number
 
 
 def main(argv: Sequence[str]) -> int:

@@ -15,7 +15,7 @@ def onward_us(now_us: int, to: str, schema: Schema) -> int:
     if not to.startswith("kafka://"):
         raise DataError(f"--times onward goes on after the rows of a topic; --to {to} is none, use --times now")
     # Only a replay into Kafka needs its client installed.
-    from sheetbreak.streams.kafka_last import last_values
+    from sheetbreak.streams.kafka.last import last_values
 
     times = [time_us for value in last_values(to) if (time_us := _time_us(value)) is not None]
     gap_us = round((schema.stop_gap_s + schema.period_s) * 1e6)

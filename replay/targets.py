@@ -123,8 +123,8 @@ class KafkaTarget:
 
     def __init__(self, url: str, stop: Stop) -> None:
         # Only a replay into Kafka needs its client installed.
-        from sheetbreak.streams.kafka_settings import environment_security, parse_address
-        from sheetbreak.streams.kafka_sink import KafkaSink
+        from sheetbreak.streams.kafka.options import environment_security, parse_address
+        from sheetbreak.streams.kafka.row_sink import KafkaSink
 
         self._stop = stop
         self._sink = KafkaSink(parse_address(url), environment_security(), between=stop.check)

@@ -2,6 +2,6 @@
 
 import sys
 
-from sheetbreak.cli import main
+from sheetbreak.cli.commands import main
 
 sys.exit(main())

@@ -19,12 +19,12 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from sheetbreak.alerts import AlertPolicy
+from sheetbreak.engine.alerts import AlertPolicy
+from sheetbreak.engine.features import FeatureFold, FeatureParams
+from sheetbreak.engine.scoring import Scaler, ScoreParams, Scorer
+from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.errors import ArtifactError
-from sheetbreak.features import FeatureFold, FeatureParams
 from sheetbreak.rows import Schema
-from sheetbreak.scoring import Scaler, ScoreParams, Scorer
-from sheetbreak.thresholds import Threshold
 
 FORMAT = 1
 MANIFEST, MODEL, GOLDEN, CURRENT = "manifest.json", "model.onnx", "golden.npz", "current"

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
-from sheetbreak.streams.kafka_settings import ROWS, TOPICS
-from sheetbreak.streams.kafka_topics import main as topics
+from sheetbreak.streams.kafka.options import ROWS, TOPICS
+from sheetbreak.streams.kafka.topics import main as topics
 from tests.services import need
 
 SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "kafka-broker"

@@ -10,9 +10,9 @@ import time
 from typing import Any
 
 from sheetbreak.errors import StreamFenced, StreamLost, StreamUnavailable
-from sheetbreak.streams import Batch, Output, Snapshot
-from sheetbreak.streams.kafka import open_kafka
-from sheetbreak.streams.kafka_settings import OUTPUTS, KafkaOptions, Security
+from sheetbreak.streams.kafka.options import OUTPUTS, KafkaOptions, Security
+from sheetbreak.streams.kafka.stream import open_kafka
+from sheetbreak.streams.protocol import Batch, Output, Snapshot
 
 FENCED = 3
 KEY = b"pm1\0core"

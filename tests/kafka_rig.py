@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from sheetbreak.streams.kafka import KafkaStream, open_kafka
-from sheetbreak.streams.kafka_settings import OUTPUTS, KafkaOptions, Security
+from sheetbreak.streams.kafka.options import OUTPUTS, KafkaOptions, Security
+from sheetbreak.streams.kafka.stream import KafkaStream, open_kafka
 from tests.kafka_broker import Broker
 
 SESSION_S = 6.0

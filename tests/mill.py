@@ -9,12 +9,12 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from sheetbreak.alerts import AlertPolicy
 from sheetbreak.artifact import Manifest, save
-from sheetbreak.features import FeatureParams
+from sheetbreak.engine.alerts import AlertPolicy
+from sheetbreak.engine.features import FeatureParams
+from sheetbreak.engine.scoring import Scaler, ScoreParams
+from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.rows import Schema, encode_row, to_us
-from sheetbreak.scoring import Scaler, ScoreParams
-from sheetbreak.thresholds import Threshold
 
 SENSORS = tuple(f"x{i}" for i in range(1, 7))
 WARM_UP_ROWS = 20

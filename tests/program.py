@@ -10,7 +10,7 @@ from tests.services import plain_environment
 # A shell that puts tests in the background has SIGINT ignored, and children inherit that.
 PROGRAM = """
 import signal, sys
-from sheetbreak.cli import main
+from sheetbreak.cli.commands import main
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.exit(main())
 """

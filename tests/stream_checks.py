@@ -6,7 +6,7 @@ A rig is the world around a stream: it feeds the input, starts and kills the rea
 from collections.abc import Sequence
 from typing import Protocol
 
-from sheetbreak.streams import Batch, Output, Record, Snapshot, Stream
+from sheetbreak.streams.protocol import Batch, Output, Record, Snapshot, Stream
 
 PATIENCE_POLLS = 200
 """Empty polls of 0.1 s before a check gives up: a broker may take seconds to hand out partitions."""

@@ -4,11 +4,11 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from sheetbreak.streams import Stream
-from sheetbreak.streams.files import FileStream
+from sheetbreak.streams.files.sink import Sink
+from sheetbreak.streams.files.state_log import StateLog
+from sheetbreak.streams.files.stream import FileStream
 from sheetbreak.streams.memory import MemoryStream, MemoryTopic
-from sheetbreak.streams.sink import Sink
-from sheetbreak.streams.statelog import StateLog
+from sheetbreak.streams.protocol import Stream
 
 ALL = frozenset({"scores", "alerts", "dead-letters"})
 

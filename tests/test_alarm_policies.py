@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.alarm_policies import search
 from benchmarks.alarm_search import JUDGED, Candidate, Fold, neighbours
-from sheetbreak.alerts import AlertPolicy
+from sheetbreak.engine.alerts import AlertPolicy
 from tests.histories import mill_like, schema_of
 from trainer.bootstrap import DRAWS
 from trainer.deployed import judge_deployed

@@ -2,8 +2,8 @@
 
 import pytest
 
-from sheetbreak.alerts import IDLE, AlertPolicy, Judged, judge
-from sheetbreak.scoring import TopSensor
+from sheetbreak.engine.alerts import IDLE, AlertPolicy, Judged, judge
+from sheetbreak.engine.scoring import TopSensor
 
 
 def sentence(observed: float, expected: float, *, imputed: tuple[str, ...] = ()) -> str:

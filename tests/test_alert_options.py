@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import pytest
 
-from sheetbreak.alerts import AlertPolicy
+from sheetbreak.engine.alerts import AlertPolicy
 from sheetbreak.errors import DataError
 from trainer.alert_options import KNOBS, alert_policy
 

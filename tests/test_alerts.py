@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sheetbreak.alerts import IDLE, AlertPolicy, AlertState, Judged, change_grade, judge, pass_by
 from sheetbreak.artifact import Artifact
-from sheetbreak.engine import Results, State, advance
-from sheetbreak.features import FeatureParams
+from sheetbreak.engine.advance import Results, State, advance
+from sheetbreak.engine.alerts import IDLE, AlertPolicy, AlertState, Judged, change_grade, judge, pass_by
+from sheetbreak.engine.features import FeatureParams
+from sheetbreak.engine.scoring import Scaler, ScoreParams, TopSensor
+from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.rows import BROKEN, INTACT, RowBatch
-from sheetbreak.scoring import Scaler, ScoreParams, TopSensor
-from sheetbreak.statecodec import StateCodec
-from sheetbreak.thresholds import Threshold
+from sheetbreak.wire.state import StateCodec
 from tests.making import PERIOD_US, START_US, make_manifest, make_schema, run, same
 
 LEVEL = 4.0

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sheetbreak.cli import COMMANDS, Command, command, dispatch, imported, run
+from sheetbreak.cli.commands import COMMANDS, Command, command, dispatch, imported, run
+from sheetbreak.cli.options import OptionParser, positive_number, whole_number
 from sheetbreak.errors import ArtifactError, DataError, StreamFenced, StreamUnavailable
-from sheetbreak.options import OptionParser, positive_number, whole_number
 
 
 @pytest.mark.parametrize("name", COMMANDS)

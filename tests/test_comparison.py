@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sheetbreak.alerts import AlertPolicy
+from sheetbreak.engine.alerts import AlertPolicy
 from sheetbreak.errors import DataError
 from tests.histories import SCHEMA_TOML, mill_like, schema_of, with_labels, with_values, write_csv
 from trainer.bootstrap import blocks_of, draw_blocks

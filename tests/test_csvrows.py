@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sheetbreak.csvlines import CsvDecoder
-from sheetbreak.csvrows import PROCESSMINER, csv_head, load_schema, read_csv, resolve_schema
-from sheetbreak.csvtimes import ISO, TimeReader, recognise_time_format
 from sheetbreak.errors import DataError
+from sheetbreak.history.lines import CsvDecoder
+from sheetbreak.history.reader import PROCESSMINER, csv_head, load_schema, read_csv, resolve_schema
+from sheetbreak.history.time_formats import ISO, TimeReader, recognise_time_format
 from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, RowBatch, Schema, format_time, parse_time
 
 PLANT = Schema(time="time", broken="broken", machine="line", grade="product", ignore=("operator",))

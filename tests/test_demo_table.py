@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sheetbreak.demo_table import PERIOD_US, Break, demo_table, episodes
+from sheetbreak.cli.demo.table import PERIOD_US, Break, demo_table, episodes
 from sheetbreak.rows import format_time
 
 HOUR_ROWS = 30

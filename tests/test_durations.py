@@ -2,7 +2,7 @@
 
 import pytest
 
-from sheetbreak.durations import duration
+from sheetbreak.times import duration
 
 
 @pytest.mark.parametrize(

@@ -13,14 +13,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sheetbreak.alerts import WARNED_ROWS, AlertPolicy
 from sheetbreak.artifact import Artifact, Float32s
-from sheetbreak.engine import Results, State, advance, cold_state
-from sheetbreak.features import LARGEST, FeatureParams
+from sheetbreak.engine.advance import Results, State, advance, cold_state
+from sheetbreak.engine.alerts import WARNED_ROWS, AlertPolicy
+from sheetbreak.engine.features import LARGEST, FeatureParams
+from sheetbreak.engine.scoring import Scaler, ScoreParams
+from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, RowBatch, Schema
-from sheetbreak.scoring import Scaler, ScoreParams
-from sheetbreak.statecodec import StateCodec
-from sheetbreak.thresholds import Threshold
+from sheetbreak.wire.state import StateCodec
 from tests.making import (
     PERIOD_US,
     START_US,

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from sheetbreak.alerts import AlertPolicy
 from sheetbreak.artifact import Artifact, Float32s
-from sheetbreak.engine import Missing, advance
-from sheetbreak.estimate import MAX_ROUNDS, TOLERANCE, estimate
-from sheetbreak.features import MASK_AFTER_ROWS, FeatureParams
+from sheetbreak.engine.advance import Missing, advance
+from sheetbreak.engine.alerts import AlertPolicy
+from sheetbreak.engine.features import MASK_AFTER_ROWS, FeatureParams
+from sheetbreak.engine.imputation import MAX_ROUNDS, TOLERANCE, estimate
+from sheetbreak.engine.scoring import Scaler, ScoreParams
+from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.rows import BROKEN, INTACT, RowBatch
-from sheetbreak.scoring import Scaler, ScoreParams
-from sheetbreak.statecodec import StateCodec
-from sheetbreak.thresholds import Threshold
+from sheetbreak.wire.state import StateCodec
 from tests.making import PERIOD_US, START_US, dense_graph, make_artifact, make_schema, make_values, run, same
 
 SENSORS, WARM_UP = 6, 20

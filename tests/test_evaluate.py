@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from sheetbreak.artifact import load
-from sheetbreak.engine import advance
+from sheetbreak.engine.advance import advance
 from sheetbreak.rows import BROKEN, INTACT, RowBatch
 from tests.mill import PERIOD_US, SENSORS, START_US, mill_values, save_model
 from tests.scored_examples import make_rows, scored_rows

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sheetbreak.alerts import AlertPolicy
 from sheetbreak.artifact import Artifact, Float32s, Manifest
-from sheetbreak.features import FeatureParams
+from sheetbreak.engine.alerts import AlertPolicy
+from sheetbreak.engine.features import FeatureParams
+from sheetbreak.engine.scoring import Scaler, ScoreParams
+from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.rows import BROKEN, RowBatch
-from sheetbreak.scoring import Scaler, ScoreParams
-from sheetbreak.thresholds import Threshold
 from tests.histories import STEP_US, mill_like, schema_of
 from trainer.evidence import gather_evidence
 from trainer.history import score_history

@@ -8,7 +8,7 @@ from scipy.special import rel_entr
 from scipy.stats import norm
 from sklearn.preprocessing import MinMaxScaler
 
-from sheetbreak.scoring import ScoreParams, Scorer
+from sheetbreak.engine.scoring import ScoreParams, Scorer
 from tests.test_models import correlated_rows, windows_of
 from trainer.backend import configure_tensorflow
 from trainer.families import FAMILIES

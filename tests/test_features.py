@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sheetbreak.features import LARGEST, MASK_AFTER_ROWS, FeatureFold, FeatureParams, Features, FeatureState
+from sheetbreak.engine.features import LARGEST, MASK_AFTER_ROWS, FeatureFold, FeatureParams, Features, FeatureState
 from tests.making import same
 
 Floats = npt.NDArray[np.float64]

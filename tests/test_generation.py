@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sheetbreak.features import FeatureFold, FeatureParams
-from sheetbreak.scoring import Scaler, ScoreParams
+from sheetbreak.engine.features import FeatureFold, FeatureParams
+from sheetbreak.engine.scoring import Scaler, ScoreParams
 from tests.making import make_artifact
 from trainer.generation import generate, in_plant_units, joined
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sheetbreak.alerts import AlertPolicy
 from sheetbreak.artifact import load, save
-from sheetbreak.engine import advance
+from sheetbreak.engine.advance import advance
+from sheetbreak.engine.alerts import AlertPolicy
+from sheetbreak.engine.thresholds import Threshold, Trailing, level_now
 from sheetbreak.errors import DataError
 from sheetbreak.rows import RowBatch
-from sheetbreak.thresholds import Threshold, Trailing, level_now
 from tests.histories import mill_like, schema_of
 from tests.test_alerts import dial, rows_of
 from tests.test_threshold_policies import evidence_of

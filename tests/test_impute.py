@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sheetbreak.artifact import Artifact, Float32s, load
-from sheetbreak.cli import dispatch, run
-from sheetbreak.csvrows import read_csv
-from sheetbreak.engine import advance
-from sheetbreak.features import FeatureParams
+from sheetbreak.cli.commands import dispatch, run
+from sheetbreak.engine.advance import advance
+from sheetbreak.engine.features import FeatureParams
+from sheetbreak.engine.scoring import Scaler
+from sheetbreak.engine.thresholds import Threshold
+from sheetbreak.history.reader import read_csv
 from sheetbreak.rows import RowBatch
-from sheetbreak.scoring import Scaler
-from sheetbreak.thresholds import Threshold
 from tests.histories import mill_like, schema_of, with_values
 from tests.making import make_artifact, make_manifest
 from tests.mill import mill_csv, save_model

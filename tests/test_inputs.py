@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from sheetbreak.engine.features import FeatureFold
 from sheetbreak.errors import DataError
-from sheetbreak.features import FeatureFold
 from sheetbreak.rows import BROKEN
 from tests.histories import mill_like, schema_of, with_values
 from trainer.inputs import compute_inputs, fit_features, fit_scaler

@@ -16,10 +16,10 @@ from kafka.errors import KafkaConnectionError, KafkaError
 from kafka.net.compat import KafkaNetClient
 from kafka.structs import MemberState
 
-from sheetbreak.streams import kafka_clients
-from sheetbreak.streams.kafka_clients import Patient, new_admin, new_group_consumer, new_producer, new_reader
-from sheetbreak.streams.kafka_group import unstick
-from sheetbreak.streams.kafka_settings import Address, KafkaOptions, Security, parse_address
+from sheetbreak.streams.kafka.clients import Patient, new_admin, new_group_consumer, new_producer, new_reader
+from sheetbreak.streams.kafka.membership import unstick
+from sheetbreak.streams.kafka.options import Address, KafkaOptions, Security, parse_address
+from sheetbreak.streams.protocol import kafka_clients
 from tests.kafka_broker import Broker
 
 HANG_S = 12.0

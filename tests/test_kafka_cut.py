@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sheetbreak.errors import DataError
-from sheetbreak.streams import Output
-from sheetbreak.streams.kafka_cut import RECORD_OVERHEAD, cut
+from sheetbreak.streams.kafka.cut import RECORD_OVERHEAD, cut
+from sheetbreak.streams.protocol import Output
 
 
 def cut_to(message: dict[str, Any], limit: int, key: bytes = b"pm1") -> dict[str, Any]:

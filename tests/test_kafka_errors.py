@@ -6,8 +6,8 @@ import pytest
 from kafka import errors as kafka_errors
 
 from sheetbreak.errors import DataError, StreamFenced, StreamLost, StreamUnavailable
-from sheetbreak.streams.kafka_errors import DECISIONS, Decision, decide, stream_error
-from sheetbreak.streams.kafka_publish import PublishFailed
+from sheetbreak.streams.kafka.errors import DECISIONS, Decision, decide, stream_error
+from sheetbreak.streams.kafka.transaction import PublishFailed
 
 ABSTRACT = {"KafkaError", "BrokerResponseError"}
 """What they say is only where an error comes from."""

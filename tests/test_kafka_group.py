@@ -7,7 +7,7 @@ from kafka import OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaTimeoutError
 from kafka.structs import ConsumerGroupMetadata, MemberState
 
-from sheetbreak.streams.kafka_group import Membership, Place, is_stable
+from sheetbreak.streams.kafka.membership import Membership, Place, is_stable
 
 TOPIC = "rows"
 

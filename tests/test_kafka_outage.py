@@ -9,9 +9,9 @@ from typing import TypeVar
 import pytest
 
 from sheetbreak.errors import StreamUnavailable
-from sheetbreak.streams import Stream
-from sheetbreak.streams.kafka import open_kafka
-from sheetbreak.streams.kafka_settings import OUTPUTS, KafkaOptions, Security
+from sheetbreak.streams.kafka.options import OUTPUTS, KafkaOptions, Security
+from sheetbreak.streams.kafka.stream import open_kafka
+from sheetbreak.streams.protocol import Stream
 from tests.kafka_broker import Broker, need_java
 from tests.kafka_rig import KafkaRig
 from tests.stream_checks import answers, expected_answers, parts, poll_until, rows, values_of

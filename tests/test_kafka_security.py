@@ -11,9 +11,9 @@ import pytest
 from kafka.admin import ScramMechanism, UserScramCredentialUpsertion
 
 from sheetbreak.errors import SheetbreakError, StreamUnavailable
-from sheetbreak.streams.kafka import KafkaStream, open_kafka
-from sheetbreak.streams.kafka_clients import new_admin
-from sheetbreak.streams.kafka_settings import OUTPUTS, KafkaOptions, Security, parse_address, security_from
+from sheetbreak.streams.kafka.clients import new_admin
+from sheetbreak.streams.kafka.options import OUTPUTS, KafkaOptions, Security, parse_address, security_from
+from sheetbreak.streams.kafka.stream import KafkaStream, open_kafka
 from tests.kafka_broker import Broker, need_java
 from tests.services import need
 from tests.stream_checks import answers, expected_answers, parts, poll_until, rows

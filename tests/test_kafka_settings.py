@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sheetbreak.errors import DataError
-from sheetbreak.streams.kafka_settings import (
+from sheetbreak.streams.kafka.options import (
     TOPICS,
     Address,
     KafkaOptions,
@@ -18,7 +18,7 @@ from sheetbreak.streams.kafka_settings import (
     security_from,
     topic_name,
 )
-from sheetbreak.streams.kafka_topics import names_for
+from sheetbreak.streams.kafka.topics import names_for
 
 SCRAM = {
     "SHEETBREAK_KAFKA_SECURITY_PROTOCOL": "sasl_ssl",

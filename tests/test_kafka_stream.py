@@ -12,12 +12,12 @@ from kafka.admin import ConfigResource, MemberToRemove
 from kafka.partitioner.default import DefaultPartitioner
 
 from sheetbreak.errors import DataError, StreamLost, StreamUnavailable
-from sheetbreak.streams import Batch, Output, Stream
-from sheetbreak.streams.kafka import KafkaStream, follow
-from sheetbreak.streams.kafka_clients import new_admin
-from sheetbreak.streams.kafka_settings import Security, parse_address
-from sheetbreak.streams.kafka_state import wrap
-from sheetbreak.streams.kafka_topics import main as topics
+from sheetbreak.streams.kafka.clients import new_admin
+from sheetbreak.streams.kafka.options import Security, parse_address
+from sheetbreak.streams.kafka.state_topic import wrap
+from sheetbreak.streams.kafka.stream import KafkaStream, follow
+from sheetbreak.streams.kafka.topics import main as topics
+from sheetbreak.streams.protocol import Batch, Output, Stream
 from tests.kafka_broker import Broker
 from tests.kafka_counter import Counter
 from tests.kafka_rig import SESSION_S, KafkaRig

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from sheetbreak.errors import DataError
-from sheetbreak.streams import kafka_topics
-from sheetbreak.streams.kafka_clients import new_admin
-from sheetbreak.streams.kafka_settings import ROWS, SCORES, STATE, TOPICS, Security, parse_address
-from sheetbreak.streams.kafka_topics import Facts, inspect, main
+from sheetbreak.streams.kafka.clients import new_admin
+from sheetbreak.streams.kafka.options import ROWS, SCORES, STATE, TOPICS, Security, parse_address
+from sheetbreak.streams.kafka.topics import Facts, inspect, main
+from sheetbreak.streams.protocol import kafka_topics
 from tests.kafka_broker import Broker
 
 _serial = itertools.count()

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from sheetbreak.streams.kafka_watchdog import Watchdog, can_connect
+from sheetbreak.streams.kafka.commit_thread import Watchdog, can_connect
 
 TICK_S = 0.01
 LIMIT_S = 0.1
@@ -66,7 +66,7 @@ def test_an_ended_watchdog_leaves_no_thread() -> None:
 def test_the_process_ends_at_once_with_a_reason_and_without_cleaning_up() -> None:
     program = f"""
 import atexit, logging, time
-from sheetbreak.streams.kafka_watchdog import Watchdog
+from sheetbreak.streams.kafka.commit_thread import Watchdog
 logging.basicConfig()
 atexit.register(print, "cleaned up")
 try:

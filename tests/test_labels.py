@@ -7,7 +7,7 @@ import hypothesis.strategies as st
 import numpy as np
 from hypothesis import given
 
-from sheetbreak.csvrows import read_csv
+from sheetbreak.history.reader import read_csv
 from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, RowBatch, Schema
 from trainer.labels import curve_shift, label_rows
 

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 from sheetbreak.artifact import load
-from sheetbreak.cli import dispatch, run
-from sheetbreak.csvrows import PROCESSMINER, load_schema, read_csv
-from sheetbreak.engine import advance
+from sheetbreak.cli.commands import dispatch, run
+from sheetbreak.engine.advance import advance
 from sheetbreak.errors import DataError
+from sheetbreak.history.reader import PROCESSMINER, load_schema, read_csv
 from sheetbreak.rows import INTACT, Schema, parse_time
 from tests.histories import SCHEMA_TOML, mill_like, write_csv
 from tests.making import save_artifact

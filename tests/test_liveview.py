@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sheetbreak.liveview import LiveView
+from sheetbreak.cli.demo.live_view import LiveView
 
 
 class Terminal(io.StringIO):

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sheetbreak.alerts import AlertPolicy
 from sheetbreak.artifact import MANIFEST, load
+from sheetbreak.engine.alerts import AlertPolicy
 from sheetbreak.errors import ArtifactError
 from tests.making import make_manifest, save_artifact
 

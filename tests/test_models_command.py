@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from sheetbreak.artifact import current_version, list_versions
+from sheetbreak.cli.models import main
 from sheetbreak.errors import ArtifactError, DataError
-from sheetbreak.models_command import main
 from tests.mill import save_model
 
 NOW = datetime(2026, 5, 1, 10, 15, tzinfo=UTC)

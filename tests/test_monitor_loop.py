@@ -7,8 +7,8 @@ import pytest
 
 from monitor.loop import FENCED_AGAIN_S
 from sheetbreak.errors import StreamFenced, StreamLost, StreamUnavailable
-from sheetbreak.streams import Batch, Output
 from sheetbreak.streams.memory import CommitPoint
+from sheetbreak.streams.protocol import Batch, Output
 from tests.mill import mill_rows, save_model
 from tests.monitor_rig import Crash, CrashAt, Monitor, message, topic_of
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sheetbreak.artifact import use
-from sheetbreak.streams import Batch
+from sheetbreak.streams.protocol import Batch
 from tests.mill import SENSORS, mill_rows, save_model
 from tests.monitor_rig import Monitor, outputs_of, topic_of
 

@@ -7,8 +7,8 @@ import pytest
 
 from monitor.main import warm_up
 from sheetbreak.artifact import load
-from sheetbreak.streams import Batch, Output
 from sheetbreak.streams.memory import MemoryTopic
+from sheetbreak.streams.protocol import Batch, Output
 from tests.mill import mill_csv, mill_rows, save_model
 from tests.monitor_rig import Crash, CrashAt, Monitor, message, outputs_of, topic_of
 

@@ -10,10 +10,10 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from sheetbreak.artifact import load, save
-from sheetbreak.engine import State, advance
+from sheetbreak.engine.advance import State, advance
 from sheetbreak.errors import DataError
 from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, RowBatch
-from sheetbreak.statecodec import StateCodec
+from sheetbreak.wire.state import StateCodec
 from tests.histories import mill_like, schema_of, with_labels, with_values
 from trainer.families import FAMILIES
 from trainer.pipeline import Recipe, Trained, train_pipeline

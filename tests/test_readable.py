@@ -2,7 +2,7 @@
 
 import pytest
 
-from sheetbreak.streams.readable import readable_line
+from sheetbreak.wire.readable import readable_line
 
 SCORE = (
     b'{"topic":"scores","machine":"pm1","time":"1999-05-01T00:00:00Z","state":"scored","score":1.31415,'

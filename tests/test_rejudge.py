@@ -6,11 +6,11 @@ import pytest
 from hypothesis import find, given
 from hypothesis import strategies as st
 
-from sheetbreak.alerts import AlertPolicy
 from sheetbreak.artifact import Artifact
-from sheetbreak.engine import advance
+from sheetbreak.engine.advance import advance
+from sheetbreak.engine.alerts import AlertPolicy
+from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.rows import RowBatch
-from sheetbreak.thresholds import Threshold
 from tests.making import make_artifact, make_schema
 from tests.test_alerts import POLICIES
 from tests.test_engine import streams

@@ -15,8 +15,8 @@ from replay.history import read_history
 from replay.main import main
 from replay.pacing import BLOCK_ROWS, paced, parse_speed
 from replay.playing import blocks, copy_names, sendings
-from sheetbreak.csvrows import load_schema, read_csv
 from sheetbreak.errors import DataError
+from sheetbreak.history.reader import load_schema, read_csv
 from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, Schema, WireDecoder, parse_time, to_us
 from tests.replaying import MINUTE_US, SENSORS, START_US, Time, decoded, history_of, played
 

@@ -11,8 +11,8 @@ import pytest
 
 from replay.main import main
 from sheetbreak.errors import DataError
-from sheetbreak.streams.kafka_settings import Security, parse_address
-from sheetbreak.streams.kafka_sink import KafkaSink
+from sheetbreak.streams.kafka.options import Security, parse_address
+from sheetbreak.streams.kafka.row_sink import KafkaSink
 from tests.kafka_broker import Broker
 from tests.services import plain_environment
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sheetbreak.artifact import load
-from sheetbreak.engine import advance
+from sheetbreak.engine.advance import advance
 from sheetbreak.rows import BROKEN, INTACT, RowBatch, parse_time
 from tests.mill import PERIOD_US, START_US, mill_values, save_model
 from trainer.labels import label_rows

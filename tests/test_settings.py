@@ -6,9 +6,9 @@ from typing import Annotated
 
 import pytest
 
-from sheetbreak.cli import run
+from sheetbreak.cli.commands import run
+from sheetbreak.cli.options import OptionParser
 from sheetbreak.errors import DataError
-from sheetbreak.options import OptionParser
 from tests.test_train import manifest_of, mill, train  # noqa: F401 - the fixture
 from trainer.families import FAMILIES
 from trainer.families_command import main

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sheetbreak.csvrows import read_csv
 from sheetbreak.errors import DataError
+from sheetbreak.history.reader import read_csv
 from sheetbreak.rows import BROKEN
 from trainer.simulate import main
 from trainer.simulation import signals

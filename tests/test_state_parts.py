@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sheetbreak.alerts import AlertState
 from sheetbreak.artifact import load
-from sheetbreak.engine import State, cold_state
-from sheetbreak.statecodec import CHUNK_SCORES, StateCodec
-from sheetbreak.thresholds import Trailing
+from sheetbreak.engine.advance import State, cold_state
+from sheetbreak.engine.alerts import AlertState
+from sheetbreak.engine.thresholds import Trailing
+from sheetbreak.wire.state import CHUNK_SCORES, StateCodec
 from tests.making import same
 from tests.mill import save_model
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sheetbreak.errors import DataError
-from sheetbreak.streams.statelog import StateLog
+from sheetbreak.streams.files.state_log import StateLog
 
 
 def test_a_torn_tail_is_dropped_wherever_it_was_torn(tmp_path: Path) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from sheetbreak.errors import StreamUnavailable
-from sheetbreak.streams import Output, Snapshot
-from sheetbreak.streams.lines import MAX_LINE, LineReader
-from sheetbreak.streams.sink import Sink
-from sheetbreak.streams.statelog import StateLog
+from sheetbreak.streams.files.lines import MAX_LINE, LineReader
+from sheetbreak.streams.files.sink import Sink
+from sheetbreak.streams.files.state_log import StateLog
+from sheetbreak.streams.protocol import Output, Snapshot
 from tests.stream_checks import answers, expected_answers, rows, values_of
 from tests.stream_rigs import FileRig, PipeRig
 

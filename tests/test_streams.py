@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from sheetbreak.errors import StreamLost
-from sheetbreak.streams import Snapshot
 from sheetbreak.streams.memory import CommitPoint, MemoryStream, MemoryTopic
+from sheetbreak.streams.protocol import Snapshot
 from tests.stream_checks import *  # noqa: F403 - the checks run here, on the rigs below
 from tests.stream_checks import Rig, answers, expected_answers, rows, values_of
 from tests.stream_rigs import CsvRig, FileRig, MemoryRig, PipeRig

@@ -10,8 +10,8 @@ from hypothesis import given
 from scipy.stats import genpareto
 from sklearn.metrics import fbeta_score
 
+from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.errors import DataError
-from sheetbreak.thresholds import Threshold
 from trainer.threshold_policies import POLICIES, Evidence, parse_policy
 
 

@@ -10,10 +10,10 @@ import pytest
 from sklearn.metrics import accuracy_score, average_precision_score, f1_score, roc_auc_score
 
 from sheetbreak.artifact import load
-from sheetbreak.cli import run
-from sheetbreak.csvrows import load_schema, read_csv
-from sheetbreak.engine import advance
+from sheetbreak.cli.commands import run
+from sheetbreak.engine.advance import advance
 from sheetbreak.errors import DataError
+from sheetbreak.history.reader import load_schema, read_csv
 from sheetbreak.rows import BROKEN, format_time
 from tests.histories import SCHEMA_TOML, mill_like, write_csv
 from trainer.families import FAMILIES

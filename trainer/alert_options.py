@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from sheetbreak.alerts import AlertPolicy
+from sheetbreak.engine.alerts import AlertPolicy
 from sheetbreak.errors import DataError
 
 

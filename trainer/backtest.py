@@ -9,8 +9,8 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sheetbreak.csvrows import load_schema, read_csv
-from sheetbreak.options import OptionParser, whole_number
+from sheetbreak.cli.options import OptionParser, whole_number
+from sheetbreak.history.reader import load_schema, read_csv
 from sheetbreak.rows import BROKEN
 from trainer.alert_options import ALERT_HELP, alert_policy
 from trainer.labels import counted_labels, mostly_broken

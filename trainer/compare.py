@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sheetbreak.csvrows import load_schema, read_csv
+from sheetbreak.cli.options import OptionParser, whole_number
 from sheetbreak.errors import DataError
-from sheetbreak.options import OptionParser, whole_number
+from sheetbreak.history.reader import load_schema, read_csv
 from sheetbreak.rows import BROKEN
 from trainer.alert_options import ALERT_HELP, alert_policy
 from trainer.labels import counted_labels, mostly_broken

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from sheetbreak.artifact import Artifact, Float32s
-from sheetbreak.csvrows import read_csv
-from sheetbreak.engine import RESTARTING, SCORED
+from sheetbreak.cli.options import OptionParser
+from sheetbreak.engine.advance import RESTARTING, SCORED
 from sheetbreak.errors import DataError
-from sheetbreak.options import OptionParser
+from sheetbreak.history.reader import read_csv
 from sheetbreak.rows import RowBatch, format_time
 from trainer.latent_model import Halves, add_model_options, load_chosen, load_halves
 from trainer.writing import results_to

@@ -7,9 +7,9 @@ from functools import partial
 import numpy as np
 
 from sheetbreak.artifact import Artifact
-from sheetbreak.engine import Results
+from sheetbreak.engine.advance import Results
+from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.rows import RowBatch
-from sheetbreak.thresholds import Threshold
 from trainer.deployed import false_openings
 from trainer.events import HORIZONS, timeline
 from trainer.history import score_history

@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sheetbreak.cli.options import OptionParser
 from sheetbreak.errors import DataError
-from sheetbreak.options import OptionParser
 from trainer.settings import Family, Form, Setting, settings_of, shown
 
 

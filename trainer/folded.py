@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from sheetbreak.artifact import Artifact
-from sheetbreak.engine import arrivals_of, by_machine
-from sheetbreak.features import LARGEST
+from sheetbreak.engine.admission import Clock, take
+from sheetbreak.engine.advance import arrivals_of, by_machine
+from sheetbreak.engine.features import LARGEST
 from sheetbreak.rows import RowBatch
-from sheetbreak.taking import Clock, take
 from trainer.labels import Bools, Floats, Ints
 
 

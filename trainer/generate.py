@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from sheetbreak.artifact import Float32s
-from sheetbreak.csvlines import DEFAULT_MACHINE
-from sheetbreak.csvtimes import ISO, TimeReader
+from sheetbreak.cli.options import OptionParser, whole_number
 from sheetbreak.errors import ArtifactError, DataError
-from sheetbreak.options import OptionParser, whole_number
+from sheetbreak.history.lines import DEFAULT_MACHINE
+from sheetbreak.history.time_formats import ISO, TimeReader
 from sheetbreak.rows import EARLIEST_US, LATEST_US, Schema, format_time, parse_time
 from trainer.generation import generate
 from trainer.labels import Floats

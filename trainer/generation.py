@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from sheetbreak.artifact import Artifact, Float32s
-from sheetbreak.features import FeatureFold
+from sheetbreak.engine.features import FeatureFold
 from trainer.labels import Floats
 
 _WINDOWS_AT_ONCE = 1024

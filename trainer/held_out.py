@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sheetbreak.engine import Results
+from sheetbreak.engine.advance import Results
 from sheetbreak.rows import RowBatch, Schema
 from trainer.anomaly_tables import anomaly_table
 from trainer.evaluate import Evaluation, Figures, measure, summarise

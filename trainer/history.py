@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from sheetbreak.artifact import Artifact
-from sheetbreak.engine import Results, State, advance
+from sheetbreak.engine.advance import Results, State, advance
 from sheetbreak.rows import RowBatch
 
 ROWS_AT_ONCE = 4096

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sheetbreak.artifact import Artifact
-from sheetbreak.estimate import estimate
+from sheetbreak.engine.imputation import estimate
 from sheetbreak.rows import RowBatch
 from trainer.folded import Folded, fold_history
 from trainer.labels import Bools, Floats, Ints

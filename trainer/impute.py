@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from sheetbreak.csvlines import split_header
-from sheetbreak.csvrows import read_csv
+from sheetbreak.cli.options import OptionParser
 from sheetbreak.errors import DataError
-from sheetbreak.options import OptionParser
+from sheetbreak.history.lines import split_header
+from sheetbreak.history.reader import read_csv
 from sheetbreak.rows import RowBatch, format_time
 from trainer.imputation import MEASURED, MODEL, Imputed, impute
 from trainer.latent_model import add_model_options, load_chosen

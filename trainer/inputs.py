@@ -6,14 +6,14 @@ from typing import Literal
 import numpy as np
 from sklearn.preprocessing import RobustScaler, StandardScaler
 
-from sheetbreak.alerts import AlertPolicy
 from sheetbreak.artifact import Artifact, Float32s, Manifest
-from sheetbreak.engine import RESTARTING, SCORED, WARMING_UP, State, advance
+from sheetbreak.engine.advance import RESTARTING, SCORED, WARMING_UP, State, advance
+from sheetbreak.engine.alerts import AlertPolicy
+from sheetbreak.engine.features import FeatureParams
+from sheetbreak.engine.scoring import Scaler, ScoreParams, Scorer
+from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.errors import DataError
-from sheetbreak.features import FeatureParams
 from sheetbreak.rows import RowBatch, Schema
-from sheetbreak.scoring import Scaler, ScoreParams, Scorer
-from sheetbreak.thresholds import Threshold
 from trainer.history import ROWS_AT_ONCE
 from trainer.labels import Floats, Ints
 from trainer.settings import Scaling

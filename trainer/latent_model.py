@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from sheetbreak.artifact import Artifact, list_versions, load
+from sheetbreak.cli.options import OptionParser
 from sheetbreak.errors import ArtifactError
-from sheetbreak.options import OptionParser
 
 if TYPE_CHECKING:
     import keras

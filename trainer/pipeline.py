@@ -13,14 +13,14 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from sheetbreak.alerts import AlertPolicy
 from sheetbreak.artifact import MODEL, Artifact, Float32s, Manifest, Reconstruct, onnx_reconstruct
-from sheetbreak.engine import Results
+from sheetbreak.engine.advance import Results
+from sheetbreak.engine.alerts import AlertPolicy
+from sheetbreak.engine.features import FeatureParams
+from sheetbreak.engine.scoring import ScoreParams
+from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.errors import DataError
-from sheetbreak.features import FeatureParams
 from sheetbreak.rows import RowBatch, Schema
-from sheetbreak.scoring import ScoreParams
-from sheetbreak.thresholds import Threshold
 from trainer.evidence import gather_evidence
 from trainer.export import export_model
 from trainer.families import FAMILIES

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sheetbreak.alerts import IDLE, AlertEvent, AlertPolicy, Judged, change_grade, judge, pass_by, stop
-from sheetbreak.engine import arrivals_of, by_machine
+from sheetbreak.engine.admission import BROKE, FOLD, REST, Clock, take
+from sheetbreak.engine.advance import arrivals_of, by_machine
+from sheetbreak.engine.alerts import IDLE, AlertEvent, AlertPolicy, Judged, change_grade, judge, pass_by, stop
+from sheetbreak.engine.scoring import TopSensor
+from sheetbreak.engine.thresholds import Threshold, Trailing, comparable, level_now
 from sheetbreak.rows import RowBatch, Schema
-from sheetbreak.scoring import TopSensor
-from sheetbreak.taking import BROKE, FOLD, REST, Clock, take
-from sheetbreak.thresholds import Threshold, Trailing, comparable, level_now
 from trainer.labels import Bools, Floats
 
 _TOP = (TopSensor("", 1.0, 0.0, 0.0),)

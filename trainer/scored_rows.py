@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from sheetbreak.engine import Results
+from sheetbreak.engine.advance import Results
 from sheetbreak.rows import BROKEN, RowBatch, Schema
 from trainer.labels import Bools, Floats, Ints, Labels
 

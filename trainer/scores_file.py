@@ -6,7 +6,7 @@ from typing import TextIO
 
 import pandas as pd
 
-from sheetbreak.engine import Results
+from sheetbreak.engine.advance import Results
 from sheetbreak.rows import BROKEN, RowBatch, format_time
 from trainer.labels import Ints, Labels
 

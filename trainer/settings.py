@@ -20,8 +20,8 @@ from dataclasses import dataclass, field, fields
 from types import NoneType
 from typing import Annotated, Any, Literal
 
+from sheetbreak.cli.options import OptionParser
 from sheetbreak.errors import DataError
-from sheetbreak.options import OptionParser
 
 Value = int | float | str
 """What a setting holds; None: auto."""

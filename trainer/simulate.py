@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from sheetbreak.cli.options import OptionParser, whole_number
 from sheetbreak.errors import DataError
-from sheetbreak.options import OptionParser, whole_number
 from trainer.simulation.files import causes_path, write_mill
 from trainer.simulation.mill import simulate_machine
 

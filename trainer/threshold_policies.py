@@ -11,8 +11,8 @@ import numpy as np
 from scipy.stats import genpareto
 from sklearn.metrics import precision_recall_curve
 
+from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.errors import DataError
-from sheetbreak.thresholds import Threshold
 from trainer.labels import Bools, Floats
 from trainer.scored_rows import SECONDS_PER_DAY, a_day_counts
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from sheetbreak.artifact import MANIFEST, Manifest, save
-from sheetbreak.csvrows import load_schema, read_csv
+from sheetbreak.cli.options import OptionParser, whole_number
 from sheetbreak.errors import DataError
-from sheetbreak.options import OptionParser, whole_number
+from sheetbreak.history.reader import load_schema, read_csv
 from sheetbreak.rows import BROKEN, UNKNOWN, RowBatch, Schema
 from trainer.alert_options import ALERT_HELP, alert_policy
 from trainer.labels import counted_labels, mostly_broken

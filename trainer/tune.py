@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sheetbreak.cli import INTERRUPTED
-from sheetbreak.csvrows import load_schema, read_csv
-from sheetbreak.options import OptionParser, positive_number, whole_number
+from sheetbreak.cli.commands import INTERRUPTED
+from sheetbreak.cli.options import OptionParser, positive_number, whole_number
+from sheetbreak.history.reader import load_schema, read_csv
 from trainer.compare import add_work_options
 from trainer.output_files import check_targets, write_whole
 from trainer.progress import TaskProgress

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 from sheetbreak.errors import StreamLost
-from sheetbreak.streams import Batch, Output, Record, Snapshot
+from sheetbreak.streams.protocol import Batch, Output, Record, Snapshot
 
 CommitPoint = Literal["before", "during", "after"]
 

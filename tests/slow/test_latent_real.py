@@ -7,8 +7,8 @@ import pytest
 
 from benchmarks.imputation import compare, mask_cells, mask_stretches
 from sheetbreak.artifact import Artifact, load
-from sheetbreak.cli import dispatch, run
-from sheetbreak.csvrows import read_csv
+from sheetbreak.cli.commands import dispatch, run
+from sheetbreak.history.reader import read_csv
 from sheetbreak.rows import RowBatch
 from tests.test_latent_commands import far_apart
 from trainer.folded import fold_history

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from sheetbreak.durations import duration
 from sheetbreak.rows import Schema, format_time
+from sheetbreak.times import duration
 from trainer.comparison.result import Compared, Comparison
 from trainer.comparison.tasks import Ground
 from trainer.evaluate import Interval

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from sheetbreak.durations import duration
+from sheetbreak.times import duration
 from trainer.evaluate import Evaluation, Figures, Recall, mean_known
 from trainer.events import HORIZONS
 from trainer.labels import Floats

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from sheetbreak.durations import duration
+from sheetbreak.times import duration
 from trainer.deployed import Deployed
 from trainer.evaluate import Evaluation, Recall
 from trainer.events import HORIZONS

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from sheetbreak.durations import duration
 from sheetbreak.rows import BROKEN, RowBatch, Schema
+from sheetbreak.times import duration
 from trainer.labels import Bools, Floats, Labels
 from trainer.report.health import (
     LINE_ROWS,

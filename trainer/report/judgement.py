@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sheetbreak.engine import Results
+from sheetbreak.engine.advance import Results
 from sheetbreak.rows import RowBatch
 from trainer.evaluate import Evaluation, Figures
 from trainer.labels import Floats, Ints

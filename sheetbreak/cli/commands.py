@@ -1,0 +1,187 @@
+"""The console script: a table of command → function, imported when called, and the contract's exit codes.
+
+A command is `main(argv: Sequence[str]) -> int`: it gets its arguments without its own name, prints results
+to standard output, and raises a SheetbreakError for what the user must change. `run` makes exit codes of it:
+
+    # trainer/__main__.py
+    sys.exit(run(command("train")))
+"""
+
+import difflib
+import errno
+import importlib
+import os
+import select
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from sheetbreak.errors import DataError, SheetbreakError, StreamFenced
+
+Main = Callable[[Sequence[str]], int]
+
+DONE, BUG, USER, FENCED, INTERRUPTED = 0, 1, 2, 3, 130
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class Command(NamedTuple):
+    """One line of the table."""
+
+    target: str
+    """module:function, imported when called: this file imports neither trainer, monitor nor replay."""
+    extra: str
+    """The extra of the distribution that holds what it needs."""
+    summary: str
+
+
+COMMANDS = {
+    "demo": Command("sheetbreak.cli.demo.main:main", "all", "simulate, train, replay, monitor: in a minute or two"),
+    "simulate": Command("trainer.simulate:main", "trainer", "write a simulated mill's CSV"),
+    "train": Command("trainer.train:main", "trainer", "fit and evaluate a model, make it current"),
+    "backtest": Command("trainer.backtest:main", "trainer", "evaluate over a whole CSV; changes no model"),
+    "compare": Command("trainer.compare:main", "trainer", "families and baselines side by side; changes no model"),
+    "tune": Command("trainer.tune:main", "trainer", "search a family's settings on the earlier rows"),
+    "families": Command("trainer.families_command:main", "trainer", "list the model families and their settings"),
+    "encode": Command("trainer.encode:main", "trainer", "write a model's latent features of every row"),
+    "impute": Command("trainer.impute:main", "trainer", "fill a CSV's missing sensor values by a model"),
+    "generate": Command("trainer.generate:main", "trainer", "draw new rows from a variational model"),
+    "monitor": Command("monitor.main:main", "monitor", "score a stream, warn before the sheet breaks"),
+    "replay": Command("replay.main:main", "replay", "play a CSV as a live stream"),
+    "alerts": Command("monitor.alerts:main", "monitor", "watch an alert topic, one readable line an alert"),
+    "topics": Command("sheetbreak.streams.kafka.topics:main", "kafka", "create or check the five topics"),
+    "models": Command("sheetbreak.cli.models:main", "monitor", "list, use, verify or prune the models"),
+}
+
+
+def main() -> int:
+    """The console script `sheetbreak`."""
+    return run(dispatch)
+
+
+def dispatch(argv: Sequence[str]) -> int:
+    """Run the command that `argv` names first. Raises DataError for an unknown one."""
+    match list(argv):
+        case []:
+            print(_overview(), file=sys.stderr)
+            return USER
+        case ["-h" | "--help" | "help", *_]:
+            print(_overview())
+            return DONE
+        case ["--version", *_]:
+            from importlib.metadata import version  # 30 ms that no other command should pay
+
+            print(f"sheetbreak {version('sheetbreak')}")
+            return DONE
+        case [name, *rest] if name in COMMANDS:
+            return command(name)(rest)
+        case [name, *_]:
+            near = difflib.get_close_matches(name, COMMANDS, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"the commands are {', '.join(COMMANDS)}"
+            raise DataError(f"there is no command {name!r}; {hint}")
+    raise AssertionError("unreachable")
+
+
+def command(name: str) -> Main:
+    """The main of a command of the table, imported when called."""
+    return imported(COMMANDS[name])
+
+
+def imported(entry: Command) -> Main:
+    """The main that `entry` names, imported when called.
+
+    Calling it raises DataError where a library of the extra is not installed.
+    """
+    module, _, function = entry.target.partition(":")
+
+    def imported_main(argv: Sequence[str]) -> int:
+        try:
+            found: Main = getattr(importlib.import_module(module), function)
+            return found(argv)
+        except ModuleNotFoundError as error:
+            library = (error.name or "").partition(".")[0]
+            if library in ("", "sheetbreak", "trainer", "monitor", "replay"):  # ours: a bug
+                raise
+            raise DataError(f"{library} is not installed: pip install 'sheetbreak[{entry.extra}]'") from error
+
+    return imported_main
+
+
+def run(main: Main, argv: Sequence[str] | None = None) -> int:
+    """Call `main` with the arguments (default: the process's) and return the exit code of the contract.
+
+    0 done, also when the reader of standard output has gone · 1 a bug, with its traceback · 2 the user must
+    change something · 3 fenced: another instance runs under our id · 130 interrupted.
+    """
+    _open_what_is_closed()
+    try:
+        code = main(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()  # here, where a reader that has gone is caught, and not as the interpreter ends
+        return code
+    except StreamFenced as error:
+        return _fail(str(error), FENCED)
+    except SheetbreakError as error:
+        return _fail(str(error), USER)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        if not _standard_output_is_closed():
+            traceback.print_exc()
+            return BUG
+        _discard_output()
+        return DONE
+    except Exception as error:  # noqa: BLE001 - the last resort: a bug is shown whole, and is told by its own code
+        if isinstance(error, OSError) and error.errno in _FULL:
+            _discard_output()
+            what = f"{error.filename}: " if error.filename else ""
+            return _fail(f"{what}{error.strerror}; make room, or name another place for what is written", USER)
+        traceback.print_exc()
+        return BUG
+
+
+def _open_what_is_closed() -> None:
+    """Standard streams that whoever started us has closed lead to the null device.
+
+    Else the first file that we open is standard output, and results are written into it.
+    """
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest one free: this
+    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115 - as long as the process
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+
+
+def _discard_output() -> None:
+    """The interpreter flushes standard output once more as it ends, and that must have where to go."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return code
+
+
+def _standard_output_is_closed() -> bool:
+    """Whether the other end of standard output has gone, as against that of some socket."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+
+
+def _overview() -> str:
+    lines = [f"  {name:<10}{entry.summary}" for name, entry in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: sheetbreak COMMAND [options]",
+            "",
+            "Warns before the sheet of a paper machine breaks.",
+            "",
+            "commands:",
+            *lines,
+            "",
+            "sheetbreak COMMAND --help shows the options of a command, with an example.",
+        ]
+    )

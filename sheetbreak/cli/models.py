@@ -1,0 +1,101 @@
+"""`sheetbreak models`: which models there are, which one is in use, go back to one, check them, remove old ones."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from sheetbreak.artifact import current_version, list_versions, load, prune, read_manifest, use
+from sheetbreak.cli.options import OptionParser, whole_number
+from sheetbreak.errors import ArtifactError
+
+
+def main(argv: Sequence[str]) -> int:
+    """List, or do what the sub-command says. Raises ArtifactError for a model that is not there or not sound."""
+    parser = OptionParser(
+        "sheetbreak models",
+        "List the models, newest last; the current one is marked.",
+        example="sheetbreak models\n"
+        "sheetbreak models use 20260501T101500Z-3f9c    # roll back; a running monitor takes it up\n"
+        "sheetbreak models verify\n"
+        "sheetbreak models prune --keep 5",
+    )
+    parser.add_argument("--models", type=Path, default=Path("models"), metavar="DIR", help="where the models are")
+    where = OptionParser("models", add_help=False)
+    where.add_argument("--models", type=Path, default=argparse.SUPPRESS, metavar="DIR", help="where the models are")
+    # Sub-commands are parsers of argparse's own making; ours reads the environment, so they are of our class.
+    actions = parser.add_subparsers(dest="action", metavar="[use|verify|prune]", parser_class=OptionParser)
+    for name, described in (
+        ("use", "make a version current, atomically: roll back or forward"),
+        ("verify", "check hashes and golden rows of one version, or of all"),
+        ("prune", "remove all but the newest versions; never the current one"),
+    ):
+        action = actions.add_parser(name, parents=[where], description=described, help=described)
+        if name == "use":
+            action.add_argument("version", metavar="VERSION")
+        elif name == "verify":
+            action.add_argument("version", metavar="VERSION", nargs="?")
+        else:
+            action.add_argument("--keep", type=whole_number(minimum=1), default=5, metavar="N", help="versions kept")
+    options = parser.parse_args(argv)
+    models: Path = options.models
+    named = getattr(options, "version", None)
+    if named is not None and named not in list_versions(models):
+        raise ArtifactError(f"{models} holds no model {named}; sheetbreak models lists those it holds")
+    if options.action == "use":
+        load(models, options.version)  # what the monitor would refuse does not become current
+        use(models, options.version)
+        print(f"{options.version} is current in {models}")
+        return 0
+    if options.action == "verify":
+        return _verify(models, [named] if named else list_versions(models))
+    if options.action == "prune":
+        removed = prune(models, keep=options.keep)
+        for version in removed:
+            print(f"removed {version}")
+        if not removed:
+            print("nothing to remove", file=sys.stderr)
+        return 0
+    return _list(models)
+
+
+def _list(models: Path) -> int:
+    versions = list_versions(models)
+    if not versions:
+        raise ArtifactError(f"{models} holds no model; run sheetbreak train, or name another directory with --models")
+    try:
+        current = current_version(models)
+    except ArtifactError as error:
+        current = ""
+        print(f"warning: {error}", file=sys.stderr)
+    print(f"  {'version':<24}{'preset':<10}{'family':<18}{'threshold':<18}{'sensors':>7}{'AUC':>6}  data")
+    for version in versions:
+        mark = "*" if version == current else " "
+        try:
+            manifest = read_manifest(models / version)
+        except ArtifactError as error:
+            print(f"{mark} {version:<24}unusable: {error}")
+            continue
+        auc = manifest.metrics.get("test", {}).get("roc_auc")
+        print(
+            f"{mark} {version:<24}{manifest.preset:<10}{manifest.family:<18}{manifest.threshold.policy:<18}"
+            f"{len(manifest.schema.sensors):>7}{'-' if auc is None else f'{auc:.2f}':>6}  "
+            f"{manifest.training.get('data', '-')}"
+        )
+    return 0
+
+
+def _verify(models: Path, versions: Sequence[str]) -> int:
+    """0 when all are sound, else 2; says which is not and why, and goes on."""
+    if not versions:
+        raise ArtifactError(f"{models} holds no model; run sheetbreak train, or name another directory with --models")
+    sound = True
+    for version in versions:
+        try:
+            load(models, version)
+        except ArtifactError as error:
+            sound = False
+            print(f"{version}  BAD  {error}")
+        else:
+            print(f"{version}  ok")
+    return 0 if sound else 2

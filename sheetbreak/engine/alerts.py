@@ -1,0 +1,227 @@
+"""The life of an alert: opened, updated, closed; a fold over a machine's judged rows."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from sheetbreak.engine.scoring import TopSensor
+from sheetbreak.rows import format_time
+from sheetbreak.times import duration
+
+WARNED_ROWS = 30
+"""A break counts as warned when an alert was open within this many rows before it."""
+
+Kind = Literal["opened", "updated", "closed"]
+Severity = Literal["warning", "critical"]
+
+
+@dataclass(frozen=True, slots=True)
+class AlertPolicy:
+    """When an alert opens and closes; rows are sampling periods."""
+
+    open_after: int = 1
+    """On-delay: rows over the threshold in a row before an alert opens."""
+    close_after: int = 5
+    """Off-delay: rows in a row under close_ratio before it closes."""
+    close_ratio: float = 1.0
+    """Deadband: a row is quiet when score / threshold is at or below this; at most 1."""
+    restart_rows: int = 15
+    """Rows after a restart that open no alert."""
+    update_every: int = 15
+    """Rows between two updates of one alert, at least."""
+    critical_ratio: float = 1.3
+    """score / threshold from which an alert is critical."""
+    rearm_rows: int = 0
+    """Rows after one at which an alert was closed that open no other."""
+    grade_change_rows: int = 0
+    """Rows from a change of grade on that open no alert."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAlert:
+    """The alert that a machine has now."""
+
+    alert_id: str
+    opened_us: int
+    severity: Severity
+    leading: str
+    """The sensor with the largest share at the last event."""
+    since_event: int
+    """Rows since its last event."""
+    quiet: int = 0
+    """Quiet rows in a row."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlertState:
+    """A machine's alert, if any, and the counters that lead to one."""
+
+    over: int = 0
+    """Rows over the threshold in a row, while none is open."""
+    since_open: int = WARNED_ROWS
+    """Rows since the last one at which an alert was open; at most WARNED_ROWS."""
+    open: OpenAlert | None = None
+    muted: int = 0
+    """Rows to come that open no alert, counted down at every row."""
+
+
+IDLE = AlertState()
+"""Nothing is open, was open lately, or is about to be."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlertEvent:
+    """What goes to the alert topic."""
+
+    alert_id: str
+    """Of machine, opening row's time and model version: a replay repeats it, so a consumer can drop duplicates."""
+    kind: Kind
+    machine: str
+    time_us: int
+    opened_us: int
+    score: float | None
+    """None when a stop closed the alert: that row is not scored."""
+    threshold: float | None
+    ratio: float | None
+    severity: Severity
+    top: tuple[TopSensor, ...]
+    model: str
+    imputed: tuple[str, ...]
+    masked: tuple[str, ...]
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One row as the alert fold sees it."""
+
+    machine: str
+    time_us: int
+    score: float
+    threshold: float
+    over: bool
+    top: Sequence[TopSensor]
+    """Empty when the row is not over and no alert is open."""
+    model: str
+    imputed: tuple[str, ...] = ()
+    masked: tuple[str, ...] = ()
+    grade: str | None = None
+    foretells: bool = True
+    """Whether a high score says something of later rows (lead_rows above 0), or of this one alone."""
+
+    @property
+    def ratio(self) -> float:
+        """Score over threshold; above 1 is over."""
+        return ratio_of(self.score, self.threshold)
+
+
+def ratio_of(score: float, threshold: float) -> float:
+    """Score / threshold, finite: a threshold of 0 (a model that rebuilds everything) counts as the smallest level."""
+    return score / max(threshold, 1e-12)
+
+
+def judge(
+    policy: AlertPolicy, state: AlertState, row: Judged, *, may_open: bool
+) -> tuple[AlertState, AlertEvent | None]:
+    """The state after one scored row, and the event it causes.
+
+    may_open: False on restarting rows, which hold the alert as it is: they neither open nor count as over. Nor do the
+    rows while the state is muted.
+    """
+    muted = max(state.muted - 1, 0)
+    if state.open is None:
+        over = state.over + 1 if row.over and may_open and not state.muted else 0
+        if over < policy.open_after or not over:
+            return AlertState(over, min(state.since_open + 1, WARNED_ROWS), None, muted), None
+        severity = _severity(policy, row)
+        opened = OpenAlert(_alert_id(row), row.time_us, severity, row.top[0].sensor, 0)
+        return AlertState(over=0, since_open=0, open=opened), _event("opened", opened, row)
+    now = state.open
+    quiet = now.quiet + 1 if row.ratio <= policy.close_ratio else 0
+    if quiet >= policy.close_after:
+        return AlertState(since_open=1, muted=max(muted, policy.rearm_rows)), _event("closed", now, row)
+    now = replace(now, quiet=quiet, since_event=now.since_event + 1)
+    if row.over and now.since_event >= policy.update_every:
+        severity, leading = _severity(policy, row), row.top[0].sensor
+        if severity != now.severity or leading != now.leading:
+            now = replace(now, severity=severity, leading=leading, since_event=0)
+            return AlertState(open=now, since_open=0, muted=muted), _event("updated", now, row)
+    return AlertState(open=now, since_open=0, muted=muted), None
+
+
+def pass_by(state: AlertState) -> AlertState:
+    """The state after a row that was not scored."""
+    since_open = 0 if state.open else min(state.since_open + 1, WARNED_ROWS)
+    return replace(state, since_open=since_open, muted=max(state.muted - 1, 0))
+
+
+def change_grade(policy: AlertPolicy, state: AlertState) -> AlertState:
+    """The state before the first row of another grade."""
+    return replace(state, muted=policy.grade_change_rows) if state.muted < policy.grade_change_rows else state
+
+
+def stop(
+    policy: AlertPolicy, state: AlertState, machine: str, *, time_us: int, model: str, why: str
+) -> tuple[AlertState, AlertEvent | None]:
+    """The state after a stop (a break, a gap, a clock set back), which closes an open alert; `why` is for people."""
+    quiet = replace(state, over=0)
+    if state.open is None:
+        return quiet, None
+    now = state.open
+    ago = duration((time_us - now.opened_us) / 1e6)
+    event = AlertEvent(
+        now.alert_id, "closed", machine, time_us, now.opened_us, None, None, None, now.severity, (), model, (), (),
+        f"{machine}: {why}, {ago} after the warning of {format_time(now.opened_us)}; the alert is closed.",
+    )  # fmt: skip
+    return replace(quiet, open=None, muted=max(state.muted, policy.rearm_rows)), event
+
+
+def _severity(policy: AlertPolicy, row: Judged) -> Severity:
+    return "critical" if row.ratio >= policy.critical_ratio else "warning"
+
+
+def _alert_id(row: Judged) -> str:
+    identity = f"{row.machine}\n{row.time_us}\n{row.model}".encode()
+    return hashlib.sha256(identity).hexdigest()[:20]
+
+
+def _event(kind: Kind, alert: OpenAlert, row: Judged) -> AlertEvent:
+    return AlertEvent(
+        alert.alert_id, kind, row.machine, row.time_us, alert.opened_us, row.score, row.threshold, row.ratio,
+        alert.severity, tuple(row.top), row.model, row.imputed, row.masked, _message(kind, alert, row),
+    )  # fmt: skip
+
+
+def _message(kind: Kind, alert: OpenAlert, row: Judged) -> str:
+    """One plain sentence that a shift leader can act on."""
+    if kind == "closed":
+        ago = duration((row.time_us - alert.opened_us) / 1e6)
+        return f"{row.machine}: back to normal {ago} after the warning of {format_time(alert.opened_us)}."
+    lead = row.top[0]
+    others = ", ".join(t.sensor for t in row.top[1:3])
+    grade = f" on grade {row.grade}" if row.grade else ""
+    warning, critical = _URGENCY if row.foretells else _ODDITY
+    urgency = warning if alert.severity == "warning" else critical
+    still = "still " if kind == "updated" else ""
+    missing = len(row.imputed)
+    doubt = f" ({missing} {'sensor is' if missing == 1 else 'sensors are'} missing)" if missing else ""
+    observed, expected = _told_apart(lead.observed, lead.expected)
+    return (
+        f"{row.machine}: {urgency}{grade}: {lead.sensor} {still}reads {observed} where {expected} is "
+        f"expected{f'; look at {others} too' if others else ''}. {row.ratio:.2f} times the threshold{doubt}."
+    )
+
+
+_URGENCY = "the sheet may break soon", "act now, the sheet may break"
+_ODDITY = "this row is unusual", "this row is very unusual"
+"""How a message begins: of a warning, of a critical alert."""
+
+
+def _told_apart(observed: float, expected: float) -> tuple[str, str]:
+    """Both with four digits, or with as many as show that they differ: a steady sensor's small step counts."""
+    for digits in range(4, 18):
+        texts = f"{observed:.{digits}g}", f"{expected:.{digits}g}"
+        if texts[0] != texts[1]:
+            break
+    return texts

@@ -1,0 +1,188 @@
+"""Historical CSV files: which column means what, and rows read as strictly as those of the wire."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from sheetbreak.errors import DataError
+from sheetbreak.history.lines import CsvDecoder, cells_of, split_header
+from sheetbreak.history.time_formats import check_time_format
+from sheetbreak.rows import RowBatch, Schema
+
+HEAD_LINES = 200
+"""Lines from a file's start, the header among them, by which columns and time format are recognised."""
+MIN_PERIOD_S, MAX_GAP_S = 1e-3, 366 * 86400.0
+"""Bounds of what a schema may say: times are µs, and a year without a row is the end of any run."""
+
+PROCESSMINER_COLUMNS = frozenset({"time", "y", *(f"x{i}" for i in range(1, 62))})
+PROCESSMINER = Schema(
+    time="time", broken="y", grade="x28", ignore=("x61",), time_format="%m/%d/%y %H:%M", timezone="UTC"
+)
+"""The published file: x28 is the grade, x61 is 1 only on break rows and so an outcome, never an input."""
+
+log = logging.getLogger(__name__)
+
+
+def load_schema(path: Path) -> Schema:
+    """The plant of a schema file (TOML); its sensors are not known before a CSV's header is.
+
+    Raises DataError, naming file, key and remedy.
+    """
+    import tomllib
+
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as cause:
+        raise DataError(f"{path}: {cause}; --schema names a TOML file, see docs/file-formats.md") from cause
+    known: dict[str, dict[str, type | tuple[type, ...]]] = {
+        "columns": {"time": str, "broken": str, "machine": str, "grade": str, "ignore": list},
+        "sampling": {
+            "period_s": (int, float),
+            "stop_gap_s": (int, float),
+            "lead_rows": int,
+            "time_format": str,
+            "timezone": str,
+        },
+    }
+    found: dict[str, Any] = {}
+    for table, entries in tables.items():
+        if table not in known or not isinstance(entries, dict):
+            raise DataError(f"{path}: [{table}] is not known; the tables are [columns] and [sampling]")
+        for key, value in entries.items():
+            if key not in known[table]:
+                raise DataError(f"{path}: {table}.{key} is not known; known are {', '.join(known[table])}")
+            if not isinstance(value, known[table][key]) or isinstance(value, bool):
+                raise DataError(f"{path}: {table}.{key} = {value!r} has the wrong type")
+            found[key] = value
+    return _check_schema(found, path)
+
+
+def _check_schema(found: dict[str, Any], path: Path) -> Schema:
+    ignore = found.pop("ignore", [])
+    if not all(isinstance(name, str) for name in ignore):
+        raise DataError(f"{path}: columns.ignore is a list of column names")
+    period = found.get("period_s", 120.0)
+    stop_gap = found.get("stop_gap_s", 1.5 * min(period, MAX_GAP_S))
+    if not MIN_PERIOD_S <= period < stop_gap <= MAX_GAP_S:
+        raise DataError(
+            f"{path}: sampling: {MIN_PERIOD_S:g} <= period_s < stop_gap_s <= {MAX_GAP_S:g} must hold, "
+            f"not period_s = {period} and stop_gap_s = {stop_gap}"
+        )
+    try:
+        check_time_format(found.get("time_format", "%Y"))
+    except ValueError as cause:
+        raise DataError(f"{path}: sampling.time_format: {cause}; one like %m/%d/%y %H:%M is expected") from cause
+    if "machine" in found and "time" not in found:
+        raise DataError(f"{path}: columns.machine needs columns.time: rows of several machines cannot be numbered")
+    if found.get("lead_rows", 2) < 0:
+        raise DataError(f"{path}: sampling.lead_rows = {found['lead_rows']}; 0 or more rows ahead")
+    try:
+        ZoneInfo(found.get("timezone", "UTC"))
+    except (ZoneInfoNotFoundError, ValueError, OSError) as cause:  # "Europe" is a folder
+        raise DataError(f"{path}: sampling.timezone {found['timezone']!r} is not known; use Europe/Helsinki") from cause
+    found |= {"period_s": float(period), "stop_gap_s": float(stop_gap)}
+    return replace(Schema(), ignore=tuple(ignore), **found)
+
+
+def csv_head(path: Path) -> list[bytes]:
+    """The first lines of a CSV, the header first. Raises DataError when it cannot be read or is empty."""
+    try:
+        with path.open("rb") as file:
+            head = [line for line, _ in zip(file, range(HEAD_LINES), strict=False)]
+    except OSError as cause:
+        raise DataError(f"{path}: {cause.strerror}; name a CSV file with a header line") from cause
+    if not any(line.strip() for line in head):
+        raise DataError(f"{path} is empty; expected a header line and one row a sampling period")
+    return head
+
+
+def resolve_schema(head: Sequence[bytes], schema: Schema | None, name: str, *, unlabelled: bool = False) -> Schema:
+    """`schema` with the sensors that the header of a CSV (`head[0]`) gives; the published layout is recognised.
+
+    Every numeric column that has no other meaning is a sensor; a column without one number in the head is text, and
+    left out. unlabelled: the column of labels may be missing. Raises DataError.
+    """
+    header = split_header(head[0], name)
+    if schema is None:
+        if set(header) - {"machine"} != PROCESSMINER_COLUMNS:
+            raise DataError(
+                f"{name} line 1: not the ProcessMiner columns (time,y,x1…x61); describe yours with --schema plant.toml"
+            )
+        schema = replace(PROCESSMINER, machine="machine" if "machine" in header else None)
+    meanings = [column for column in (schema.time, schema.broken, schema.machine, schema.grade) if column]
+    for column in meanings:
+        if column not in header and not (unlabelled and column == schema.broken):
+            raise DataError(f'{name} line 1: column "{column}" is missing; the columns are {", ".join(header[:12])}…')
+    rest = [c for c in header if c not in meanings and c not in schema.ignore]
+    rows = [cells for line in head[1:] if (cells := cells_of(line)) is not None]
+    text = {c for c in rest if _is_text([row[i] for row in rows if (i := header.index(c)) < len(row)])}
+    if text:
+        log.warning(
+            'event=text-columns file=%s columns=%s meaning="no numbers, so no sensors"', name, ",".join(sorted(text))
+        )
+    sensors = tuple(c for c in rest if c not in text)
+    unfit = [c for c in sensors if not c.isprintable() or '"' in c or "\\" in c]
+    if unfit:
+        raise DataError(f"{name} line 1: {unfit[0]!r} cannot be a sensor's name; leave out quotes and backslashes")
+    if not sensors:
+        raise DataError(f"{name} line 1: no numeric column is left to be a sensor")
+    return replace(schema, sensors=sensors)
+
+
+def read_csv(
+    path: Path,
+    schema: Schema | None = None,
+    *,
+    sensors_from: Schema | None = None,
+    unlabelled: bool = False,
+) -> tuple[Schema, RowBatch]:
+    """The whole file: its resolved schema and its rows, in file order.
+
+    `sensors_from`: a schema already resolved (a model's); the file must have its columns, and its sensors are used.
+    `unlabelled`: the column of labels may be missing, as it often is where all rows are normal. Raises DataError with
+    file, line, column, value and remedy at the first cell, line, label or time that is not sound, and when the times of
+    a machine repeat or go backward.
+    """
+    head = csv_head(path)
+    resolved = (
+        sensors_from if sensors_from is not None else resolve_schema(head, schema, path.name, unlabelled=unlabelled)
+    )
+    lines = path.read_bytes().split(b"\n")[1:]
+    numbers = [i for i, line in enumerate(lines, start=2) if line.strip()]
+    if not numbers:
+        raise DataError(f"{path}: a header and no rows; expected one row a sampling period")
+    decoder = CsvDecoder(resolved, head, name=path.name)
+    decoded = decoder.decode([lines[i - 2] for i in numbers], numbers)
+    if decoded.rejects:
+        record, reject = decoded.rejects[0]
+        raise DataError(f"{path} line {numbers[record]}, {reject}") from reject
+    _check_times(decoded.rows, numbers, path, several=resolved.machine is not None)
+    return resolved, decoded.rows
+
+
+def _check_times(rows: RowBatch, numbers: Sequence[int], path: Path, *, several: bool) -> None:
+    remedy = "sort the file by time and drop repeated rows"
+    if not several:
+        remedy += ", or name the column that tells machines apart in --schema (columns.machine)"
+    last: dict[str, int] = {}
+    for number, machine, time_us in zip(numbers, rows.machines, rows.times_us.tolist(), strict=True):
+        if time_us <= last.get(machine, time_us - 1):
+            what = "repeats" if time_us == last[machine] else "goes back behind"
+            raise DataError(f"{path} line {number}: the time {what} that of {machine}'s row before; {remedy}")
+        last[machine] = time_us
+
+
+def _is_text(cells: Sequence[str]) -> bool:
+    filled = [cell.strip() for cell in cells if cell.strip()]
+    return bool(filled) and not any(_is_number(cell) for cell in filled)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,186 @@
+"""Streams over files and pipes: rows come from lines, outputs go to standard output, state to a directory.
+
+With a state directory a commit means: outputs written, then one entry appended to the state log. A process
+killed between the two leaves outputs behind that no entry knows; the next start cuts them off where the
+output is a file, and scores those rows again. So `monitor rows.csv --state DIR >> out.ndjson` may die at any time.
+"""
+
+import errno
+import fcntl
+import hashlib
+import logging
+import os
+import stat
+from collections.abc import Mapping, Sequence
+
+from sheetbreak.errors import DataError, StreamError, StreamUnavailable
+from sheetbreak.streams.files.lines import Line, LineReader
+from sheetbreak.streams.files.sink import Sink
+from sheetbreak.streams.files.state_log import InputMark, StateLog
+from sheetbreak.streams.protocol import Batch, Output, Record, Snapshot
+
+PIPE = "-"
+_HEAD_BYTES = 64 * 1024
+"""So much of a file's start tells it from another: hundreds of rows with their times."""
+_PIPE_BYTES = 1024 * 1024
+"""Asked for, so that a writer of 2 kB rows can be hundreds of rows ahead (the usual 64 KiB hold some 30)."""
+
+log = logging.getLogger(__name__)
+
+
+class FileStream:
+    """Reads lines from one descriptor; partition 0, offsets are line numbers."""
+
+    def __init__(
+        self,
+        fd: int,
+        *,
+        sink: Sink,
+        state: StateLog | None,
+        name: str,
+        has_header: bool = False,
+        max_records: int = 500,
+    ) -> None:
+        self._fd = fd
+        self._sink = sink
+        self._state = state
+        self._max_records = max_records
+        self._has_header = has_header
+        self._batches = 0
+        self._name = name
+        self._writing: tuple[Batch, bytes, int] | None = None
+        """The commit under way, what it writes and how much of that is out."""
+        self._identity = _identify(fd)
+        self._reader = self._start()
+
+    def _start(self) -> LineReader:
+        """Go on where the state stands, if this is the file that it stands in."""
+        start = 0 if self._identity is None else os.lseek(self._fd, 0, os.SEEK_CUR)
+        reader = LineReader(self._fd, offset=start)
+        if self._state is None:
+            return reader
+        removed = self._sink.cut_back(self._state.output_mark)
+        if removed:
+            log.warning("event=output-cut-back bytes=%d note=%r", removed, "the last run was killed")
+        mark = self._state.input_mark
+        if mark is not None and self._identity is not None:
+            if _is_same(self._fd, mark):
+                os.lseek(self._fd, mark.offset, os.SEEK_SET)
+                reader = LineReader(self._fd, offset=mark.offset, number=mark.line)
+                log.info("event=resumed source=%s line=%d", self._name, mark.line)
+            else:
+                log.warning("event=other-file source=%s note=%r", self._name, "read from its start")
+        self._position = (reader.offset, reader.number)
+        self._state.append({}, input_mark=self._input_mark(), output_mark=self._sink.mark())
+        return reader
+
+    def head(self, max_lines: int) -> list[bytes]:
+        """The first lines of a pipe, at least two unless it ends; they are polled all the same."""
+        lines: list[Line] = []
+        while len(lines) < 2 and not self._reader.ended:
+            lines += self._reader.read(1.0, max_lines=max_lines - len(lines))
+        self._reader.unread(lines)
+        return [line.value for line in lines]
+
+    def poll(self, timeout_s: float) -> Batch:
+        """The lines that are there, at most `max_records`; waits only when there is none."""
+        try:
+            lines = self._reader.read(timeout_s, max_lines=self._max_records)
+        except OSError as cause:
+            raise StreamError(f"cannot read {self._name}: {cause.strerror}") from cause
+        skip = 1 if self._has_header and lines and lines[0].number == 1 else 0
+        self._batches += 1
+        return Batch(
+            records=[Record(line.value, 0, line.number, None) for line in lines[skip:]],
+            assigned=(0,) if self._batches == 1 else (),
+            end=self._reader.ended,
+            token=(lines[-1].end, lines[-1].number) if lines else None,
+        )
+
+    def restore(self, partition: int) -> Mapping[bytes, bytes]:
+        """All snapshot parts last committed, by key; none without a state directory."""
+        return {} if self._state is None or partition != 0 else dict(self._state.parts)
+
+    def commit(self, batch: Batch, outputs: Sequence[Output], snapshots: Sequence[Snapshot]) -> None:
+        """Write the outputs, then append to the state.
+
+        Raises StreamUnavailable (disk full, a reader that does not read): called again with the same batch it
+        goes on where it stopped. Raises StreamError when nothing will help, BrokenPipeError when the reader
+        has gone.
+        """
+        if self._writing is None or self._writing[0] is not batch:
+            self._writing = (batch, self._sink.render(outputs), 0)
+        content, done = self._writing[1:]
+        while done < len(content):
+            done += self._sink.write(memoryview(content)[done:])
+            self._writing = (batch, content, done)
+        if self._state is not None:
+            self._keep(self._state, batch, snapshots)
+        self._writing = None
+
+    def _keep(self, state: StateLog, batch: Batch, snapshots: Sequence[Snapshot]) -> None:
+        if batch.token is not None:
+            self._position = batch.token
+        parts = {snapshot.key: snapshot.value for snapshot in snapshots}
+        try:
+            state.append(parts, input_mark=self._input_mark(), output_mark=self._sink.mark())
+            state.sync(self._sink.synced_fd)
+        except OSError as cause:
+            passing = cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+            kind = StreamUnavailable if passing else StreamError
+            raise kind(f"cannot write the state: {cause.strerror}") from cause
+
+    def close(self) -> None:
+        """Let go of the input and the state. A commit under way stays undone: the next start cuts it off."""
+        if self._state is not None:
+            try:
+                if self._writing is None:  # what others append to the output from now on is not ours to cut
+                    self._state.append({}, input_mark=self._input_mark(), output_mark=None)
+                self._state.sync(self._sink.synced_fd, now=True)
+            except OSError as cause:  # the last commit stands; all that is lost is this note
+                log.warning("event=state-not-closed error=%s", cause.strerror)
+            self._state.close()
+        if self._fd > 2:
+            os.close(self._fd)
+
+    def _input_mark(self) -> InputMark | None:
+        if self._identity is None:
+            return None
+        offset, line = self._position
+        return InputMark(offset, line, *self._identity)
+
+
+def open_input(source: str) -> int:
+    """A descriptor to read from; `-` is standard input. Raises DataError."""
+    try:
+        fd = 0 if source == PIPE else os.open(source, os.O_RDONLY)
+        kind = os.fstat(fd).st_mode
+    except OSError as cause:
+        raise DataError(f"{source}: {cause.strerror}; name a CSV or NDJSON file, or - for a pipe") from cause
+    if stat.S_ISDIR(kind):
+        raise DataError(f"{source} is a directory; name a CSV or NDJSON file in it")
+    if stat.S_ISFIFO(kind):
+        try:
+            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        except OSError:  # a limit of this user's: slower, and no reason to stop
+            log.debug("event=pipe-not-enlarged source=%s", source)
+    return fd
+
+
+def is_regular(fd: int) -> bool:
+    """True for a file that can be read again."""
+    return stat.S_ISREG(os.fstat(fd).st_mode)
+
+
+def _identify(fd: int) -> tuple[int, bytes] | None:
+    """Length and hash of the start of a file; None for what cannot be read twice."""
+    if not is_regular(fd):
+        return None
+    size = min(os.fstat(fd).st_size, _HEAD_BYTES)
+    return size, hashlib.sha256(os.pread(fd, size, 0)).digest()
+
+
+def _is_same(fd: int, mark: InputMark) -> bool:
+    """Whether this is the file of `mark`, perhaps grown since."""
+    start = os.pread(fd, mark.head_bytes, 0)
+    return os.fstat(fd).st_size >= mark.offset and hashlib.sha256(start).digest() == mark.head_sha256

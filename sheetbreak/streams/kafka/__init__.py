@@ -1,0 +1,1 @@
+"""Kafka as a stream: the only folder that imports kafka."""

@@ -1,0 +1,226 @@
+"""kafka-python's clients with the settings that were measured, and the cure for its hang.
+
+Why each setting is as it is: docs/decisions/0006-the-kafka-stream.md.
+"""
+
+import logging
+import threading
+from typing import Any
+
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka.errors import KafkaConnectionError, KafkaTimeoutError
+from kafka.net.compat import KafkaNetClient
+
+from sheetbreak.streams.kafka.bulk_producer import BulkProducer
+from sheetbreak.streams.kafka.options import Address, KafkaOptions, Security
+
+BOOTSTRAP_MS = 5_000
+"""To find a broker: a poll that opens the clients takes no longer while there is none."""
+MAX_BLOCK_MS = 15_000
+BATCH_BYTES = 1_000_000
+"""Of one partition's records in a request at most; the broker's own limit is 1 MiB. With half of it a backlog's scores
+take a request more, and each waits for the one before."""
+MAX_RECORD_BYTES = 1024 * 1024
+"""Kafka's own default, on both sides."""
+FETCH_MIN_BYTES = 512 * 1024
+"""So much is fetched at once without waiting: some 300 rows, so a backlog never waits."""
+FETCH_WAIT_MS = 10
+"""How long the broker gathers rows for us. The wait comes on top of the commit interval: a fetch is under way while
+we commit, and what it has just missed waits for the next one. Without any wait each row would be a fetch."""
+PARTITION_FETCH_BYTES = 8 * 1024 * 1024
+"""A full batch from one partition; with kafka-python's 1 MiB a backlog comes in batches of a thousand rows."""
+_IDLE_WAIT_MS = 500
+_MANAGER_LOG = logging.getLogger("kafka.net.manager")
+_RECONNECT_MS = 1_000
+"""At most between two tries. With kafka-python's default, 30 s, we were back 9 s after the broker."""
+
+
+class Patient(KafkaNetClient):  # type: ignore[misc]  # kafka-python ships no types
+    """A network client under which a transaction waits for a broker that is away instead of hanging for ever.
+
+    The producer's sender drops a transaction's request when `await_ready` raises, and keeps it when that says
+    no. tests/test_kafka_client.py says whether the pinned version still needs this.
+    """
+
+    def await_ready(self, *args: Any, **kwargs: Any) -> bool:
+        """Whether the node can be written to; False where kafka-python raises."""
+        try:
+            return bool(super().await_ready(*args, **kwargs))
+        except KafkaConnectionError:
+            return False
+
+
+def new_producer(address: Address, options: KafkaOptions, security: Security, *, batch_bytes: int) -> Any:
+    """A transactional producer whose transactions are its own: what a predecessor left open is aborted.
+
+    `batch_bytes`: of one batch at most. Raises errors of kafka-python.
+    """
+    producer = _build(
+        BulkProducer,
+        Patient,
+        **_common(address, security),
+        transactional_id=options.transactional_id,
+        transaction_timeout_ms=_ms(options.transaction_timeout_s),
+        retry_backoff_ms=10,  # 100, the default, is slept before 9 of 10 transactions: 8.9 commits/s, not 195
+        linger_ms=5,
+        batch_size=batch_bytes,
+        max_block_ms=MAX_BLOCK_MS,
+        max_request_size=MAX_RECORD_BYTES,
+        allow_auto_create_topics=False,
+    )
+    try:
+        producer.init_transactions()
+    except BaseException:
+        close_producer(producer)
+        raise
+    return producer
+
+
+def close_producer(producer: Any) -> None:
+    """Throw a producer away at once, whatever its state; what it had open is aborted by its successor."""
+    # close() alone first sends what is buffered, and gives up closing when it cannot.
+    producer._sender.force_close()  # noqa: SLF001 - the public close() has no way to say so
+    # On a thread of its own, because close() waits for the sender, which may be waiting for a broker.
+    threading.Thread(target=_close_quietly, args=(producer,), name="kafka-close", daemon=True).start()
+
+
+def new_row_producer(address: Address, security: Security) -> Any:
+    """An idempotent KafkaProducer: acks from all in-sync replicas, no transactions. Raises errors of kafka-python.
+
+    It rides out an outage of 5 minutes by itself, without writing anything twice; then it gives its records up.
+    """
+    return _build(
+        KafkaProducer,
+        Patient,
+        **_common(address, security),
+        acks="all",
+        enable_idempotence=True,
+        delivery_timeout_ms=300_000,
+        linger_ms=5,
+        batch_size=BATCH_BYTES,
+        max_block_ms=MAX_BLOCK_MS,
+        max_request_size=MAX_RECORD_BYTES,
+        allow_auto_create_topics=False,
+    )
+
+
+def new_group_consumer(address: Address, options: KafkaOptions, security: Security) -> Any:
+    """A KafkaConsumer of the group, subscribed to nothing yet. Raises errors of kafka-python."""
+    return _build(
+        KafkaConsumer,
+        KafkaNetClient,
+        **_common(address, security),
+        group_id=options.group,
+        group_instance_id=options.instance_id,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",  # "latest" would lose what was written before the group first joined
+        isolation_level="read_committed",  # also makes a new owner wait for its predecessor's pending offsets
+        max_poll_records=options.max_rows,
+        max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
+        # The broker gathers, not we: less processor time than fetching every row for itself.
+        fetch_min_bytes=FETCH_MIN_BYTES if options.commit_interval_s else 1,
+        fetch_max_wait_ms=FETCH_WAIT_MS if options.commit_interval_s else _IDLE_WAIT_MS,
+        session_timeout_ms=_ms(options.session_timeout_s),
+        heartbeat_interval_ms=_ms(options.session_timeout_s / 4),
+        allow_auto_create_topics=False,
+    )
+
+
+def new_reader(address: Address, security: Security, *, isolation_level: str = "read_committed") -> Any:
+    """A KafkaConsumer outside any group. Raises errors of kafka-python."""
+    return _build(
+        KafkaConsumer,
+        KafkaNetClient,
+        **_common(address, security),
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level=isolation_level,
+        max_poll_records=10_000,
+        allow_auto_create_topics=False,
+    )
+
+
+def new_admin(address: Address, security: Security) -> Any:
+    """A KafkaAdminClient. Raises errors of kafka-python."""
+    return _build(KafkaAdminClient, KafkaNetClient, **_common(address, security), request_timeout_ms=15_000)
+
+
+def _build(kind: Any, net_client: Any, **settings: Any) -> Any:
+    """A client, or nothing at all: kafka-python's leave sockets and a thread behind when they find no broker.
+
+    Raises errors of kafka-python; one for want of a broker says why the last connection failed.
+    """
+    made = []
+    reason = _LastFailure()
+
+    def make(**inner: Any) -> Any:
+        made.append(net_client(**inner))
+        return made[-1]
+
+    try:
+        with reason:
+            return kind(kafka_client=make, **settings)
+    except BaseException as error:
+        for client in made:
+            client.close()
+        if isinstance(error, KafkaTimeoutError) and reason.text:
+            refused = " (so ends a login that is refused, too)" if settings.get("sasl_mechanism") else ""
+            raise KafkaTimeoutError(f"{error.args[0]}: {reason.text}{refused}") from error
+        raise
+
+
+class _LastFailure:
+    """What kafka-python logs about a failed connection and does not say in the error that it raises."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def __enter__(self) -> None:
+        _MANAGER_LOG.addFilter(self._note)
+
+    def __exit__(self, *_: object) -> None:
+        _MANAGER_LOG.removeFilter(self._note)
+
+    def _note(self, record: logging.LogRecord) -> bool:
+        if record.msg.startswith("Bootstrap connection to") and isinstance(record.args, tuple):
+            self.text = str(record.args[1])
+        return True
+
+
+def _common(address: Address, security: Security) -> dict[str, Any]:
+    for name in ("kafka.net.connection", "kafka.protocol.parser"):
+        logging.getLogger(name).addFilter(_hide_credentials)  # adding it again does nothing
+    if logging.getLogger("kafka").level == logging.NOTSET:
+        logging.getLogger("kafka").setLevel(logging.WARNING)  # at INFO every connection is an event
+    logging.getLogger("kafka.net.selector").addFilter(_hide_slow_tasks)
+    return {
+        "bootstrap_servers": list(address.servers),
+        "client_id": "sheetbreak",
+        "bootstrap_timeout_ms": BOOTSTRAP_MS,
+        "reconnect_backoff_max_ms": _RECONNECT_MS,
+        **security.settings(),
+    }
+
+
+def _hide_credentials(record: logging.LogRecord) -> bool:
+    """Drop the DEBUG lines in which kafka-python prints a login, and every byte sent; PLAIN's hold the password."""
+    if record.name == "kafka.protocol.parser" and record.levelno < logging.INFO:
+        return False
+    return not any(type(argument).__name__.startswith("Sasl") for argument in record.args or ())
+
+
+def _hide_slow_tasks(record: logging.LogRecord) -> bool:
+    """Drop kafka-python's warning of each 0.1 s that a busy computer kept it waiting: nothing a user can mend."""
+    return "blocking the event loop" not in str(record.msg)
+
+
+def _close_quietly(producer: Any) -> None:
+    try:
+        producer.close(timeout=5)
+    except Exception:  # whatever it says: it is being thrown away
+        logging.getLogger(__name__).debug("action=close producer", exc_info=True)
+
+
+def _ms(seconds: float) -> int:
+    return int(seconds * 1000)

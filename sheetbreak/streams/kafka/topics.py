@@ -1,0 +1,252 @@
+"""The topics as the monitor needs them, and the command that creates and checks them."""
+
+import logging
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from kafka import TopicPartition
+from kafka import errors as kafka_errors
+from kafka.admin import ConfigResource
+
+from sheetbreak.cli.options import OptionParser, whole_number
+from sheetbreak.errors import DataError
+from sheetbreak.streams.kafka.clients import new_admin, new_reader
+from sheetbreak.streams.kafka.errors import stream_error
+from sheetbreak.streams.kafka.options import (
+    OUTPUTS,
+    ROWS,
+    STATE,
+    TOPICS,
+    Address,
+    Security,
+    environment_security,
+    parse_address,
+    topic_name,
+)
+
+DEFAULT_PARTITIONS = 4
+_STATE_SETTINGS = {
+    "cleanup.policy": "compact",
+    # A restart reads what is not compacted yet, too. With the defaults (1 GB, half) that would take minutes.
+    "segment.bytes": str(32 * 1024 * 1024),
+    "min.cleanable.dirty.ratio": "0.1",
+}
+_OTHER_SETTINGS = {"cleanup.policy": "delete"}
+_SHOWN_S = 10.0
+"""For so long a broker is given to show what was created or changed."""
+
+log = logging.getLogger(__name__)
+
+
+class Facts(NamedTuple):
+    """What the broker says about a topic; None: it would not say."""
+
+    partitions: int
+    cleanup_policy: str | None
+    max_message_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The full names of the topics that one monitor reads and writes."""
+
+    rows: str
+    state: str
+    outputs: Mapping[str, str]
+    """By the contract's name; only those that are written."""
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((self.rows, *self.outputs.values(), self.state))
+
+
+def names_for(input_topic: str, prefix: str, emit: Iterable[str] = OUTPUTS) -> Names:
+    """The names under a prefix, around an input that may have a name of the user's own.
+
+    Raises DataError for an input that the monitor itself writes: each answer to a record would be a record.
+    """
+    rows = topic_name(input_topic or ROWS, prefix)
+    if rows in {prefix + name for name in TOPICS if name != ROWS}:
+        raise DataError(f"{rows} is a topic that the monitor writes; name the one with the rows, {prefix + ROWS}")
+    return Names(
+        rows=rows,
+        state=prefix + STATE,
+        outputs={name: prefix + name for name in TOPICS if name in emit},
+    )
+
+
+def check_topics(admin: Any, names: Names, mend: str, *, partitions: int | None = None) -> dict[str, Facts]:
+    """The facts of all the topics. Raises DataError, with the command that mends it, if one is not right.
+
+    `partitions`: None asks for as many as the input has. Raises errors of kafka-python, too.
+    """
+    facts = inspect(admin, list(names))
+    wanted = partitions or _usual_partitions(names, facts)
+    found = [problem for name in names if (problem := _problem(name, names, wanted, facts.get(name)))]
+    if found:
+        raise DataError(f"{'; '.join(found)}; run: {mend} --partitions {wanted}")
+    return facts
+
+
+def _usual_partitions(names: Names, facts: Mapping[str, Facts]) -> int:
+    """As many as the input has; where it is missing, as the state has, which must not be parted from it."""
+    known = (facts[name].partitions for name in (names.rows, names.state, *names) if name in facts)
+    return next(known, DEFAULT_PARTITIONS)
+
+
+def inspect(admin: Any, names: Sequence[str]) -> dict[str, Facts]:
+    """Facts by topic; one that does not exist is left out. Raises errors of kafka-python."""
+    counts = {}
+    for topic in admin.describe_topics(list(names)):
+        error = kafka_errors.for_code(topic["error_code"])
+        if error is kafka_errors.UnknownTopicOrPartitionError:
+            continue
+        if error is not kafka_errors.NoError:
+            raise error(topic["name"])
+        counts[topic["name"]] = len(topic["partitions"])
+    resources = [ConfigResource("TOPIC", name, ["cleanup.policy", "max.message.bytes"]) for name in counts]
+    configs = admin.describe_configs(resources, config_filter="all")["topic"] if resources else {}
+    return {name: _facts(count, configs.get(name, {})) for name, count in counts.items()}
+
+
+def _facts(partitions: int, config: Mapping[str, Mapping[str, Any]]) -> Facts:
+    values = {name: entry.get("value") for name, entry in config.items()}
+    limit = values.get("max.message.bytes")
+    return Facts(partitions, values.get("cleanup.policy"), int(limit) if limit else None)
+
+
+def _problem(name: str, names: Names, wanted: int, facts: Facts | None) -> str | None:
+    policy = "compact" if name == names.state else "delete"
+    if facts is None:
+        return f"topic {name} is missing"
+    if facts.partitions != wanted:
+        return f"topic {name} has {facts.partitions} partitions, expected {wanted} as in all of them"
+    if facts.cleanup_policy is None:
+        log.warning("topic=%s problem=cleanup.policy cannot be read expected=%s", name, policy)
+        return None
+    # The input may be compacted as its owner likes. "compact,delete" would forget a machine's state.
+    if facts.cleanup_policy != policy and name != names.rows:
+        return f"topic {name} has cleanup.policy={facts.cleanup_policy}, expected {policy}"
+    return None
+
+
+def mend_command(address: Address, input_topic: str, prefix: str) -> str:
+    """What to type to create the topics, without --partitions."""
+    own = "" if input_topic in {"", ROWS, prefix + ROWS} else f"/{input_topic}"
+    option = f" --topic-prefix {prefix}" if prefix else ""
+    return f"sheetbreak topics create kafka://{','.join(address.servers)}{own}{option}"
+
+
+def create_topics(admin: Any, names: Names, *, partitions: int | None, reader: Any) -> list[str]:
+    """Create what is missing and mend what can be mended; one line for each topic, what was done.
+
+    `reader`: a consumer, asked whether a topic is empty. Raises DataError for what only the user can decide.
+    """
+    facts = inspect(admin, list(names))
+    wanted = partitions or _usual_partitions(names, facts)
+    for name in names:  # nothing is changed if not everything can be
+        _refuse_what_cannot_be_mended(name, names, wanted, facts.get(name), reader)
+    lines = [f"{name}: {_mend(admin, name, names, wanted, facts.get(name))}" for name in names]
+    _wait_until_shown(admin, names, wanted)
+    return lines
+
+
+def _wait_until_shown(admin: Any, names: Names, wanted: int) -> None:
+    """A broker shows what it was told a moment later; who is told that a topic has grown may look at once."""
+    until = time.monotonic() + _SHOWN_S
+    while True:
+        facts = inspect(admin, list(names))
+        problems = [problem for name in names if (problem := _problem(name, names, wanted, facts.get(name)))]
+        if not problems:
+            return
+        if time.monotonic() > until:
+            log.warning("event=topics-not-shown-yet problem=%r", problems[0])
+            return
+        time.sleep(0.1)
+
+
+def _refuse_what_cannot_be_mended(name: str, names: Names, wanted: int, facts: Facts | None, reader: Any) -> None:
+    if facts is None or facts.partitions == wanted:
+        return
+    text = f"topic {name} has {facts.partitions} partitions, expected {wanted}"
+    if facts.partitions > wanted:
+        raise DataError(
+            f"{text}: Kafka takes no partition away; give --partitions {facts.partitions}, or delete it first"
+        )
+    if name in (names.rows, names.state) and not _is_empty(reader, name):
+        raise DataError(
+            f"{text}: it holds records, and more partitions would part a machine from its state; give "
+            f"--partitions {facts.partitions}, or stop the monitors and delete {name} and {names.state} first"
+        )
+
+
+def _is_empty(reader: Any, name: str) -> bool:
+    every = [TopicPartition(name, partition) for partition in reader.partitions_for_topic(name)]
+    return bool(reader.beginning_offsets(every) == reader.end_offsets(every))
+
+
+def _mend(admin: Any, name: str, names: Names, wanted: int, facts: Facts | None) -> str:
+    settings = _STATE_SETTINGS if name == names.state else _OTHER_SETTINGS
+    if facts is None:
+        try:
+            # The broker's default replication factor: 3 on a cluster that has it so, 1 on a laptop.
+            admin.create_topics({name: {"num_partitions": wanted, "configs": settings}}, wait_for_metadata=True)
+        except kafka_errors.TopicAlreadyExistsError:
+            return "created by somebody else at this moment"
+        return f"created with {wanted} partitions, clean-up: {settings['cleanup.policy']}"
+    done = []
+    if facts.partitions < wanted:
+        admin.create_partitions({name: wanted})
+        done.append(f"grown from {facts.partitions} to {wanted} partitions")
+    if facts.cleanup_policy != settings["cleanup.policy"] and name != names.rows:
+        admin.alter_configs([ConfigResource("TOPIC", name, dict(settings))])
+        done.append(f"cleanup.policy set to {settings['cleanup.policy']}")
+    return ", ".join(done) or "as it should be"
+
+
+def main(argv: Sequence[str]) -> int:
+    """`sheetbreak topics create|check`."""
+    parser = OptionParser(
+        "sheetbreak topics",
+        f"Create or check the five topics: {', '.join(TOPICS)}.",
+        example="sheetbreak topics create kafka://localhost:9092\n"
+        "sheetbreak topics check kafka://localhost:9092 --topic-prefix mill1.",
+    )
+    parser.add_argument("action", choices=["create", "check"])
+    parser.add_argument("address", help="kafka://host:9092; with /topic, the input's name instead of sensor-rows")
+    parser.add_argument(
+        "--partitions",
+        type=whole_number(minimum=1, maximum=10_000),
+        help=f"of each topic; default: as many as the input has, {DEFAULT_PARTITIONS} if there is none yet",
+    )
+    parser.add_argument("--topic-prefix", help="a name put before all five")
+    options = parser.parse_args(argv)
+    address = parse_address(options.address, needs_topic=False)
+    prefix = options.topic_prefix or ""
+    names = names_for(address.topic, prefix)
+    security = environment_security()
+    try:
+        lines = _run(options.action, address, names, prefix, options.partitions, security)
+    except kafka_errors.KafkaError as error:
+        raise stream_error(error, f"{address}: topics {options.action}") from error
+    print("\n".join(lines))
+    return 0
+
+
+def _run(
+    action: str, address: Address, names: Names, prefix: str, partitions: int | None, security: Security
+) -> list[str]:
+    admin = new_admin(address, security)
+    try:
+        if action == "check":
+            mend = mend_command(address, address.topic, prefix)
+            facts = check_topics(admin, names, mend, partitions=partitions)
+            return [f"{name}: as it should be, {facts[name].partitions} partitions" for name in names]
+        reader = new_reader(address, security)
+        try:
+            return create_topics(admin, names, partitions=partitions, reader=reader)
+        finally:
+            reader.close()
+    finally:
+        admin.close()

@@ -1,0 +1,116 @@
+"""One transaction: outputs, state and offsets, all or nothing."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from kafka import OffsetAndMetadata, TopicPartition
+from kafka.errors import KafkaError
+
+from sheetbreak.errors import DataError, SheetbreakError, StreamFenced, StreamLost, StreamUnavailable
+from sheetbreak.streams.kafka.bulk_producer import KeyAndValue
+from sheetbreak.streams.kafka.cut import RECORD_OVERHEAD, cut
+from sheetbreak.streams.kafka.errors import Decision, decide, stream_error
+from sheetbreak.streams.kafka.membership import Place
+from sheetbreak.streams.kafka.state_topic import wrap
+from sheetbreak.streams.protocol import Output, Snapshot
+
+
+class Writes:
+    """What a transaction is to write: records by topic and partition, each in order."""
+
+    def __init__(self, limits: Mapping[str, int]) -> None:
+        """limits: bytes of a record at most (max.message.bytes), by topic."""
+        self.records: defaultdict[tuple[str, int], list[KeyAndValue]] = defaultdict(list)
+        self._limits = limits
+
+    def add_outputs(
+        self,
+        outputs: Iterable[Output],
+        topics: Mapping[str, str],
+        *,
+        partition_of: Callable[[bytes | None, bytes | None], int],
+    ) -> None:
+        """The outputs whose topic is written, cut where it would not take them.
+
+        topics: full names by the contract's. Raises DataError as `cut` does.
+        """
+        for output in outputs:
+            topic = topics.get(output.topic)
+            if topic is None:
+                continue
+            key, value = output.key or None, output.value
+            if len(output.key) + len(value) + RECORD_OVERHEAD > self._limits[topic]:
+                value = cut(output, topic, self._limits[topic]).value
+            self.records[topic, partition_of(key, value)].append((key, value))
+
+    def add_state(self, snapshots: Iterable[Snapshot], topic: str, *, places: Mapping[int, Place]) -> None:
+        """The snapshots. places: where their partitions will be after the commit.
+
+        Raises DataError where the topic would not take one.
+        """
+        limit = self._limits[topic]
+        for partition, key, value in snapshots:
+            wrapped = wrap(value, places[partition].offset or 0)
+            if len(key) + len(wrapped) + RECORD_OVERHEAD > limit:
+                raise DataError(
+                    f"topic {topic} takes {limit} bytes a record, but a part of a machine's state has "
+                    f"{len(wrapped)}; raise its max.message.bytes"
+                )
+            self.records[topic, partition].append((key, wrapped))
+
+    def add_deletions(self, keys: Iterable[bytes], topic: str, partition: int) -> None:
+        """Delete these keys of a compacted topic, unless they are written anyhow."""
+        records = self.records[topic, partition]
+        written = {key for key, _ in records}
+        records.extend((key, None) for key in keys if key not in written)
+
+
+def publish(producer: Any, writes: Writes, *, offsets: Mapping[TopicPartition, Place], group: Any) -> None:
+    """Begin, write, commit. group: the metadata that the consumer had right after the poll.
+
+    Raises PublishFailed. The producer is then of no further use, whatever it was.
+    """
+    futures: list[Any] = []
+    may_be_committed = False
+    try:
+        producer.begin_transaction()
+        written = {TopicPartition(*at): records for at, records in writes.records.items() if records}
+        producer.add_partitions(written)
+        for (topic, partition), records in written.items():
+            futures += producer.send_many(topic, partition, records)
+        if offsets:
+            committed = {tp: OffsetAndMetadata(p.offset, p.metadata, -1) for tp, p in offsets.items()}
+            producer.send_offsets_to_transaction(committed, group)
+        may_be_committed = True
+        producer.commit_transaction()  # waits for the records, and raises when one of them was refused
+    except KafkaError as error:
+        raise PublishFailed(_reason(error, futures), may_be_committed=may_be_committed) from error
+
+
+class PublishFailed(Exception):
+    """A transaction that did not say that it is committed."""
+
+    def __init__(self, reason: KafkaError, *, may_be_committed: bool) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+        self.may_be_committed = may_be_committed
+
+    def decide(self, *, took_s: float, timeout_s: float) -> SheetbreakError:
+        """Our error for it. `took_s`: how long the transaction was open; `timeout_s`: how long it may be."""
+        error = stream_error(self.reason, "commit")
+        if isinstance(error, StreamUnavailable) and self.may_be_committed:
+            # The same batch again would publish it twice if the broker has it; what was committed will tell.
+            return StreamLost(str(error))
+        if isinstance(error, StreamFenced) and took_s >= timeout_s:
+            # The broker says "fenced" also to one whose transaction it ended for its age. That is no rival.
+            return StreamLost(f"{error} It was open for {took_s:.0f} s, longer than the {timeout_s:.0f} s allowed")
+        return error
+
+
+def _reason(error: KafkaError, futures: Iterable[Any]) -> KafkaError:
+    """The error that says most: a transaction that failed for a record says only "in an error state"."""
+    if decide(error) is not Decision.LOST:
+        return error
+    failed = (future.exception for future in futures if future.failed())
+    return next((reason for reason in failed if isinstance(reason, KafkaError)), error)

@@ -1,0 +1,1 @@
+"""The wire: rows, messages and states as the bytes that go over Kafka, pipes and disk."""

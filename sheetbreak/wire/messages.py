@@ -1,0 +1,127 @@
+"""What goes out: scores, alerts and dead letters as UTF-8 JSON, one object a message."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from sheetbreak.engine.advance import SCORED, Results
+from sheetbreak.engine.alerts import AlertEvent, ratio_of
+from sheetbreak.engine.scoring import TopSensor
+from sheetbreak.errors import RowError
+from sheetbreak.rows import RowBatch, format_time, format_times
+
+SCORES, ALERTS, DEAD_LETTERS = "scores", "alerts", "dead-letters"
+DEAD_LETTER_BYTES = 256 * 1024
+"""A dead letter keeps this much of the record, and says when that is not all of it."""
+
+_STATE = {"warming_up": "warming-up"}
+
+
+class _Top(msgspec.Struct):
+    sensor: str
+    share: float
+    observed: float
+    expected: float
+
+
+class _ScoreMessage(msgspec.Struct, kw_only=True):
+    topic: str = SCORES
+    machine: str
+    time: str
+    state: str
+    score: float | None = None
+    threshold: float | None = None
+    ratio: float | None = None
+    over: bool = False
+    model: str
+    imputed: Sequence[str]
+    top: list[_Top] | msgspec.UnsetType = msgspec.UNSET
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def encode_scores(rows: RowBatch, results: Results, *, model: str) -> list[bytes]:
+    """The score messages of all rows, in order; those of rejected rows mean nothing."""
+    numbers = zip(results.score.tolist(), results.threshold.tolist(), results.over.tolist(), strict=True)
+    times = format_times(rows.times_us)
+    return [
+        _encode_score(results, place, machine=machine, time=time, score=score, level=level, over=over, model=model)
+        for place, (machine, time, (score, level, over)) in enumerate(zip(rows.machines, times, numbers, strict=True))
+    ]
+
+
+def encode_score(rows: RowBatch, results: Results, place: int, *, model: str) -> bytes:
+    """The score message of one row that was taken."""
+    return _encode_score(
+        results,
+        place,
+        machine=rows.machines[place],
+        time=format_time(rows.times_us[place]),
+        score=float(results.score[place]),
+        level=float(results.threshold[place]),
+        over=bool(results.over[place]),
+        model=model,
+    )
+
+
+def _encode_score(
+    results: Results, place: int, *, machine: str, time: str, score: float, level: float, over: bool, model: str
+) -> bytes:
+    outcome = results.outcome[place]
+    message = _ScoreMessage(
+        machine=machine,
+        time=time,
+        state=outcome if outcome == SCORED else _STATE.get(outcome, outcome),
+        model=model,
+        imputed=results.imputed.get(place, ()),
+    )
+    if score == score:
+        message.score, message.threshold, message.ratio, message.over = score, level, ratio_of(score, level), over
+    top = results.top.get(place) if over else None
+    if top:
+        message.top = _tops(top)
+    return _encoder.encode(message)
+
+
+def encode_alert(event: AlertEvent) -> bytes:
+    """The message of an alert's opening, update or end."""
+    return _encoder.encode(
+        {
+            "topic": ALERTS,
+            "alert_id": event.alert_id,
+            "kind": event.kind,
+            "machine": event.machine,
+            "time": format_time(event.time_us),
+            "opened_at": format_time(event.opened_us),
+            "score": event.score,
+            "threshold": event.threshold,
+            "ratio": event.ratio,
+            "severity": event.severity,
+            "top": _tops(event.top),
+            "model": event.model,
+            "quality": {"imputed": event.imputed, "masked": event.masked},
+            "message": event.message,
+        }
+    )
+
+
+def encode_dead_letter(record: bytes, error: RowError, *, source: Mapping[str, Any]) -> bytes:
+    """The message of a record that is not a row; `source` says where it was read."""
+    return _encoder.encode(
+        {
+            "topic": DEAD_LETTERS,
+            "reason": error.reason,
+            "error": "RowError",
+            "message": str(error),
+            "source": source,
+            "record_base64": base64.b64encode(record[:DEAD_LETTER_BYTES]).decode("ascii"),
+            "truncated": len(record) > DEAD_LETTER_BYTES,
+        }
+    )
+
+
+def _tops(top: Sequence[TopSensor]) -> list[_Top]:
+    return [_Top(t.sensor, t.share, t.observed, t.expected) for t in top]

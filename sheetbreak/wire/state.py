@@ -1,0 +1,219 @@
+"""A machine's state as bytes, in parts, so that a commit writes the core and, when one is full, a chunk of scores.
+
+Keys: machine, NUL, part ("core", "t00"…"t89"); a machine's name holds no control character. The scores of the chunk
+being filled go with the core: a record for them at every row would be an eighth of what is written. What a part says
+is exact: a state that went through bytes gives the same scores, to the bit, as one that did not.
+"""
+
+import logging
+import zlib
+from array import array
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from sheetbreak.engine.advance import State
+from sheetbreak.engine.alerts import AlertState, OpenAlert
+from sheetbreak.engine.features import FeatureState
+from sheetbreak.engine.thresholds import Trailing
+from sheetbreak.rows import Schema
+
+CHUNK_SCORES = 16
+FORMAT = 2
+_KEPT_BYTES = 5
+"""The upper bytes of a float64 that features.py keeps of mean and variance."""
+_LAST_BYTES = 4
+_READS = (1, FORMAT)
+"""Format 1 ends before `muted`: it says that nothing is muted and no grade known."""
+
+log = logging.getLogger(__name__)
+
+
+class _Core(msgspec.Struct, array_like=True, gc=False):
+    format: int
+    schema: bytes
+    model: str
+    last_us: int | None
+    since_restart: int
+    was_broken: bool
+    late: int
+    late_us: int
+    tops: bytes
+    """zlib of the uppermost bytes of mean, variance and last: signs and exponents, half of which is the same."""
+    mean: bytes
+    variance: bytes
+    last: bytes
+    """The bytes of each value below its uppermost one, little endian."""
+    missing: dict[int, int]
+    rows: int
+    recent: bytes
+    over: int
+    since_open: int
+    open: tuple[str, int, str, str, int, int] | None
+    trailing_rows: int
+    trailing_count: int
+    tail: bytes
+    """The scores in the chunk being filled, up to the newest."""
+    muted: int = 0
+    grade: str | None = None
+
+
+class StateCodec:
+    """Dumps and loads the states of machines that share a schema."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._digest = bytes.fromhex(schema.digest)[:8]
+        self._sensors = len(schema.sensors)
+
+    def dump(self, machine: str, old: State | None, new: State) -> dict[bytes, bytes]:
+        """The parts of `new` that differ from those of `old` (all of them when there was none)."""
+        stem = machine.encode() + b"\0"
+        parts = {stem + b"core": self._core(new)}
+        ring = new.trailing.ring
+        for chunk in _chunks_to_write(old.trailing if old is not None else None, new.trailing):
+            parts[stem + b"t%02d" % chunk] = ring[chunk * CHUNK_SCORES : (chunk + 1) * CHUNK_SCORES].tobytes()
+        return parts
+
+    def load(self, parts: Mapping[bytes, bytes]) -> dict[str, State]:
+        """All machines' states of their parts; a machine starts cold whose core is of another schema or format, or
+        whose parts are damaged or not all there (records deleted by hand).
+        """
+        states = {}
+        for key, value in parts.items():
+            stem, _, part = key.rpartition(b"\0")
+            if part != b"core":
+                continue
+            try:
+                core = msgspec.msgpack.decode(value, type=_Core)
+                if core.format not in _READS or core.schema != self._digest:
+                    raise ValueError("other format or schema")
+                states[stem.decode()] = self._state(core, _ring(core, stem, parts))
+            except KeyError as cause:
+                _tell_dropped(stem, f"part {cause} is missing")
+            except (ValueError, IndexError, TypeError, zlib.error) as cause:  # DecodeError is a ValueError
+                _tell_dropped(stem, str(cause))
+        return states
+
+    def _core(self, state: State) -> bytes:
+        features, alert, now = state.features, state.alert, state.alert.open
+        mean, mean_tops = _split(features.mean.astype("<f8"), _KEPT_BYTES)
+        variance, variance_tops = _split(features.variance.astype("<f8"), _KEPT_BYTES)
+        last, last_tops = _split(features.last.astype("<f4"), _LAST_BYTES)
+        return msgspec.msgpack.encode(
+            _Core(
+                format=FORMAT,
+                schema=self._digest,
+                model=state.model,
+                last_us=state.last_us,
+                since_restart=state.since_restart,
+                was_broken=state.was_broken,
+                late=state.late,
+                late_us=state.late_us,
+                tops=zlib.compress(mean_tops + variance_tops + last_tops, 1),
+                mean=mean,
+                variance=variance,
+                last=last,
+                missing={i: int(features.missing[i]) for i in np.flatnonzero(features.missing).tolist()},
+                rows=features.rows,
+                recent=state.recent.astype("<f4").tobytes(),
+                over=alert.over,
+                since_open=alert.since_open,
+                open=(now.alert_id, now.opened_us, now.severity, now.leading, now.since_event, now.quiet)
+                if now
+                else None,
+                trailing_rows=state.trailing.rows,
+                trailing_count=state.trailing.count,
+                tail=state.trailing.ring[slice(*_being_filled(state.trailing.count, state.trailing.rows))].tobytes(),
+                muted=alert.muted,
+                grade=state.grade,
+            )
+        )
+
+    def _state(self, core: _Core, ring: "array[float]") -> State:
+        missing = np.zeros(self._sensors, np.uint8)
+        missing[list(core.missing)] = list(core.missing.values())
+        tops, n = zlib.decompress(core.tops), self._sensors
+        features = FeatureState(
+            mean=_join(core.mean, tops[:n], "<f8").astype(np.float64),
+            variance=_join(core.variance, tops[n : 2 * n], "<f8").astype(np.float64),
+            last=_join(core.last, tops[2 * n :], "<f4").astype(np.float32),
+            missing=missing,
+            rows=core.rows,
+        )
+        now: Any = core.open
+        return State(
+            features=features,
+            trailing=Trailing(core.trailing_rows, ring, count=core.trailing_count),
+            recent=_floats(core.recent).reshape(-1, self._sensors),
+            alert=AlertState(core.over, core.since_open, OpenAlert(*now) if now else None, core.muted),
+            model=core.model,
+            last_us=core.last_us,
+            since_restart=core.since_restart,
+            was_broken=core.was_broken,
+            late=core.late,
+            late_us=core.late_us,
+            grade=core.grade,
+        )
+
+
+def _tell_dropped(stem: bytes, reason: str) -> None:
+    log.warning("event=state-dropped machine=%s reason=%r", stem.decode(errors="replace"), reason)
+
+
+def _being_filled(count: int, rows: int) -> tuple[int, int]:
+    """Where the scores of the chunk being filled begin and end in a ring."""
+    place = count % rows
+    return place - place % CHUNK_SCORES, place
+
+
+def _chunks_to_write(old: Trailing | None, new: Trailing) -> list[int]:
+    """The chunks whose last record is not right any more, the scores being filled in left out."""
+    rows, count, held = new.rows, new.count, len(new)
+    start, place = _being_filled(count, rows)
+    filling = start // CHUNK_SCORES
+    every = set(range(-(-held // CHUNK_SCORES)))
+    if held == place:  # nothing of the last round is left behind the newest score
+        every.discard(filling)
+    # Once around, or begun anew: what the old core held of a chunk must not be taken for what its record holds.
+    if old is None or count < old.count or count - old.count > rows - CHUNK_SCORES:
+        return sorted(every)
+    filled = {at % rows // CHUNK_SCORES for at in range(old.count, count)} - {filling}
+    common = min(len(old), held)
+    before, after = np.frombuffer(old.ring, np.float32)[:common], np.frombuffer(new.ring, np.float32)[:common]
+    other = before != after  # a trailing window that began anew
+    other[start:place] = False
+    return sorted(filled | set((np.flatnonzero(other) // CHUNK_SCORES).tolist()))
+
+
+def _ring(core: _Core, stem: bytes, parts: Mapping[bytes, bytes]) -> "array[float]":
+    held = min(core.trailing_count, core.trailing_rows)
+    start, place = _being_filled(core.trailing_count, core.trailing_rows)
+    ring = array("f")
+    for chunk in range(-(-held // CHUNK_SCORES)):
+        if held == place and chunk * CHUNK_SCORES == start:  # it has no record yet
+            break
+        ring.frombytes(parts[stem + b"\0t%02d" % chunk])
+    ring[start:place] = array("f", core.tail)
+    return ring[:held]
+
+
+def _floats(stored: bytes) -> npt.NDArray[np.float32]:
+    return np.frombuffer(stored, "<f4").astype(np.float32)
+
+
+def _split(values: npt.NDArray[np.floating], kept: int) -> tuple[bytes, bytes]:
+    """Of each little-endian value's upper `kept` bytes: all but the uppermost, and the uppermost."""
+    octets = values.view(np.uint8).reshape(len(values), -1)
+    return octets[:, -kept:-1].tobytes(), octets[:, -1].tobytes()
+
+
+def _join(below: bytes, tops: bytes, kind: str) -> npt.NDArray[Any]:
+    """The values of which `_split` made these."""
+    octets = np.zeros((len(tops), np.dtype(kind).itemsize), np.uint8)
+    rest = np.frombuffer(below, np.uint8).reshape(len(tops), -1)
+    octets[:, -rest.shape[1] - 1 : -1] = rest
+    octets[:, -1] = np.frombuffer(tops, np.uint8)
+    return octets.view(kind).reshape(-1)
