@@ -22,10 +22,10 @@ from benchmarks.alarm_search import JUDGED, Candidate, Figures, Fold, mean_figur
 from sheetbreak.engine.thresholds import TRAILING_ROWS
 from sheetbreak.history.reader import load_schema, read_csv
 from sheetbreak.rows import RowBatch, Schema
-from trainer.alert_options import alert_policy
-from trainer.bootstrap import interval
-from trainer.labels import Floats
-from trainer.rolling import LATER, VALIDATED, rolling_origin
+from trainer.commands.alert_options import alert_policy
+from trainer.data.labels import Floats
+from trainer.evaluation.folds import LATER, VALIDATED, rolling_origin
+from trainer.metrics.bootstrap import interval
 
 ROUNDS = 3
 
@@ -62,11 +62,11 @@ def main() -> int:
 
 def score_folds(rows: RowBatch, schema: Schema, *, seeds: int) -> Floats:
     """(seeds, folds, rows) what a default model of each fold's past scores every row."""
-    from trainer.backend import configure_tensorflow
+    from trainer.training.backend import configure_tensorflow
 
     configure_tensorflow()
-    from trainer.pipeline import Recipe, train_pipeline
-    from trainer.presets import preset_named
+    from trainer.training.pipeline import Recipe, train_pipeline
+    from trainer.training.presets import preset_named
 
     preset = preset_named("default")
     splits, labels = rolling_origin(rows.times_us), preset.labels(rows, schema)
@@ -140,7 +140,7 @@ def _folds(
 
     chosen_on: the share of all rows, the last ones before the test rows of a fold, on which it chooses its level.
     """
-    from trainer.presets import preset_named
+    from trainer.training.presets import preset_named
 
     labels = preset_named("default").labels(rows, schema)
     folds: tuple[list[Fold], list[Fold]] = [], []

@@ -10,15 +10,15 @@ from sheetbreak.engine.advance import Results
 from sheetbreak.engine.alerts import AlertPolicy
 from sheetbreak.engine.thresholds import TRAILING_ROWS, Threshold
 from sheetbreak.rows import RowBatch, Schema
-from trainer.bootstrap import blocks_of, draw_blocks
-from trainer.events import HORIZONS, Timeline, timeline
-from trainer.evidence import evidence_from
-from trainer.labels import Floats, Ints, Labels
-from trainer.oracle import EventCurve, even_shifts, shifted
-from trainer.rejudge import ScoredHistory
-from trainer.scored_rows import ScoredRows, score_rows
-from trainer.splits import Split
-from trainer.threshold_policies import TRAILING_BUDGET, TRIED, parse_policy
+from trainer.data.labels import Floats, Ints, Labels
+from trainer.data.splits import Split
+from trainer.metrics.bootstrap import blocks_of, draw_blocks
+from trainer.metrics.events import HORIZONS, Timeline, timeline
+from trainer.metrics.hindsight import EventCurve, even_shifts, shifted
+from trainer.metrics.scored_rows import ScoredRows, score_rows
+from trainer.training.alarm_replay import ScoredHistory
+from trainer.training.threshold_evidence import evidence_from
+from trainer.training.threshold_policies import TRAILING_BUDGET, TRIED, parse_policy
 
 JUDGED = (10, 30)
 """Horizons, in rows, that the search is for."""

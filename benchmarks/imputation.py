@@ -28,9 +28,9 @@ from sheetbreak.engine.advance import Missing, State, advance
 from sheetbreak.engine.features import MAX_MISSING_SHARE
 from sheetbreak.history.reader import read_csv
 from sheetbreak.rows import RowBatch
-from trainer.folded import Folded, fold_history
-from trainer.history import ROWS_AT_ONCE
-from trainer.imputation import MODEL, hold_last, impute
+from trainer.data.folded import Folded, fold_history
+from trainer.data.history import ROWS_AT_ONCE
+from trainer.latent.imputation import MODEL, hold_last, impute
 
 TEST_SHARE = 0.2
 CELLS, STRETCH_SENSORS = 0.05, 5

@@ -21,7 +21,7 @@ from sheetbreak.artifact import load
 from sheetbreak.cli.demo.table import Break, read_causes
 from sheetbreak.engine.alerts import WARNED_ROWS, AlertEvent
 from sheetbreak.history.reader import read_csv
-from trainer.history import score_history
+from trainer.data.history import score_history
 
 TEST_SHARE = 0.2
 

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from hypothesis import strategies as st
 
-from trainer.labels import Bools
-from trainer.scored_rows import ScoredRows
+from trainer.data.labels import Bools
+from trainer.metrics.scored_rows import ScoredRows
 
 LEADS = st.sampled_from([0, 1, 2, 5])
 QUIET, RECOUNT = 5, 30

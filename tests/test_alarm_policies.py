@@ -7,13 +7,13 @@ from benchmarks.alarm_policies import search
 from benchmarks.alarm_search import JUDGED, Candidate, Fold, neighbours
 from sheetbreak.engine.alerts import AlertPolicy
 from tests.histories import mill_like, schema_of
-from trainer.bootstrap import DRAWS
-from trainer.deployed import judge_deployed
-from trainer.labels import label_rows
-from trainer.pipeline import Recipe, train_pipeline
-from trainer.presets import preset_named
-from trainer.scored_rows import score_rows
-from trainer.splits import chronological
+from trainer.data.labels import label_rows
+from trainer.data.splits import chronological
+from trainer.metrics.alarms import judge_deployed
+from trainer.metrics.bootstrap import DRAWS
+from trainer.metrics.scored_rows import score_rows
+from trainer.training.pipeline import Recipe, train_pipeline
+from trainer.training.presets import preset_named
 
 SCHEMA = schema_of(6)
 ROWS = mill_like(3000, break_every=130)

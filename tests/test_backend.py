@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from trainer.backend import without_chatter
+from trainer.training.backend import without_chatter
 
 CHATTER = (
     b"WARNING: All log messages before absl::InitializeLog() is called are written to STDERR\n"

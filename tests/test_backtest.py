@@ -22,14 +22,14 @@ from sklearn.metrics import (
 from sheetbreak.errors import DataError
 from sheetbreak.rows import BROKEN, RowBatch, format_time
 from tests.histories import mill_like, schema_of, with_values
-from trainer.backtest import _progress, main
-from trainer.backtest_report import judge_folds, report_text
-from trainer.baselines import ecod, mean_abs_z
-from trainer.peers import TITLES
-from trainer.pipeline import Recipe, train_pipeline
-from trainer.presets import preset_named
-from trainer.progress import Progress
-from trainer.rolling import Fold, rolling_origin, run_fold
+from trainer.commands.backtest import _progress, main
+from trainer.evaluation.backtest import judge_folds, report_text
+from trainer.evaluation.baselines import ecod, mean_abs_z
+from trainer.evaluation.folds import Fold, rolling_origin, run_fold
+from trainer.evaluation.peers import TITLES
+from trainer.output.progress import Progress
+from trainer.training.pipeline import Recipe, train_pipeline
+from trainer.training.presets import preset_named
 
 Display = Callable[[str], Callable[[int], Progress] | None]
 SCHEMA = schema_of(6)

@@ -6,7 +6,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.baselines import _skewness, ecod, isolation_forest, mean_abs_z, rows_since_break
+from trainer.evaluation.baselines import _skewness, ecod, isolation_forest, mean_abs_z, rows_since_break
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 30), st.integers(1, 4), st.booleans())

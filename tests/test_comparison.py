@@ -11,20 +11,20 @@ import pytest
 from sheetbreak.engine.alerts import AlertPolicy
 from sheetbreak.errors import DataError
 from tests.histories import SCHEMA_TOML, mill_like, schema_of, with_labels, with_values, write_csv
-from trainer.bootstrap import blocks_of, draw_blocks
-from trainer.compare import main
+from trainer.commands.compare import main
 from trainer.comparison.ledger import Ledger, ground_digest
 from trainer.comparison.pool import Pool
 from trainer.comparison.result import averaged, differ, judge
 from trainer.comparison.scorers import BASELINES, Scorer, named_scorers
 from trainer.comparison.tasks import Ground, Outcome, Task, run_task
-from trainer.evaluate import Figures, measure, summarise
+from trainer.evaluation.folds import run_fold
+from trainer.evaluation.peers import TITLES
 from trainer.families import FAMILIES
-from trainer.peers import TITLES
-from trainer.pipeline import Recipe
-from trainer.presets import PRESETS, preset_named
-from trainer.rolling import run_fold
-from trainer.scored_rows import COLUMNS, ScoredRows
+from trainer.metrics.bootstrap import blocks_of, draw_blocks
+from trainer.metrics.evaluation import Figures, measure, summarise
+from trainer.metrics.scored_rows import COLUMNS, ScoredRows
+from trainer.training.pipeline import Recipe
+from trainer.training.presets import PRESETS, preset_named
 
 SCHEMA = schema_of(6)
 ROWS = mill_like(1500)

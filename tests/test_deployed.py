@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.scored_examples import make_rows, scored_rows, slow_starts, slow_window
-from trainer.deployed import judge_deployed
-from trainer.oracle import even_shifts
-from trainer.scored_rows import ScoredRows
+from trainer.metrics.alarms import judge_deployed
+from trainer.metrics.hindsight import even_shifts
+from trainer.metrics.scored_rows import ScoredRows
 
 AHEAD = st.sampled_from([1, 2, 5])
 

@@ -14,10 +14,10 @@ from sheetbreak.engine.advance import advance
 from sheetbreak.rows import BROKEN, INTACT, RowBatch
 from tests.mill import PERIOD_US, SENSORS, START_US, mill_values, save_model
 from tests.scored_examples import make_rows, scored_rows
-from trainer.evaluate import evaluate, mean_known, measure
-from trainer.labels import label_rows
-from trainer.scored_rows import ScoredRows, score_rows
-from trainer.tables import deployed_table, evaluation_table, fold_table, scorer_table
+from trainer.data.labels import label_rows
+from trainer.evaluation.tables import deployed_table, evaluation_table, fold_table, scorer_table
+from trainer.metrics.evaluation import evaluate, mean_known, measure
+from trainer.metrics.scored_rows import ScoredRows, score_rows
 
 
 def two_folds() -> list[ScoredRows]:

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.scored_examples import make_rows, scored_rows, slow_counts, slow_episodes, slow_starts, slow_window
-from trainer.events import HORIZONS, tally_blocks, tally_copies, timeline
-from trainer.scored_rows import ScoredRows
+from trainer.metrics.events import HORIZONS, tally_blocks, tally_copies, timeline
+from trainer.metrics.scored_rows import ScoredRows
 
 
 def counts(rows: ScoredRows, alerts: Iterable[int]) -> dict[int, tuple[int, int]]:

@@ -12,9 +12,9 @@ from sheetbreak.engine.scoring import Scaler, ScoreParams
 from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.rows import BROKEN, RowBatch
 from tests.histories import STEP_US, mill_like, schema_of
-from trainer.evidence import gather_evidence
-from trainer.history import score_history
-from trainer.labels import Labels, label_rows
+from trainer.data.history import score_history
+from trainer.data.labels import Labels, label_rows
+from trainer.training.threshold_evidence import gather_evidence
 
 SCHEMA = schema_of(3)
 

@@ -10,12 +10,12 @@ from sklearn.preprocessing import MinMaxScaler
 
 from sheetbreak.engine.scoring import ScoreParams, Scorer
 from tests.test_models import correlated_rows, windows_of
-from trainer.backend import configure_tensorflow
+from trainer.data.inputs import fit_scaler
 from trainer.families import FAMILIES
 from trainer.families.layers import ContractiveDense, MaskingNoise, Sampling, SparsityTarget
-from trainer.fit import LOSSES, batch_for, fit_model
-from trainer.inputs import fit_scaler
-from trainer.settings import CROSS_ENTROPY, Training
+from trainer.families.settings import CROSS_ENTROPY, Training
+from trainer.training.backend import configure_tensorflow
+from trainer.training.fit import LOSSES, batch_for, fit_model
 
 configure_tensorflow()  # before the first layer computes anything
 

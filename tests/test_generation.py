@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sheetbreak.engine.features import FeatureFold, FeatureParams
 from sheetbreak.engine.scoring import Scaler, ScoreParams
 from tests.making import make_artifact
-from trainer.generation import generate, in_plant_units, joined
+from trainer.latent.generation import generate, in_plant_units, joined
 
 
 @pytest.mark.parametrize("window", [2, 5, 8])

@@ -19,11 +19,11 @@ from sheetbreak.rows import RowBatch
 from tests.histories import mill_like, schema_of
 from tests.test_alerts import dial, rows_of
 from tests.test_threshold_policies import evidence_of
-from trainer.evidence import known_grades
-from trainer.pipeline import Recipe, Trained, train_pipeline
-from trainer.presets import preset_named
-from trainer.splits import chronological
-from trainer.threshold_policies import GRADE_ROWS, POLICIES, Evidence, parse_policy
+from trainer.data.splits import chronological
+from trainer.training.pipeline import Recipe, Trained, train_pipeline
+from trainer.training.presets import preset_named
+from trainer.training.threshold_evidence import known_grades
+from trainer.training.threshold_policies import GRADE_ROWS, POLICIES, Evidence, parse_policy
 
 LOUD = Threshold(4.0, "fixed/grade", grade_levels={"loud": 16.0})
 

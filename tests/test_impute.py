@@ -21,9 +21,9 @@ from sheetbreak.rows import RowBatch
 from tests.histories import mill_like, schema_of, with_values
 from tests.making import make_artifact, make_manifest
 from tests.mill import mill_csv, save_model
-from trainer.folded import fold_history
-from trainer.imputation import MODEL, SHORT_RUN, STOPPED, WARMING_UP, hold_last, impute, windows_around
-from trainer.impute import fill_cells
+from trainer.commands.impute import fill_cells
+from trainer.data.folded import fold_history
+from trainer.latent.imputation import MODEL, SHORT_RUN, STOPPED, WARMING_UP, hold_last, impute, windows_around
 
 SENSORS = 6
 NAN = float("nan")

@@ -7,8 +7,8 @@ from sheetbreak.engine.features import FeatureFold
 from sheetbreak.errors import DataError
 from sheetbreak.rows import BROKEN
 from tests.histories import mill_like, schema_of, with_values
-from trainer.inputs import compute_inputs, fit_features, fit_scaler
-from trainer.labels import label_rows
+from trainer.data.inputs import compute_inputs, fit_features, fit_scaler
+from trainer.data.labels import label_rows
 
 SCHEMA = schema_of(6)
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_score, recall_score, roc_auc_score
 
-from trainer.judged_rows import Confusion, confusion_table, roc_file
-from trainer.scored_rows import ScoredRows
+from trainer.metrics.confusion import Confusion, confusion_table, roc_file
+from trainer.metrics.scored_rows import ScoredRows
 
 
 def rows_of(cells: list[tuple[bool, bool, float | None]]) -> ScoredRows:

@@ -9,7 +9,7 @@ from hypothesis import given
 
 from sheetbreak.history.reader import read_csv
 from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, RowBatch, Schema
-from trainer.labels import curve_shift, label_rows
+from trainer.data.labels import curve_shift, label_rows
 
 STEP_US = 120_000_000
 

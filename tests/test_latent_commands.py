@@ -18,10 +18,10 @@ from sheetbreak.rows import INTACT, Schema, parse_time
 from tests.histories import SCHEMA_TOML, mill_like, write_csv
 from tests.making import save_artifact
 from tests.mill import mill_csv, save_model
-from trainer.folded import fold_history
-from trainer.generate import csv_lines, times_of
-from trainer.inputs import compute_inputs
-from trainer.latent_model import load_halves
+from trainer.commands.generate import csv_lines, times_of
+from trainer.data.folded import fold_history
+from trainer.data.inputs import compute_inputs
+from trainer.latent.model import load_halves
 
 
 @pytest.fixture(scope="module")

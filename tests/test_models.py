@@ -14,14 +14,14 @@ import tensorflow as tf
 from sklearn.decomposition import PCA
 
 from sheetbreak.errors import DataError
-from trainer.backend import configure_tensorflow
-from trainer.export import export_model
+from trainer.data.windows import Windows
 from trainer.families import FAMILIES
 from trainer.families.dense import dense
 from trainer.families.layers import Sampling
-from trainer.fit import Fitted, fit_model
-from trainer.settings import Range, Training, settings_of
-from trainer.windows import Windows
+from trainer.families.settings import Range, Training, settings_of
+from trainer.training.backend import configure_tensorflow
+from trainer.training.export import export_model
+from trainer.training.fit import Fitted, fit_model
 
 configure_tensorflow()  # before the first model is built
 

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.scored_examples import make_rows, scored_rows, slow_counts, slow_starts
-from trainer.bootstrap import draw_blocks
-from trainer.events import HORIZONS
-from trainer.labels import Floats
-from trainer.oracle import (
+from trainer.data.labels import Floats
+from trainer.metrics.bootstrap import draw_blocks
+from trainer.metrics.events import HORIZONS
+from trainer.metrics.hindsight import (
     BUDGETS,
     EventCurve,
     candidate_thresholds,
@@ -19,7 +19,7 @@ from trainer.oracle import (
     even_shifts,
     event_curve,
 )
-from trainer.scored_rows import ScoredRows
+from trainer.metrics.scored_rows import ScoredRows
 
 PERIODS = st.sampled_from([120.0, 1200.0, 7200.0])
 """Short stretches: with long periods some thresholds keep within 10 false alarms a day and some do not."""

@@ -15,10 +15,10 @@ from sheetbreak.errors import DataError
 from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, RowBatch
 from sheetbreak.wire.state import StateCodec
 from tests.histories import mill_like, schema_of, with_labels, with_values
+from trainer.data.splits import Split, chronological, random_rows
 from trainer.families import FAMILIES
-from trainer.pipeline import Recipe, Trained, train_pipeline
-from trainer.presets import PRESETS, preset_named
-from trainer.splits import Split, chronological, random_rows
+from trainer.training.pipeline import Recipe, Trained, train_pipeline
+from trainer.training.presets import PRESETS, preset_named
 
 SCHEMA = schema_of(6)
 ROWS = mill_like(900)

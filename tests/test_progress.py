@@ -3,7 +3,7 @@
 import io
 from collections.abc import Callable
 
-from trainer.progress import Progress, TaskProgress
+from trainer.output.progress import Progress, TaskProgress
 
 
 class Terminal(io.StringIO):

@@ -14,7 +14,7 @@ from sheetbreak.rows import RowBatch
 from tests.making import make_artifact, make_schema
 from tests.test_alerts import POLICIES
 from tests.test_engine import streams
-from trainer.rejudge import ScoredHistory
+from trainer.training.alarm_replay import ScoredHistory
 
 THRESHOLDS = st.one_of(
     st.builds(Threshold, st.sampled_from([0.2, 0.6, 2.0]), st.just("fixed")),

@@ -13,8 +13,8 @@ from sheetbreak.rows import RowBatch, format_time
 from tests.browser import Browser
 from tests.histories import mill_like
 from tests.scored_examples import make_rows
-from trainer import backtest, train
-from trainer.evaluate import measure, summarise
+from trainer.commands import backtest, train
+from trainer.metrics.evaluation import measure, summarise
 from trainer.report.compare_page import compare_page
 
 SENSORS = ("</script><script>window.hacked=1</script>", "<img src=x onerror=window.hacked=1>", "1", "1999-05-01", "s4")

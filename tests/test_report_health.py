@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sheetbreak.rows import BROKEN, INTACT, RowBatch
 from tests.histories import STEP_US, mill_like, schema_of, with_values
-from trainer.labels import label_rows
+from trainer.data.labels import label_rows
 from trainer.report.health import (
     LINE_ROWS,
     PARTS,

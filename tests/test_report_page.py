@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.scored_examples import make_rows
-from trainer.evaluate import Figures, measure, summarise
-from trainer.fit import EpochLoss
-from trainer.oracle import BUDGETS, RATES
-from trainer.report.event_plots import lead_plot, recall_plot
+from trainer.metrics.evaluation import Figures, measure, summarise
+from trainer.metrics.hindsight import BUDGETS, RATES
 from trainer.report.figures_table import figures_table
 from trainer.report.page import Cell, Choice, Page, Plot, Section, Table, render_page
+from trainer.report.plots.event import lead_plot, recall_plot
+from trainer.report.plots.training import loss_plot
 from trainer.report.style import label, named_axis, numbers
-from trainer.report.training_plots import loss_plot
+from trainer.training.fit import EpochLoss
 
 HOSTILE = (
     "</script><script>alert(1)</script>",

@@ -11,9 +11,9 @@ from sheetbreak.artifact import load
 from sheetbreak.engine.advance import advance
 from sheetbreak.rows import BROKEN, INTACT, RowBatch, parse_time
 from tests.mill import PERIOD_US, START_US, mill_values, save_model
-from trainer.labels import label_rows
-from trainer.rolling import LATER, rolling_origin
-from trainer.scores_file import write_header, write_scores
+from trainer.data.labels import label_rows
+from trainer.evaluation.folds import LATER, rolling_origin
+from trainer.evaluation.scores_file import write_header, write_scores
 
 
 @given(st.integers(20, 3000))

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from tests.scored_examples import make_rows, scored_rows
-from trainer.bootstrap import BLOCK_S, DRAWS, blocks_of, draw_blocks, interval
-from trainer.row_metrics import average_precision, roc_auc, weighted_metrics
+from trainer.metrics.bootstrap import BLOCK_S, DRAWS, blocks_of, draw_blocks, interval
+from trainer.metrics.row_metrics import average_precision, roc_auc, weighted_metrics
 
 
 @given(st.integers(2, 60), st.sampled_from([2, 4, 10**6]), st.floats(0.05, 0.95), st.integers(0, 2**32 - 1))
@@ -30,7 +30,7 @@ def test_many_weights_are_taken_in_parts_with_the_same_result(monkeypatch):
     rng = np.random.default_rng(0)
     score, label, weights = rng.random(40), rng.random(40) < 0.3, rng.integers(0, 3, (9, 40)).astype(float)
     whole = weighted_metrics(label, score, weights=weights)
-    monkeypatch.setattr("trainer.row_metrics._CELLS_AT_ONCE", 100)
+    monkeypatch.setattr("trainer.metrics.row_metrics._CELLS_AT_ONCE", 100)
     assert np.array_equal(whole, weighted_metrics(label, score, weights=weights))
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.scored_examples import make_rows, scored_rows
-from trainer.scored_rows import joined, rows_with_open_alert
+from trainer.metrics.scored_rows import joined, rows_with_open_alert
 
 
 @given(st.lists(scored_rows(max_rows=30, lead_rows=st.just(2)), min_size=1, max_size=4))

@@ -10,11 +10,9 @@ from sheetbreak.cli.commands import run
 from sheetbreak.cli.options import OptionParser
 from sheetbreak.errors import DataError
 from tests.test_train import manifest_of, mill, train  # noqa: F401 - the fixture
+from trainer.commands.families import main
 from trainer.families import FAMILIES
-from trainer.families_command import main
-from trainer.pipeline import Recipe
-from trainer.presets import PRESETS, preset_named
-from trainer.settings import (
+from trainer.families.settings import (
     CROSS_ENTROPY,
     FAMILY_NAMES,
     Family,
@@ -26,6 +24,8 @@ from trainer.settings import (
     settings_of,
     settle,
 )
+from trainer.training.pipeline import Recipe
+from trainer.training.presets import PRESETS, preset_named
 
 EVERY = [(name, setting) for name, family in FAMILIES.items() for setting in settings_of(family).values()]
 every_setting = pytest.mark.parametrize(("family", "setting"), EVERY, ids=[f"{name}-{s.name}" for name, s in EVERY])
@@ -146,7 +146,7 @@ def test_a_setting_that_the_family_does_not_have_ends_with_2_before_any_work(
     mill,  # noqa: F811
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from trainer.train import main as train_main
+    from trainer.commands.train import main as train_main
 
     arguments = [str(mill), "--schema", str(mill.parent / "plant.toml"), "--family", "pca", "--set", "noise=1"]
     assert run(train_main, arguments) == 2

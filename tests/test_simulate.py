@@ -16,7 +16,7 @@ import pytest
 from sheetbreak.errors import DataError
 from sheetbreak.history.reader import read_csv
 from sheetbreak.rows import BROKEN
-from trainer.simulate import main
+from trainer.commands.simulate import main
 from trainer.simulation import signals
 from trainer.simulation.causes import CAUSES, disturbance_of
 from trainer.simulation.files import CauseRow, causes_path, write_mill

@@ -7,8 +7,8 @@ from hypothesis import given
 from sklearn.model_selection import train_test_split
 
 from sheetbreak.errors import DataError
-from trainer.labels import Labels
-from trainer.splits import chronological, parse_split, random_rows
+from trainer.data.labels import Labels
+from trainer.data.splits import chronological, parse_split, random_rows
 
 
 def test_a_split_is_three_percentages() -> None:

@@ -12,7 +12,7 @@ from sklearn.metrics import fbeta_score
 
 from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.errors import DataError
-from trainer.threshold_policies import POLICIES, Evidence, parse_policy
+from trainer.training.threshold_policies import POLICIES, Evidence, parse_policy
 
 
 def evidence_of(

@@ -16,10 +16,10 @@ from sheetbreak.errors import DataError
 from sheetbreak.history.reader import load_schema, read_csv
 from sheetbreak.rows import BROKEN, format_time
 from tests.histories import SCHEMA_TOML, mill_like, write_csv
+from trainer.commands.train import main
 from trainer.families import FAMILIES
-from trainer.presets import PRESETS
-from trainer.threshold_policies import POLICIES
-from trainer.train import main
+from trainer.training.presets import PRESETS
+from trainer.training.threshold_policies import POLICIES
 
 COLUMNS = ["row", "time", "machine", "split", "score", "threshold", "over", "will_break", "broken"]
 ROWS = mill_like(900, machines=("a", "b"))

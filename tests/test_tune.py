@@ -16,19 +16,19 @@ from sheetbreak.errors import DataError
 from sheetbreak.rows import BROKEN, RowBatch
 from tests.histories import SCHEMA_TOML, mill_like, schema_of, with_labels, with_values, write_csv
 from tests.test_comparison import rows_like
+from trainer.commands.tune import main
 from trainer.comparison.ledger import Ledger
 from trainer.comparison.pool import Pool
 from trainer.comparison.tasks import Outcome
-from trainer.evaluate import measure
+from trainer.comparison.tuning.search import Found, Search, dev_ground, goal_value
+from trainer.comparison.tuning.space import search_space, settings_tried
+from trainer.comparison.tuning.study import open_study
+from trainer.evaluation.folds import rolling_origin
 from trainer.families import FAMILIES
-from trainer.pipeline import Recipe
-from trainer.presets import preset_named
-from trainer.rolling import rolling_origin
-from trainer.settings import Family, OneOf, Range, settings_of
-from trainer.tune import main
-from trainer.tuning.search import Found, Search, dev_ground, goal_value
-from trainer.tuning.space import search_space, settings_tried
-from trainer.tuning.study import open_study
+from trainer.families.settings import Family, OneOf, Range, settings_of
+from trainer.metrics.evaluation import measure
+from trainer.training.pipeline import Recipe
+from trainer.training.presets import preset_named
 
 SCHEMA = schema_of(24)
 OPTIONS = ["--schema", "plant.toml", "--family", "pca", "--set", "scaling=standard", "--minutes", "60", "--trials", "3"]

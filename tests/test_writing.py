@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sheetbreak.errors import DataError
-from trainer.writing import csv_cell, replaced, results_to
+from trainer.output.files import csv_cell, replaced, results_to
 
 
 def test_a_failure_leaves_the_file_that_was_there_and_nothing_beside_it(tmp_path: Path) -> None:

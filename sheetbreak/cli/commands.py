@@ -37,15 +37,17 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "demo": Command("sheetbreak.cli.demo.main:main", "all", "simulate, train, replay, monitor: in a minute or two"),
-    "simulate": Command("trainer.simulate:main", "trainer", "write a simulated mill's CSV"),
-    "train": Command("trainer.train:main", "trainer", "fit and evaluate a model, make it current"),
-    "backtest": Command("trainer.backtest:main", "trainer", "evaluate over a whole CSV; changes no model"),
-    "compare": Command("trainer.compare:main", "trainer", "families and baselines side by side; changes no model"),
-    "tune": Command("trainer.tune:main", "trainer", "search a family's settings on the earlier rows"),
-    "families": Command("trainer.families_command:main", "trainer", "list the model families and their settings"),
-    "encode": Command("trainer.encode:main", "trainer", "write a model's latent features of every row"),
-    "impute": Command("trainer.impute:main", "trainer", "fill a CSV's missing sensor values by a model"),
-    "generate": Command("trainer.generate:main", "trainer", "draw new rows from a variational model"),
+    "simulate": Command("trainer.commands.simulate:main", "trainer", "write a simulated mill's CSV"),
+    "train": Command("trainer.commands.train:main", "trainer", "fit and evaluate a model, make it current"),
+    "backtest": Command("trainer.commands.backtest:main", "trainer", "evaluate over a whole CSV; changes no model"),
+    "compare": Command(
+        "trainer.commands.compare:main", "trainer", "families and baselines side by side; changes no model"
+    ),
+    "tune": Command("trainer.commands.tune:main", "trainer", "search a family's settings on the earlier rows"),
+    "families": Command("trainer.commands.families:main", "trainer", "list the model families and their settings"),
+    "encode": Command("trainer.commands.encode:main", "trainer", "write a model's latent features of every row"),
+    "impute": Command("trainer.commands.impute:main", "trainer", "fill a CSV's missing sensor values by a model"),
+    "generate": Command("trainer.commands.generate:main", "trainer", "draw new rows from a variational model"),
     "monitor": Command("monitor.main:main", "monitor", "score a stream, warn before the sheet breaks"),
     "replay": Command("replay.main:main", "replay", "play a CSV as a live stream"),
     "alerts": Command("monitor.alerts:main", "monitor", "watch an alert topic, one readable line an alert"),

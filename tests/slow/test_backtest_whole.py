@@ -6,8 +6,8 @@ import pytest
 
 from tests.histories import mill_like
 from tests.test_backtest import write_csv
-from trainer.backtest import main
-from trainer.peers import TITLES
+from trainer.commands.backtest import main
+from trainer.evaluation.peers import TITLES
 
 
 @pytest.mark.timeout(900)

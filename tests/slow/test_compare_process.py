@@ -11,7 +11,7 @@ import pytest
 
 from tests.histories import SCHEMA_TOML, mill_like, write_csv
 from tests.program import start, wait_for
-from trainer.compare import main
+from trainer.commands.compare import main
 
 OPTIONS = ["--schema", "plant.toml", "--family", "isolation-forest,pca,mean-abs-z"]
 

@@ -11,7 +11,7 @@ from sheetbreak.cli.commands import dispatch, run
 from sheetbreak.history.reader import read_csv
 from sheetbreak.rows import RowBatch
 from tests.test_latent_commands import far_apart
-from trainer.folded import fold_history
+from trainer.data.folded import fold_history
 
 FIT_SHARE = 0.6
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from trainer.train import main
+from trainer.commands.train import main
 
 
 def manifest(models: Path) -> dict:

@@ -8,7 +8,7 @@ import pytest
 from sheetbreak.errors import DataError
 from tests.program import start, wait_for
 from tests.test_tune import OPTIONS, prepared, tuned, undisturbed  # noqa: F401 - the fixture
-from trainer.tune import main
+from trainer.commands.tune import main
 
 
 def test_interrupted_killed_and_started_again_it_finds_the_same(undisturbed, tmp_path, capsys) -> None:  # noqa: F811

@@ -22,10 +22,10 @@ import numpy as np
 from sheetbreak.errors import DataError
 from trainer.comparison.sources import sources_digest
 from trainer.comparison.tasks import Ground, Outcome, Task
-from trainer.evaluate import Figures, Point
-from trainer.libraries import library_versions
-from trainer.oracle import RecallCurve
-from trainer.scored_rows import COLUMNS, ScoredRows
+from trainer.metrics.evaluation import Figures, Point
+from trainer.metrics.hindsight import RecallCurve
+from trainer.metrics.scored_rows import COLUMNS, ScoredRows
+from trainer.training.versions import library_versions
 
 _POINT_ARRAYS = ("recall", "leads")
 _SCALARS = ("period_s", "lead_rows")

@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from trainer.bootstrap import interval
 from trainer.comparison.scorers import Scorer
 from trainer.comparison.tasks import Outcome
-from trainer.deployed import judge_deployed
-from trainer.evaluate import Evaluation, Figures, Interval, Point, mean_known, resample, summarise
-from trainer.labels import Floats
-from trainer.oracle import RecallCurve
-from trainer.rolling import LATER
-from trainer.row_metrics import roc_auc
-from trainer.scored_rows import joined
+from trainer.data.labels import Floats
+from trainer.evaluation.folds import LATER
+from trainer.metrics.alarms import judge_deployed
+from trainer.metrics.bootstrap import interval
+from trainer.metrics.evaluation import Evaluation, Figures, Interval, Point, mean_known, resample, summarise
+from trainer.metrics.hindsight import RecallCurve
+from trainer.metrics.row_metrics import roc_auc
+from trainer.metrics.scored_rows import joined
 
 Outcomes = Mapping[tuple[str, int, int], Outcome]
 """By scorer's name, seed and fold."""

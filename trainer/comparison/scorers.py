@@ -6,8 +6,7 @@ from typing import Any, NamedTuple
 
 from sheetbreak.errors import DataError
 from sheetbreak.rows import Schema
-from trainer.families import FAMILIES
-from trainer.peers import (
+from trainer.evaluation.peers import (
     ECOD,
     ISOLATION_FOREST,
     KINDS,
@@ -18,9 +17,10 @@ from trainer.peers import (
     TITLES,
     FeatureKind,
 )
-from trainer.pipeline import Recipe, check_recipe
-from trainer.presets import Preset, preset_named
-from trainer.settings import given_settings
+from trainer.families import FAMILIES
+from trainer.families.settings import given_settings
+from trainer.training.pipeline import Recipe, check_recipe
+from trainer.training.presets import Preset, preset_named
 
 ALL = "all"
 BASELINES = (ISOLATION_FOREST, ECOD, *TITLES)
@@ -28,7 +28,7 @@ BASELINES = (ISOLATION_FOREST, ECOD, *TITLES)
 
 
 class Peer(NamedTuple):
-    """A score that needs no model of ours: an algorithm of trainer/peers.py and its input."""
+    """A score that needs no model of ours: an algorithm of trainer/evaluation/peers.py and its input."""
 
     algorithm: str
     kind: FeatureKind

@@ -13,14 +13,14 @@ from threadpoolctl import threadpool_limits
 from sheetbreak.errors import DataError
 from sheetbreak.rows import RowBatch, Schema
 from trainer.comparison.scorers import Peer, Scorer, with_seed
-from trainer.evaluate import Figures, measure
-from trainer.labels import Labels
-from trainer.peers import fit_inputs, peer_score
-from trainer.pipeline import Recipe, train_pipeline
-from trainer.presets import Preset
-from trainer.rolling import rolling_origin
-from trainer.scored_rows import ScoredRows, score_rows, unscored_rows
-from trainer.splits import Split
+from trainer.data.labels import Labels
+from trainer.data.splits import Split
+from trainer.evaluation.folds import rolling_origin
+from trainer.evaluation.peers import fit_inputs, peer_score
+from trainer.metrics.evaluation import Figures, measure
+from trainer.metrics.scored_rows import ScoredRows, score_rows, unscored_rows
+from trainer.training.pipeline import Recipe, train_pipeline
+from trainer.training.presets import Preset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +72,7 @@ class Outcome:
 
 def run_task(task: Task, ground: Ground) -> Outcome:
     """Fit on the fold's past and judge its test rows, on one thread. Raises DataError naming the task."""
-    from trainer.backend import configure_tensorflow  # no-op after the first; a baseline could do without
+    from trainer.training.backend import configure_tensorflow  # no-op after the first; a baseline could do without
 
     configure_tensorflow()
     # One thread: with several a sum's order, and so its last bits, depends on how many cores are free.

@@ -6,12 +6,12 @@ from sheetbreak.rows import Schema, format_time
 from sheetbreak.times import duration
 from trainer.comparison.result import Compared, Comparison
 from trainer.comparison.tasks import Ground
-from trainer.evaluate import Interval
-from trainer.events import HORIZONS
-from trainer.oracle import BUDGETS
+from trainer.evaluation.folds import LATER
+from trainer.evaluation.tables import compared_table, deployed_table, difference_table
+from trainer.metrics.evaluation import Interval
+from trainer.metrics.events import HORIZONS
+from trainer.metrics.hindsight import BUDGETS
 from trainer.report.judgement import counts_events
-from trainer.rolling import LATER
-from trainer.tables import compared_table, deployed_table, difference_table
 
 _SHOWN = ((HORIZONS[1], BUDGETS[1]), (HORIZONS[2], BUDGETS[1]))
 """Horizon and rate of the columns: what an operator has time to act on."""

@@ -18,7 +18,7 @@ def work(connection: Connection, belongings: bytes) -> None:
     """Do tasks until the parent has no more. belongings: the pickled ground and ledger."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent sees to it
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    from trainer.backend import configure_tensorflow
+    from trainer.training.backend import configure_tensorflow
 
     configure_tensorflow()
     import keras

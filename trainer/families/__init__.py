@@ -1,8 +1,8 @@
 """Model families: each one plain function from training windows to a Keras model of one tensor shape.
 
 Every model maps float32 (n, window, sensors) to the same shape, so that the monitor scores each of them through the
-same ONNX call. A family's keyword arguments are its settings (trainer/settings.py); `Family` names its defaults of the
-common ones where they differ. A model that learns is trained by trainer/fit.py; one without trainable weights comes
+same ONNX call. A family's keyword arguments are its settings (trainer/families/settings.py); `Family` names its defaults of the
+common ones where they differ. A model that learns is trained by trainer/training/fit.py; one without trainable weights comes
 complete. Noise, sampling and penalties belong into layers that vanish outside training: what is exported is the
 scoring graph.
 
@@ -25,9 +25,9 @@ from trainer.families.denoising import denoising
 from trainer.families.dense import dense
 from trainer.families.lstm import lstm, lstm_variational
 from trainer.families.pca import pca
+from trainer.families.settings import Family, Value
 from trainer.families.sparse import sparse
 from trainer.families.variational import variational
-from trainer.settings import Family, Value
 
 _SEQUENCE: dict[str, Value] = {"window": 15, "patience": 5, "epoch_windows": 8192}
 """15 rows: as long after a restart no alert may open anyway, so a window that must first fill costs none. The rest

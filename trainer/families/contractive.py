@@ -5,10 +5,10 @@ from typing import Annotated
 
 import keras
 
+from trainer.data.windows import Windows
 from trainer.families.layers import ContractiveDense
 from trainer.families.parts import Latent, Output, dense_decoder, flat_input, joined, latent_units
-from trainer.settings import OneOf, Range
-from trainer.windows import Windows
+from trainer.families.settings import OneOf, Range
 
 
 def contractive(

@@ -4,10 +4,10 @@ from typing import Annotated
 
 import keras
 
+from trainer.data.windows import Windows
 from trainer.families.layers import MaskingNoise
 from trainer.families.parts import Latent, Noise, Output, joined, latent_units, sequence_units
-from trainer.settings import Range
-from trainer.windows import Windows
+from trainer.families.settings import Range
 
 
 def conv(

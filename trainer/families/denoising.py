@@ -4,6 +4,7 @@ from typing import Annotated
 
 import keras
 
+from trainer.data.windows import Windows
 from trainer.families.layers import MaskingNoise
 from trainer.families.parts import (
     Hidden,
@@ -17,8 +18,7 @@ from trainer.families.parts import (
     joined,
     latent_units,
 )
-from trainer.settings import Range
-from trainer.windows import Windows
+from trainer.families.settings import Range
 
 
 def denoising(

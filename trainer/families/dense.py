@@ -4,6 +4,7 @@ from typing import Annotated
 
 import keras
 
+from trainer.data.windows import Windows
 from trainer.families.parts import (
     ACTIVATIONS,
     Behind,
@@ -18,8 +19,7 @@ from trainer.families.parts import (
     latent_units,
     parse_layers,
 )
-from trainer.settings import OneOf, Range
-from trainer.windows import Windows
+from trainer.families.settings import OneOf, Range
 
 
 def dense(

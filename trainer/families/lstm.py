@@ -4,10 +4,10 @@ from typing import Annotated
 
 import keras
 
+from trainer.data.windows import Windows
 from trainer.families.parts import Latent, Noise, Output, joined, latent_units, sequence_units
+from trainer.families.settings import Range
 from trainer.families.variational import Beta, WarmUp, posterior
-from trainer.settings import Range
-from trainer.windows import Windows
 
 Units = Annotated[int | None, Range(1, 4096, "units of each LSTM; auto: by sensors and number of windows, 8 to 64")]
 

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import keras
 
-from trainer.settings import Form, OneOf, Range
-from trainer.windows import Windows
+from trainer.data.windows import Windows
+from trainer.families.settings import Form, OneOf, Range
 
 ACTIVATIONS = ("elu", "gelu", "linear", "relu", "selu", "sigmoid", "softplus", "swish", "tanh")
 _LARGEST_LATENT = 64

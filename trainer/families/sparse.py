@@ -5,10 +5,10 @@ from typing import Annotated
 
 import keras
 
+from trainer.data.windows import Windows
 from trainer.families.layers import SparsityTarget
 from trainer.families.parts import Noise, Output, dense_decoder, flat_input, joined
-from trainer.settings import Range
-from trainer.windows import Windows
+from trainer.families.settings import Range
 
 _LARGEST_LATENT = 256
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import keras
 import numpy as np
 
+from trainer.data.windows import Windows
 from trainer.families.layers import Sampling
 from trainer.families.parts import (
     Hidden,
@@ -18,8 +19,7 @@ from trainer.families.parts import (
     joined,
     latent_units,
 )
-from trainer.settings import Range
-from trainer.windows import Windows
+from trainer.families.settings import Range
 
 Beta = Annotated[
     float, Range(0, 1000, "weight of the KL term; 1: the ELBO where half of the inputs' variance is noise")

@@ -3,18 +3,18 @@
 from collections.abc import Sequence
 
 from sheetbreak.rows import RowBatch, Schema
-from trainer.backtest_report import BacktestReport
-from trainer.labels import Labels
-from trainer.peers import TITLES
-from trainer.pipeline import Recipe
-from trainer.report.event_plots import fold_auc_plot, fold_recall_plot, lead_plot, recall_plot
+from trainer.data.labels import Labels
+from trainer.evaluation.backtest import BacktestReport
+from trainer.evaluation.folds import LATER, Fold
+from trainer.evaluation.peers import TITLES
 from trainer.report.figures_table import figures_table, scorers_table
-from trainer.report.health_section import health_section
 from trainer.report.judgement import Judged, Judgement
 from trainer.report.page import Page, Section, render_page
+from trainer.report.plots.event import fold_auc_plot, fold_recall_plot, lead_plot, recall_plot
+from trainer.report.plots.health import health_section
+from trainer.report.plots.training import loss_plot
 from trainer.report.sections import breaks_section, events_section, known, row_section
-from trainer.report.training_plots import loss_plot
-from trainer.rolling import LATER, Fold
+from trainer.training.pipeline import Recipe
 
 
 def backtest_page(

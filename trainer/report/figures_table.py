@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 
 from sheetbreak.times import duration
-from trainer.deployed import Deployed
-from trainer.evaluate import Evaluation, Recall
-from trainer.events import HORIZONS
-from trainer.oracle import BUDGETS
+from trainer.evaluation.tables import NONE, percent, rate, share
+from trainer.metrics.alarms import Deployed
+from trainer.metrics.evaluation import Evaluation, Recall
+from trainer.metrics.events import HORIZONS
+from trainer.metrics.hindsight import BUDGETS
+from trainer.metrics.scored_rows import a_day_counts
 from trainer.report.judgement import counts_events
 from trainer.report.page import Cell, Table
-from trainer.scored_rows import a_day_counts
-from trainer.tables import NONE, percent, rate, share
 
 Line = tuple[str, list[Cell]]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sheetbreak.rows import BROKEN, RowBatch, Schema
-from trainer.labels import Bools, Floats, Ints
+from trainer.data.labels import Bools, Floats, Ints
 
 STUCK_ROWS = 30
 """Rows in a row with one value from which on a sensor counts as unchanged: an hour at 120 s."""

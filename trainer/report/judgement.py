@@ -7,9 +7,9 @@ import numpy as np
 
 from sheetbreak.engine.advance import Results
 from sheetbreak.rows import RowBatch
-from trainer.evaluate import Evaluation, Figures
-from trainer.labels import Floats, Ints
-from trainer.scored_rows import ScoredRows, a_day_counts
+from trainer.data.labels import Floats, Ints
+from trainer.metrics.evaluation import Evaluation, Figures
+from trainer.metrics.scored_rows import ScoredRows, a_day_counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

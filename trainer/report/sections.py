@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from trainer.report.judgement import Judged, counts_events
 from trainer.report.page import Plot, Section
-from trainer.report.row_plots import confusion_plot, error_plot, precision_recall_plot, roc_plot
-from trainer.report.sensor_plots import breaks_plot, worst_sensors_plot
+from trainer.report.plots.row import confusion_plot, error_plot, precision_recall_plot, roc_plot
+from trainer.report.plots.sensor import breaks_plot, worst_sensors_plot
 
 
 def row_section(judged: Judged) -> Section:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from trainer.labels import Floats
+from trainer.data.labels import Floats
 
 Trace = dict[str, Any]
 

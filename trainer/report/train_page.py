@@ -4,16 +4,16 @@ from collections.abc import Mapping
 
 from sheetbreak.artifact import Manifest
 from sheetbreak.rows import RowBatch
-from trainer.fit import Fitted
-from trainer.held_out import Held, HeldOut
-from trainer.labels import Labels
-from trainer.report.event_plots import lead_plot, recall_plot
+from trainer.data.labels import Labels
+from trainer.evaluation.holdout import Held, HeldOut
 from trainer.report.figures_table import figures_table
-from trainer.report.health_section import health_section
 from trainer.report.judgement import Judged, Judgement
 from trainer.report.page import Page, Section, render_page
+from trainer.report.plots.event import lead_plot, recall_plot
+from trainer.report.plots.health import health_section
+from trainer.report.plots.training import loss_plot
 from trainer.report.sections import breaks_section, events_section, known, row_section
-from trainer.report.training_plots import loss_plot
+from trainer.training.fit import Fitted
 
 _TITLES = {"validation": "validation rows", "test": "test rows"}
 _RANDOM = (

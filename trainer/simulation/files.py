@@ -12,11 +12,11 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from sheetbreak.errors import DataError
+from trainer.output.files import replaced
 from trainer.simulation.causes import NO_CAUSE
 from trainer.simulation.mill import Machine
 from trainer.simulation.plant import SENSORS
 from trainer.simulation.schedule import ROWS_PER_DAY
-from trainer.writing import replaced
 
 START = datetime(2026, 1, 5)  # noqa: DTZ001 - the format has no zone; a Monday, the same for every seed
 MINUTES_PER_ROW = 24 * 60 // ROWS_PER_DAY

@@ -1,0 +1,114 @@
+"""`sheetbreak backtest`: rolling-origin evaluation of a whole CSV; changes no model."""
+
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sheetbreak.cli.options import OptionParser, whole_number
+from sheetbreak.history.reader import load_schema, read_csv
+from sheetbreak.rows import BROKEN
+from trainer.commands.alert_options import ALERT_HELP, alert_policy
+from trainer.data.labels import counted_labels, mostly_broken
+from trainer.families.settings import FAMILY_NAMES, add_set_option
+from trainer.output.output_files import check_targets, write_whole
+from trainer.output.progress import Progress
+
+if TYPE_CHECKING:
+    from trainer.evaluation.folds import Fold
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the folds, print their tables, write what was asked for. Raises DataError for what the user must change."""
+    parser = OptionParser(
+        "sheetbreak backtest",
+        "Evaluate a recipe as if it had been in use: eight times, train on the past and judge the rows that follow.\n"
+        "Prints what it would have warned of, beside what chance and trivial scores give. Changes no model.",
+        example="sheetbreak backtest mill.csv --baselines --json backtest.json",
+    )
+    parser.add_argument("csv", type=Path, metavar="CSV", help="the history: at least some weeks, with breaks")
+    parser.add_argument("--schema", type=Path, metavar="FILE", help="which column means what, in TOML")
+    parser.add_argument("--preset", default="default", metavar="NAME", help="default, article or rows")
+    parser.add_argument("--family", default="dense", metavar="NAME", help=f"model family: {FAMILY_NAMES}")
+    add_set_option(parser)
+    parser.add_argument("--threshold", metavar="POLICY", help="as in train; default: the preset's")
+    parser.add_argument("--alert", action="append", default=[], metavar="KNOB=N", help=ALERT_HELP)
+    parser.add_argument("--seed", type=whole_number(maximum=2**32 - 1), default=0, metavar="N", help="seed of the net")
+    baselines_help = "beside it also Isolation Forest, ECOD and the published model; takes twice as long"
+    parser.add_argument("--baselines", action="store_true", help=baselines_help)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
+    parser.add_argument("--scores", type=Path, metavar="FILE", help="write the score of every held-out row there (CSV)")
+    report_help = "write one HTML page of plots there, to be opened in a browser; it needs no network"
+    parser.add_argument("--report", type=Path, metavar="FILE.html", help=report_help)
+    options = parser.parse_args(argv)
+    check_targets([options.json, options.scores, options.report])
+    schema, rows = read_csv(options.csv, load_schema(options.schema) if options.schema else None)
+    if warning := mostly_broken(rows):
+        print(f"warning: {options.csv}: {warning}", file=sys.stderr)
+
+    from trainer.training.backend import configure_tensorflow  # seconds that --help and a bad CSV should not cost
+
+    configure_tensorflow()
+    from trainer.evaluation.backtest import judge_folds, report_json, report_text
+    from trainer.evaluation.folds import rolling_origin, run_fold
+    from trainer.evaluation.scores_file import write_header, write_scores
+    from trainer.training.pipeline import Recipe, check_recipe, settings_given
+    from trainer.training.presets import preset_named
+
+    recipe = Recipe(
+        preset=preset_named(options.preset),
+        family=options.family,
+        policy=options.threshold,
+        seed=options.seed,
+        settings=settings_given(options.family, options.set),
+        alert=alert_policy(options.alert),
+    )
+    check_recipe(recipe, schema)
+    begin = time.perf_counter()
+    labels = recipe.preset.labels(rows, schema)
+    scores = StringIO()
+    write_header(scores, folds=True)
+    folds: list[Fold] = []
+    for number, split in enumerate(rolling_origin(rows.times_us), start=1):
+        fold = run_fold(
+            number, split, rows, schema, labels=labels, recipe=recipe, baselines=options.baselines, progress=_progress
+        )
+        if options.scores:
+            parts = {"validation": split.validation, "test": split.test}
+            write_scores(scores, rows, labels, fold.results, parts=parts, fold=number)
+        folds.append(fold)
+    report = judge_folds(folds)
+    broken = int((rows.broken == BROKEN).sum())
+    print(f"{options.csv.name}: {len(rows):,} rows, {counted_labels(rows, schema)}\n")
+    print(report_text(report, recipe=recipe, schema=schema))
+    if options.json:
+        source = {
+            "csv": options.csv.name,
+            "sha256": hashlib.sha256(options.csv.read_bytes()).hexdigest(),
+            "rows": len(rows),
+            "break_rows": broken,
+        }
+        found = report_json(report, folds, rows=rows, recipe=recipe, source=source)
+        found["seconds"] = round(time.perf_counter() - begin, 2)
+        write_whole(options.json, json.dumps(found, indent=2, allow_nan=False) + "\n")
+    if options.scores:
+        write_whole(options.scores, scores.getvalue())
+    if options.report:
+        from trainer.report.backtest_page import backtest_page
+
+        page = backtest_page(
+            report, folds, rows=rows, labels=labels, schema=schema, recipe=recipe, name=options.csv.name
+        )
+        write_whole(options.report, page)
+    return 0
+
+
+def _progress(label: str) -> Callable[[int], Progress] | None:
+    """A bar on a terminal, nothing elsewhere: the tables say all."""
+    if not sys.stderr.isatty():
+        return None
+    return lambda epochs: Progress(sys.stderr, epochs=epochs, label=label)

@@ -1,0 +1,84 @@
+"""`sheetbreak encode`: a model's latent features of every scored row, as CSV or Parquet."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from sheetbreak.artifact import Artifact, Float32s
+from sheetbreak.cli.options import OptionParser
+from sheetbreak.engine.advance import RESTARTING, SCORED
+from sheetbreak.errors import DataError
+from sheetbreak.history.reader import read_csv
+from sheetbreak.rows import RowBatch, format_time
+from trainer.latent.model import Halves, add_model_options, load_chosen, load_halves
+from trainer.output.files import results_to
+
+_WINDOWS_AT_ONCE = 4096
+
+
+def main(argv: Sequence[str]) -> int:
+    """Write the features. Raises DataError or ArtifactError."""
+    parser = OptionParser(
+        "sheetbreak encode",
+        "Write a model's latent features of every scored row: row, time, machine, state, z0, z1, …\n"
+        "Principal components for pca, else what the encoder makes of a row; of a window, at its last row.",
+        example="sheetbreak encode mill.csv --out features.parquet",
+    )
+    parser.add_argument("csv", type=Path, metavar="CSV", help="rows of the plant that the model was trained on")
+    add_model_options(parser)
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="a .csv or .parquet file (default: CSV on standard output)"
+    )
+    options = parser.parse_args(argv)
+    if options.out is not None and options.out.suffix not in (".csv", ".parquet"):
+        raise DataError(f"--out {options.out}: name a file that ends in .csv or .parquet")
+    artifact = load_chosen(options)
+    _, rows = read_csv(options.csv, sensors_from=artifact.manifest.schema)
+    scored, codes, states = encode(rows, artifact, load_halves(options.models, artifact))
+
+    import pandas as pd
+
+    times = rows.times_us[scored]
+    as_parquet = options.out is not None and options.out.suffix == ".parquet"
+    table = pd.DataFrame(
+        {
+            "row": scored,
+            "time": pd.to_datetime(times, unit="us", utc=True) if as_parquet else [*map(format_time, times.tolist())],
+            "machine": [rows.machines[row] for row in scored.tolist()],
+            "state": states,
+        }
+        | {f"z{i}": code for i, code in enumerate(codes.T)}
+    )
+    with results_to(options.out) as file:
+        if as_parquet:
+            table.to_parquet(file, engine="pyarrow", index=False)
+        else:
+            table.to_csv(file, index=False, lineterminator="\n")
+    return 0
+
+
+def encode(rows: RowBatch, artifact: Artifact, halves: Halves) -> tuple[np.ndarray, Float32s, list[str]]:
+    """Row numbers of the scored rows, their latent features (n, latent), and whether each is scored or restarting."""
+    from trainer.data.history import score_history
+    from trainer.data.inputs import compute_inputs
+
+    manifest = artifact.manifest
+    outcome = score_history(rows, artifact)[1].outcome
+    inputs = compute_inputs(
+        rows,
+        manifest.schema,
+        features=manifest.features,
+        window=manifest.window,
+        break_is_stop=manifest.break_is_stop,
+    )
+    scored = inputs.scored
+    states = [outcome[row] for row in scored.tolist()]
+    assert set(states) <= {SCORED, RESTARTING}
+    windows = inputs.windows(scored, manifest.scaler)
+    latent = halves.encoder.output_shape[1:]
+    parts = [np.empty((0, *latent), np.float32)]
+    for first in range(0, len(windows), _WINDOWS_AT_ONCE):
+        some = windows.gather(slice(first, first + _WINDOWS_AT_ONCE))
+        parts.append(np.asarray(halves.encoder(some, training=False), np.float32))
+    return scored, np.concatenate(parts), states

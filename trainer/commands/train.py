@@ -1,0 +1,259 @@
+"""`sheetbreak train`: fit a model on a history, judge it on later rows, write the artifact, make it current."""
+
+import argparse
+import hashlib
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from sheetbreak.artifact import MANIFEST, Manifest, save
+from sheetbreak.cli.options import OptionParser, whole_number
+from sheetbreak.errors import DataError
+from sheetbreak.history.reader import load_schema, read_csv
+from sheetbreak.rows import BROKEN, UNKNOWN, RowBatch, Schema
+from trainer.commands.alert_options import ALERT_HELP, alert_policy
+from trainer.data.labels import counted_labels, mostly_broken
+from trainer.families.settings import FAMILY_NAMES, add_set_option
+from trainer.output.output_files import check_targets, write_whole
+from trainer.training.versions import library_versions
+
+if TYPE_CHECKING:
+    from trainer.data.labels import Labels
+    from trainer.data.splits import Split
+    from trainer.training.pipeline import Recipe, Trained
+
+DEFAULT_SPLIT = "60/20/20"
+
+
+def main(argv: Sequence[str]) -> int:
+    """Train and print the evaluation, or with --json the manifest. Raises DataError or ArtifactError."""
+    options = _parse(argv)
+    described = load_schema(options.schema) if options.schema else None
+    schema, rows = read_csv(options.csv, described, unlabelled=options.test is not None)
+    if options.until is not None:
+        rows = _until(rows, options.until, options.csv)
+    test = _read_test(options.test, schema) if options.test else None
+    if test is not None and (known := _in_both(rows, test, timed=schema.time is not None)):
+        print(f"warning: {known:,} rows of {options.test} are in {options.csv} too: figures flatter", file=sys.stderr)
+    for name, labelled in ((options.csv, rows), (options.test, test)):
+        if labelled is not None and (warning := mostly_broken(labelled)):
+            print(f"warning: {name}: {warning}", file=sys.stderr)
+
+    from trainer.training.backend import configure_tensorflow  # seconds that --help and a bad CSV should not cost
+
+    configure_tensorflow()
+    from trainer.data.history import score_history
+    from trainer.evaluation.holdout import Held, held_out_text, judge_held_out
+    from trainer.output.progress import Progress
+    from trainer.training.pipeline import Recipe, check_recipe, settings_given, train_pipeline
+    from trainer.training.presets import preset_named
+
+    preset = preset_named(options.preset)
+    recipe = Recipe(
+        preset=preset,
+        family=options.family,
+        policy=options.threshold,
+        seed=options.seed,
+        settings=settings_given(options.family, options.set),
+        alert=alert_policy(options.alert),
+    )
+    check_recipe(recipe, schema)
+    labels = preset.labels(rows, schema)
+    split, split_text = _split(rows, labels, recipe, options)
+    started = datetime.now(UTC)
+    log_dir = options.models / "tensorboard" / f"{started:%Y%m%dT%H%M%SZ}" if preset.event_files else None
+    trained = train_pipeline(
+        rows,
+        schema,
+        labels=labels,
+        split=split,
+        recipe=recipe,
+        progress=lambda epochs: Progress(sys.stderr, epochs=epochs),
+        log_dir=log_dir,
+    )
+    held = {"validation": Held(rows, labels, trained.results, split.validation)}
+    if test is not None:
+        _, results = score_history(test, trained.artifact)
+        held["test"] = Held.whole(test, preset.labels(test, schema), results)
+    elif len(split.test):
+        held["test"] = Held(rows, labels, trained.results, split.test)
+    found = judge_held_out(held, schema, random_rows=_is_random(recipe, options))
+    manifest = save(
+        options.models,
+        _described(trained, metrics=found.metrics, training=_provenance(options, rows, recipe, split, split_text)),
+        files=trained.files | found.files | {"evaluation/epochs.csv": _epochs_file(trained)},
+        golden=trained.golden,
+        now=datetime.now(UTC),
+    )
+    if options.report:
+        from trainer.report.train_page import train_page
+
+        page = train_page(
+            manifest,
+            trained.fitted,
+            held=held,
+            found=found,
+            rows=rows,
+            labels=labels,
+            random_rows=_is_random(recipe, options),
+            name=options.csv.name,
+        )
+        write_whole(options.report, page)
+    directory = options.models / manifest.version
+    if options.json:
+        sys.stdout.write((directory / MANIFEST).read_text(encoding="utf-8"))
+        return 0
+    print(
+        f"{options.csv.name}: {len(rows):,} rows, {counted_labels(rows, schema)}; "
+        f"trained on {len(split.fit):,}, validated on {len(split.validation):,}\n"
+    )
+    print(held_out_text(found, schema, random_rows=_is_random(recipe, options), own_file=test is not None))
+    print(
+        f"\nModel {manifest.version} ({manifest.family}, preset {manifest.preset}, threshold "
+        f"{manifest.threshold.policy}{_graded(manifest)}) is current in {options.models}"
+        + (f"; TensorBoard event files in {log_dir}" if log_dir else "")
+    )
+    return 0
+
+
+def _graded(manifest: Manifest) -> str:
+    """Which grades have a level of their own, where that was asked for."""
+    from trainer.training.threshold_policies import is_per_grade
+
+    if not is_per_grade(manifest.threshold.policy):
+        return ""
+    return f", levels for grades: {', '.join(manifest.threshold.grade_levels) or 'none has rows enough'}"
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = OptionParser(
+        "sheetbreak train",
+        "Fit a model on a history, judge it on rows held out, write it to the models directory and make it current.\n"
+        "An interrupted training leaves the model before it current. Preset article also writes event files for\n"
+        "TensorBoard, under tensorboard/ in the models directory.",
+        example="sheetbreak train mill.csv\nsheetbreak train mill.csv --preset article --models comparison",
+    )
+    parser.add_argument("csv", type=Path, metavar="CSV", help="the history: one row a sampling period")
+    parser.add_argument("--schema", type=Path, metavar="FILE", help="which column means what, in TOML")
+    parser.add_argument("--preset", default="default", metavar="NAME", help="default, article or rows")
+    parser.add_argument("--family", default="dense", metavar="NAME", help=f"model family: {FAMILY_NAMES}")
+    add_set_option(parser)
+    parser.add_argument(
+        "--threshold",
+        metavar="POLICY",
+        help="pr-curve, mean-std:3, quantile:.99, budget:5, evt:.999, trailing:.98, trailing or trailing-past; with "
+        "/grade behind it a level for each grade, as in trailing/grade; default: the preset's",
+    )
+    parser.add_argument("--alert", action="append", default=[], metavar="KNOB=N", help=ALERT_HELP)
+    parser.add_argument(
+        "--split",
+        metavar="F/V/T",
+        help=f"percent of the rows, by time, to fit, to validate and to test; default {DEFAULT_SPLIT}",
+    )
+    parser.add_argument("--until", type=whole_number(minimum=1), metavar="ROW", help="use only rows before this one")
+    parser.add_argument(
+        "--test", type=Path, metavar="CSV", help="judge on this file; the last fifth of the history validates"
+    )
+    parser.add_argument("--seed", type=whole_number(maximum=2**32 - 1), default=0, metavar="N", help="seed of the net")
+    parser.add_argument("--models", type=Path, default=Path("models"), metavar="DIR", help="where models are kept")
+    parser.add_argument("--json", action="store_true", help="print the manifest and nothing else")
+    report_help = "write one HTML page of plots there, to be opened in a browser; it needs no network"
+    parser.add_argument("--report", type=Path, metavar="FILE.html", help=report_help)
+    options = parser.parse_args(argv)
+    if options.split and options.test:
+        raise DataError("--split and --test exclude each other: with --test the last fifth of the history validates")
+    if options.models.exists() and not options.models.is_dir():
+        raise DataError(f"--models {options.models} is not a directory; name one to keep models in")
+    check_targets([options.report])
+    return options
+
+
+def _until(rows: RowBatch, end: int, path: Path) -> RowBatch:
+    if end > len(rows):
+        raise DataError(f"--until {end}: {path} has {len(rows)} rows, the first is 0; name a row within it")
+    return rows.take(slice(end))
+
+
+def _read_test(path: Path, schema: Schema) -> RowBatch:
+    """The rows to judge on. Raises DataError if they have no labels though the schema names their column."""
+    test = read_csv(path, sensors_from=schema)[1]
+    if schema.broken and (test.broken == UNKNOWN).all():
+        raise DataError(f'{path} line 1: column "{schema.broken}" is missing; rows to judge on need their labels')
+    return test
+
+
+def _in_both(rows: RowBatch, test: RowBatch, *, timed: bool) -> int:
+    """How many test rows are rows of the history: same machine, values, and time if they are `timed`, not numbered."""
+
+    def identities(batch: RowBatch) -> list[tuple[str, int, bytes]]:
+        values = [row.tobytes() for row in batch.values]
+        times = batch.times_us.tolist() if timed else [0] * len(batch)
+        return list(zip(batch.machines, times, values, strict=True))
+
+    history = set(identities(rows))
+    return sum(row in history for row in identities(test))
+
+
+def _is_random(recipe: "Recipe", options: argparse.Namespace) -> bool:
+    """Whether validation and test rows are picked at random; a separate test file leaves rows in their order."""
+    return recipe.preset.random_split and not options.test
+
+
+def _split(rows: RowBatch, labels: "Labels", recipe: "Recipe", options: argparse.Namespace) -> "tuple[Split, str]":
+    """The rows' split and what it is called. Raises DataError if the options contradict each other."""
+    from trainer.data.splits import LAST_PART_VALIDATES, chronological, parse_split, random_rows
+
+    if options.test:
+        split = chronological(rows.times_us, (1 - LAST_PART_VALIDATES, LAST_PART_VALIDATES, 0.0))
+        return split, f"{100 - 100 * LAST_PART_VALIDATES:g}/{100 * LAST_PART_VALIDATES:g} and {options.test.name}"
+    if recipe.preset.random_split:
+        if options.split:
+            raise DataError(f"--preset {recipe.preset.name} splits at random, as published: leave --split out")
+        return random_rows(labels), "random 64/16/20"
+    text = options.split or DEFAULT_SPLIT
+    return chronological(rows.times_us, parse_split(text)), text
+
+
+def _described(trained: "Trained", *, metrics: dict[str, Any], training: dict[str, Any]) -> Manifest:
+    """The manifest with what is known once the model has been judged."""
+    libraries = library_versions()
+    return msgspec.structs.replace(trained.artifact.manifest, metrics=metrics, training=training, libraries=libraries)
+
+
+def _provenance(
+    options: argparse.Namespace, rows: RowBatch, recipe: "Recipe", split: "Split", split_text: str
+) -> dict[str, Any]:
+    """Where the model comes from: enough to train it again."""
+    return {
+        "data": options.csv.name,
+        "data_sha256": _sha256(options.csv),
+        "rows": len(rows),
+        "break_rows": int((rows.broken == BROKEN).sum()),
+        "until": options.until,
+        "test_data": options.test.name if options.test else None,
+        "test_data_sha256": _sha256(options.test) if options.test else None,
+        "split": split_text,
+        "fit_rows": len(split.fit),
+        "validation_rows": len(split.validation),
+        "test_rows": None if options.test else len(split.test),
+        "seed": recipe.seed,
+        "settings": recipe.settled.as_json(),
+    }
+
+
+def _epochs_file(trained: "Trained") -> bytes:
+    """CSV of the losses of every epoch; `kept` marks the one whose weights are in the model."""
+    lines = ["epoch,loss,validation_loss,kept"]
+    for number, loss in enumerate(trained.fitted.history):
+        kept = int(number == trained.fitted.best_epoch)
+        lines.append(f"{number + 1},{loss.training!r},{loss.validation!r},{kept}")
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

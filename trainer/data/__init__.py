@@ -1,0 +1,1 @@
+"""Data of a training: histories, labels, splits, features and windows."""

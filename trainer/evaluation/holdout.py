@@ -1,0 +1,103 @@
+"""Held-out rows: what a trained model makes of validation and test rows, as metrics, files and a short table."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import StringIO
+from typing import Any
+
+import numpy as np
+
+from sheetbreak.engine.advance import Results
+from sheetbreak.rows import RowBatch, Schema
+from trainer.data.labels import Ints, Labels
+from trainer.evaluation.anomaly_tables import anomaly_table
+from trainer.evaluation.scores_file import write_header, write_scores
+from trainer.evaluation.tables import evaluation_table
+from trainer.metrics.confusion import Confusion, confusion_table, roc_file
+from trainer.metrics.evaluation import Evaluation, Figures, measure, summarise
+from trainer.metrics.scored_rows import ScoredRows, score_rows
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One part of the held-out rows, within the history that it was scored in."""
+
+    rows: RowBatch
+    labels: Labels
+    results: Results
+    part: Ints
+    """Row numbers."""
+
+    @classmethod
+    def whole(cls, rows: RowBatch, labels: Labels, results: Results) -> "Held":
+        """All rows of a history of their own."""
+        return cls(rows, labels, results, np.arange(len(rows)))
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Validation and test rows, judged."""
+
+    metrics: dict[str, Any]
+    """By part: every figure, for the manifest."""
+    files: dict[str, bytes]
+    """scores.csv and roc.csv, by path within the artifact."""
+    figures: dict[str, Figures]
+    """By part, as measured."""
+    evaluations: dict[str, Evaluation]
+    confusions: dict[str, Confusion]
+
+
+def judge_held_out(held: Mapping[str, Held], schema: Schema, *, random_rows: bool) -> HeldOut:
+    """Judge the parts by name. random_rows: rows picked at random are no stretch of time, so events mean nothing."""
+    scored: dict[str, ScoredRows] = {}
+    scores = StringIO()
+    write_header(scores)
+    for name, one in held.items():
+        whole = score_rows(one.rows, one.labels, one.results, schema)
+        scored[name] = whole.of_file_rows(one.part)
+        write_scores(scores, one.rows, one.labels, one.results, parts={name: one.part})
+    figures = {name: measure(rows, events=not random_rows) for name, rows in scored.items()}
+    evaluations = {name: summarise([one], deployed=not random_rows) for name, one in figures.items()}
+    confusions = {name: Confusion.of(rows) for name, rows in scored.items()}
+    return HeldOut(
+        metrics={name: evaluations[name].as_json() | {"confusion": confusions[name].as_json()} for name in scored},
+        files={
+            "evaluation/scores.csv": scores.getvalue().encode(),
+            "evaluation/roc.csv": roc_file(scored).encode(),
+        },
+        figures=figures,
+        evaluations=evaluations,
+        confusions=confusions,
+    )
+
+
+def held_out_text(found: HeldOut, schema: Schema, *, random_rows: bool, own_file: bool = False) -> str:
+    """What a process engineer reads at the end of a training: the test rows, or the validation rows without any.
+
+    own_file: the test rows are a file of their own, and a reader asks how many of them were judged right.
+    """
+    titles = {
+        "validation": "validation rows, which chose epoch and threshold",
+        "test": "test rows, not looked at before",
+    }
+    shown = [part for part in titles if part in found.evaluations]
+    if not random_rows:
+        shown = shown[-1:]
+    texts = []
+    for part in shown:
+        one, title = found.evaluations[part], titles[part]
+        if schema.lead_rows:
+            texts.append(evaluation_table(one, period_s=schema.period_s, title=title))
+        else:
+            texts.append(anomaly_table(one, title=title))
+        if random_rows or own_file or not schema.lead_rows:
+            texts.append(confusion_table(found.confusions[part], lead_rows=schema.lead_rows))
+    if random_rows:
+        texts.append(
+            "  Rows were split at random, so neighbours of these were trained on: the figures flatter.\n"
+            "  sheetbreak backtest judges forward in time."
+        )
+    elif shown == ["validation"]:
+        texts.append("  No row was left to test on: these figures flatter.")
+    return "\n\n".join(texts)

@@ -1,0 +1,241 @@
+"""Evaluations as short tables for a process engineer: minutes ahead, percent of the breaks, chance beside."""
+
+from collections.abc import Mapping, Sequence
+
+from sheetbreak.times import duration
+from trainer.metrics.alarms import Deployed
+from trainer.metrics.evaluation import Evaluation, Interval
+from trainer.metrics.events import HORIZONS
+from trainer.metrics.hindsight import BUDGETS
+from trainer.metrics.scored_rows import SECONDS_PER_DAY, a_day_counts
+
+NONE = "–"
+
+
+def evaluation_table(found: Evaluation, *, period_s: float, title: str) -> str:
+    """One evaluation, for the end of a training; a dash where the rows hold nothing to judge."""
+    lines = [
+        f"{title}: {found.rows:,} rows, {_operating(found.operating_days)}, {found.breaks} breaks",
+        *ranking_lines(found),
+    ]
+    if found.recall and a_day_counts(period_s):
+        lines += ["", *_recall_lines(found, period_s)]
+    if found.deployed:
+        lines += ["", deployed_line(found.deployed, breaks=found.breaks, period_s=period_s)]
+    return "\n".join(lines)
+
+
+def ranking_lines(found: Evaluation) -> list[str]:
+    """How the score ranks rows, with chance beside."""
+    chance = found.positives / found.rows if found.rows else None
+    area = share(found.roc_auc) + bracketed(found.roc_auc_interval)
+    precision = share(found.average_precision, 3) + bracketed(found.average_precision_interval, 3)
+    return [
+        f"  {'':<26}{'model':<19}chance",
+        f"  {'ROC AUC':<26}{area:<18} .50",
+        f"  {'average precision':<26}{precision:<18} {share(chance, 3)}",
+    ]
+
+
+def fold_table(evaluations: Mapping[str, Evaluation], *, period_s: float) -> str:
+    """A line an evaluation, by name: row metrics, and recall (chance) at every horizon and rate."""
+    minutes = "".join(f"{_ahead(horizon, period_s):<27}" for horizon in HORIZONS)
+    rates = "".join(f"{budget:<9}" for _ in HORIZONS for budget in BUDGETS)
+    lines = [
+        f"{'':<30}breaks warned of, % (chance), at {_listed(BUDGETS)} false alarms a day:",
+        f"{'':<30}{minutes}".rstrip(),
+        f"{'fold':<8}{'breaks':>6}{'AUC':>6}{'AP':>7}   {rates}".rstrip(),
+    ]
+    by_day = a_day_counts(period_s)
+    if not by_day:
+        lines = [f"{'fold':<8}{'breaks':>6}{'AUC':>6}{'AP':>7}"]
+    for name, found in evaluations.items():
+        cells = [f"{percent(r.recall)}({percent(r.chance)})" for r in found.recall] or [NONE] * 9
+        figures = f"{name:<8}{found.breaks:>6}{share(found.roc_auc):>6}{share(found.average_precision, 3):>7}   "
+        lines.append((figures + "".join(f"{cell:<9}" for cell in cells if by_day)).rstrip())
+    last = list(evaluations.values())[-1]
+    if by_day and last.recall:  # recall alone would hide an alarm that hardly ever closes
+        cells = [percent(r.time_in_alarm) for r in last.recall]
+        lines.append(f"{'  in alarm, % of the time':<30}" + "".join(f"{cell:<9}" for cell in cells).rstrip())
+    return "\n".join(lines)
+
+
+def deployed_table(evaluations: Mapping[str, Evaluation], *, period_s: float, head: str = "fold") -> str:
+    """What the deployed policy gave, a line an evaluation; head: what their names are."""
+    width = max(8, *(len(name) + 2 for name in [head, *evaluations]))
+    ahead = "".join(f"{_ahead(horizon, period_s):<14}" for horizon in HORIZONS)
+    longest = duration(HORIZONS[-1] * period_s)
+    false = "false/day" if a_day_counts(period_s) else "false/1000"
+    in_rows = "" if a_day_counts(period_s) else ", in 1,000 rows"
+    lines = [
+        f"deployed policy: alerts opened, breaks warned of in % (chance); false: no break within {longest}{in_rows}",
+        f"{head:<{width}}{ahead}{false:<11}{'in alarm':<10}median lead",
+    ]
+    for name, found in evaluations.items():
+        if found.deployed is None:
+            continue
+        cells = [f"{percent(h.recall)} ({percent(h.chance)})" for h in found.deployed.horizons]
+        lead = found.deployed.median_lead_minutes
+        lines.append(
+            f"{name:<{width}}"
+            + "".join(f"{cell:<14}" for cell in cells)
+            + f"{_false_alarms(found.deployed, period_s):<11}"
+            + f"{percent(found.deployed.time_in_alarm) + ' %':<10}"
+            + (duration(lead * 60) if lead is not None else NONE)
+        )
+    return "\n".join(lines)
+
+
+def scorer_table(
+    scorers: Mapping[str, tuple[Evaluation, Evaluation]],
+    gains: Mapping[str, Interval | None],
+    *,
+    period_s: float,
+    events: bool = True,
+) -> str:
+    """Scorers side by side over all folds and over the later ones, and the first one's gain over others.
+
+    events: False where no row foretells another.
+    """
+    points = [(HORIZONS[1], BUDGETS[1]), (HORIZONS[2], BUDGETS[1]), (HORIZONS[2], BUDGETS[2])]
+    points = points if events and a_day_counts(period_s) else []
+    heads = "".join(f"{duration(h * period_s)} @ {budget}/day".ljust(17) for h, budget in points)
+    lines = [
+        f"{'':<34}all{'':<6}later folds: AUC and AP" + (", breaks warned of in % (chance)" if points else ""),
+        f"{'':<34}{'AUC':<9}{'AUC':<6}{'AP':<7}{heads}".rstrip(),
+    ]
+    for name, (whole, later) in scorers.items():
+        cells = [
+            f"{percent(r.recall)} ({percent(r.chance)})"
+            for point in points
+            for r in later.recall
+            if (r.horizon_rows, r.false_alarms_per_day) == point
+        ] or [NONE] * len(points)
+        figures = f"{name:<34}{share(whole.roc_auc):<9}{share(later.roc_auc):<6}"
+        figures += f"{share(later.average_precision, 3):<7}"
+        lines.append((figures + "".join(f"{cell:<17}" for cell in cells)).rstrip())
+    for name, gain in gains.items():
+        if gain:
+            lines.append(f"AUC over {name}, later folds, 95 %: {gain[0]:+.2f} to {gain[1]:+.2f}")
+    return "\n".join(lines)
+
+
+def compared_table(
+    scorers: Mapping[str, tuple[Evaluation, Evaluation, str]], *, period_s: float, later: str, events: bool
+) -> str:
+    """Scorers with intervals: over all folds, over the later ones, and a word on their seeds.
+
+    later: what the later folds are called. events: False where no row foretells another.
+    """
+    width = max(len(name) for name in scorers) + 2
+    points = [(HORIZONS[1], BUDGETS[1]), (HORIZONS[2], BUDGETS[1])] if events else []
+    heads = "".join(f"{duration(h * period_s)} @ {budget}/day".ljust(21) for h, budget in points)
+    lines = [
+        f"{'':<{width}}{'all':<6}{later}, [95 %]" + ("; breaks warned of in %, (by chance)" if events else ""),
+        f"{'scorer':<{width}}{'AUC':<6}{'AUC':<18}{'seeds':<9}{'AP':<6}{heads}rows".rstrip(),
+    ]
+    for name, (whole, late, seeds) in scorers.items():
+        cells = [
+            f"{percent(r.recall)}{_percents(r.interval)} ({percent(r.chance)})"
+            for point in points
+            for r in late.recall
+            if (r.horizon_rows, r.false_alarms_per_day) == point
+        ] or [NONE] * len(points)
+        auc = share(late.roc_auc) + bracketed(late.roc_auc_interval)
+        lines.append(
+            f"{name:<{width}}{share(whole.roc_auc):<6}{auc:<18}{seeds:<9}{share(late.average_precision, 3):<6}"
+            + "".join(f"{cell:<21}" for cell in cells)
+            + f"{late.rows:,}"
+        )
+    return "\n".join(lines)
+
+
+def difference_table(
+    differences: Mapping[str, Sequence[tuple[float | None, Interval | None]]], *, first: str, heads: Sequence[str]
+) -> str:
+    """A line a scorer: its figures less those of the first, with 95 %; figures are shares, shown in hundredths."""
+    width = max(len(name) for name in (*differences, f"less {first}")) + 2
+    lines = [f"{f'less {first}':<{width}}" + "".join(f"{head:<22}" for head in heads).rstrip()]
+    for name, found in differences.items():
+        cells = [NONE if value is None else f"{100 * value:+.1f}{_hundredths(at)}" for value, at in found]
+        lines.append(f"{name:<{width}}" + "".join(f"{cell:<22}" for cell in cells).rstrip())
+    return "\n".join(lines)
+
+
+def deployed_line(found: Deployed, *, breaks: int, period_s: float) -> str:
+    """What the deployed policy gave, in a sentence."""
+    longest = found.horizons[-1]
+    median = found.median_lead_minutes
+    lead = f", median lead {duration(median * 60)}" if median is not None else ""
+    unit = "a day" if a_day_counts(period_s) else "in 1,000 rows"
+    chance = f" (by chance {longest.chance * breaks:.1f})" if longest.chance is not None else ""
+    return (
+        f"  Deployed threshold: {longest.warned} of {breaks} breaks warned of within "
+        f"{duration(longest.horizon_rows * period_s)}{chance}{lead};\n"
+        f"  {_false_alarms(found, period_s)} false alarms {unit}, "
+        f"in alarm {percent(found.time_in_alarm)} % of the time."
+    )
+
+
+def _recall_lines(found: Evaluation, period_s: float) -> list[str]:
+    heads = "".join(f"{budget} a day".ljust(15) for budget in BUDGETS)
+    lines = [
+        "  Breaks warned of (by chance) with the best threshold in hindsight, by false alarms allowed:",
+        f"  {'':<26}{heads}".rstrip(),
+    ]
+    for horizon in HORIZONS:
+        cells = [f"{percent(r.recall)} % ({percent(r.chance)} %)" for r in found.recall if r.horizon_rows == horizon]
+        head = f"at most {_ahead(horizon, period_s)}"
+        lines.append(f"  {head:<26}{''.join(f'{cell:<15}' for cell in cells)}".rstrip())
+    cells = [f"{percent(r.time_in_alarm)} %" for r in found.recall if r.horizon_rows == HORIZONS[-1]]
+    lines.append(f"  {'meanwhile in alarm':<26}{''.join(f'{cell:<15}' for cell in cells)}".rstrip())
+    return lines
+
+
+def _ahead(rows: int, period_s: float) -> str:
+    return f"{duration(rows * period_s)} ahead"
+
+
+def _operating(days: float) -> str:
+    return f"{days:.1f} operating days" if days >= 1 else f"{duration(days * SECONDS_PER_DAY)} of operation"
+
+
+def _false_alarms(found: Deployed, period_s: float) -> str:
+    """A day, or in 1,000 rows where a day says nothing."""
+    longest = found.horizons[-1]
+    return rate(longest.false_alarms_per_day if a_day_counts(period_s) else longest.false_alarms_per_1000_rows)
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers[:-1])) + f" and {numbers[-1]}"
+
+
+def share(value: float | None, digits: int = 2) -> str:
+    """A share or an area, ".68"; a dash where there is none."""
+    if value is None:
+        return NONE
+    text = f"{value:.{digits}f}"
+    return text.removeprefix("0") if value < 1 else text
+
+
+def bracketed(found: Interval | None, digits: int = 2) -> str:
+    """An interval to stand after its figure, " [.60, .74]"; nothing where there is none."""
+    return f" [{share(found[0], digits)}, {share(found[1], digits)}]" if found else ""
+
+
+def percent(value: float | None) -> str:
+    """Whole percent, without the sign."""
+    return NONE if value is None else f"{100 * value:.0f}"
+
+
+def _hundredths(found: Interval | None) -> str:
+    return f" [{100 * found[0]:+.1f}, {100 * found[1]:+.1f}]" if found else ""
+
+
+def _percents(found: Interval | None) -> str:
+    return f" [{percent(found[0])}, {percent(found[1])}]" if found else ""
+
+
+def rate(value: float | None) -> str:
+    """Events in some stretch of time or rows."""
+    return NONE if value is None else f"{value:.1f}"

@@ -1,0 +1,1 @@
+"""Latent space: encoding, imputation and generation by a trained model."""

@@ -1,0 +1,1 @@
+"""Metrics of scores against breaks: rows, events, alarms, and how sure each figure is."""

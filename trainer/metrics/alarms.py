@@ -1,0 +1,139 @@
+"""What the deployed threshold and alert policy really gave: alert events, not the oracle's episodes.
+
+With lead_rows 0 an anomaly is found when a row of it is over the threshold: neighbours may be strangers (one series a
+row), and one alert then stays open over several anomalies. An alert is false when no such row lies in it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from trainer.data.labels import Bools, Floats, Ints
+from trainer.metrics.events import HORIZONS, Timeline, timeline
+from trainer.metrics.hindsight import even_shifts, shifted
+from trainer.metrics.scored_rows import ScoredRows
+
+WARNED_ROWS = HORIZONS[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class DeployedRecall:
+    """Alerts opened within a horizon before a break, and those that no break followed."""
+
+    horizon_rows: int
+    warned: int
+    """Breaks before which an alert opened 1…horizon_rows rows earlier in the same run; with lead_rows 0 the anomalies
+    found, as under every horizon.
+    """
+    recall: float | None
+    """As a share of all breaks; None without a break."""
+    chance: float | None
+    """The same for the opening rows shifted against the breaks, mean over shifts."""
+    false_alarms: int
+    """Alerts opened that no break followed within horizon_rows; with lead_rows 0, that hold no anomaly found."""
+    false_alarms_per_day: float | None
+    false_alarms_per_1000_rows: float | None
+    """Of operation: a day of milliseconds holds millions of rows, a day of days one."""
+
+
+@dataclass(frozen=True, slots=True)
+class BreakLead:
+    """One break and how early it was warned of."""
+
+    row: int
+    """The break's row in its file."""
+    lead_minutes: float | None
+    """From the earliest alert opened within the longest horizon; None: no warning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """What an operator would have seen."""
+
+    alerts: int
+    alerts_per_day: float | None
+    time_in_alarm: float | None
+    """Share of the operating time in which an alert was open."""
+    rows_over: float | None
+    """Share of the scored rows that were over the threshold."""
+    breaks_with_open_alert: int
+    """Breaks with an alert open, whenever it opened, within the longest horizon: what the monitor counts; with
+    lead_rows 0, anomalies during which one was open.
+    """
+    median_lead_minutes: float | None
+    """Over the breaks warned within the longest horizon."""
+    horizons: list[DeployedRecall]
+    leads: list[BreakLead]
+
+
+def judge_deployed(rows: ScoredRows) -> Deployed:
+    """Counts of the alerts that `rows` say were opened."""
+    when = timeline(rows)
+    opened = np.flatnonzero(rows.opened)
+    operating = int(rows.operating.sum())
+    warning = _warning_rows(rows)
+    leads = when.lead_rows(warning, WARNED_ROWS) * rows.period_s / 60
+    warned = leads[leads >= 0]
+    seen_open = when.lead_rows(np.flatnonzero(rows.alert_open), WARNED_ROWS) >= 0
+    return Deployed(
+        alerts=len(opened),
+        alerts_per_day=len(opened) / rows.days if operating else None,
+        time_in_alarm=float(rows.alert_open[rows.operating].mean()) if operating else None,
+        rows_over=float(rows.over[rows.scored].mean()) if rows.scored.any() else None,
+        breaks_with_open_alert=int(seen_open.sum()),
+        median_lead_minutes=float(np.median(warned)) if len(warned) else None,
+        horizons=[_recall(rows, when, warning, horizon) for horizon in HORIZONS],
+        leads=[
+            BreakLead(int(row), float(lead) if lead >= 0 else None)
+            for row, lead in zip(rows.row[when.break_row], leads, strict=True)
+        ],
+    )
+
+
+def false_openings(rows: ScoredRows, when: Timeline, *, horizon: int) -> Bools:
+    """(n,) True where an alert was opened that turned out false; when: the timeline of `rows`."""
+    if rows.lead_rows:
+        return rows.opened & (when.distance > horizon)
+    place = np.arange(len(rows))
+    opening = np.maximum.accumulate(np.where(rows.opened, place, -1))
+    found = rows.broken & rows.over & rows.alert_open & (opening >= 0)
+    found[found] = rows.run[opening[found]] == rows.run[found]  # else opened before these rows
+    false = rows.opened.copy()
+    false[opening[found]] = False
+    return false
+
+
+def _warning_rows(rows: ScoredRows) -> Ints:
+    """Places of the rows that warn of a break, or find an anomaly."""
+    return np.flatnonzero(rows.opened if rows.lead_rows else rows.over)
+
+
+def _recall(rows: ScoredRows, when: Timeline, warning: Ints, horizon: int) -> DeployedRecall:
+    breaks = len(when.break_row)
+    warned = int((when.lead_rows(warning, horizon) >= 0).sum())
+    false = int(false_openings(rows, when, horizon=horizon).sum())
+    operating = int(rows.operating.sum())
+    return DeployedRecall(
+        horizon_rows=horizon,
+        warned=warned,
+        recall=warned / breaks if breaks else None,
+        chance=float(_warned_by_chance(rows, when, warning, horizon).mean()) / breaks if breaks else None,
+        false_alarms=false,
+        false_alarms_per_day=false / rows.days if rows.days else None,
+        false_alarms_per_1000_rows=1000 * false / operating if operating else None,
+    )
+
+
+def _warned_by_chance(rows: ScoredRows, when: Timeline, warning: Ints, horizon: int) -> Floats:
+    """(shifts,) breaks warned when the warning rows are shifted circularly over the scored rows."""
+    scored = np.flatnonzero(rows.scored)
+    if not len(scored):
+        return np.zeros(1)
+    shifts = even_shifts(len(scored))
+    position = shifted(scored, np.searchsorted(scored, warning), shifts, n=len(rows))
+    return np.array(
+        [
+            float((when.lead_rows(row, horizon) >= 0).sum())
+            for row in (position % len(rows)).reshape(len(shifts), len(warning))
+        ]
+    )

@@ -1,0 +1,1 @@
+"""Training: from rows and a preset to a model with a threshold."""

@@ -1,0 +1,207 @@
+"""The pipeline: from labelled rows and a split to a model that scores them as the monitor will.
+
+Features, scaler, weights and residual spread come from the break-free training rows alone, the threshold from
+training and validation rows; of test rows nothing is looked at. `train` and `backtest` share it.
+"""
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from sheetbreak.artifact import MODEL, Artifact, Float32s, Manifest, Reconstruct, onnx_reconstruct
+from sheetbreak.engine.advance import Results
+from sheetbreak.engine.alerts import AlertPolicy
+from sheetbreak.engine.features import FeatureParams
+from sheetbreak.engine.scoring import ScoreParams
+from sheetbreak.engine.thresholds import Threshold
+from sheetbreak.errors import DataError
+from sheetbreak.rows import RowBatch, Schema
+from trainer.data.history import score_history
+from trainer.data.inputs import Inputs, compute_inputs, fit_features, fit_scaler
+from trainer.data.labels import Labels
+from trainer.data.splits import Split
+from trainer.data.windows import Windows
+from trainer.families import FAMILIES
+from trainer.families.settings import Family, Settings, Value, given_settings, settle
+from trainer.output.progress import Progress
+from trainer.training.export import export_model
+from trainer.training.fit import Fitted, fit_model
+from trainer.training.presets import Preset
+from trainer.training.threshold_evidence import gather_evidence
+from trainer.training.threshold_policies import Evidence, is_per_grade, parse_policy
+
+MIN_TRAINING_WINDOWS = 20
+"""With fewer, neither a scale nor a spread of residuals means anything."""
+SMALLEST_RMS = 1e-3
+"""In scaled units: a sensor that training rows rebuild to the last digit must not turn rounding into alarms.
+"""
+GOLDEN_ROWS = 32
+_WINDOWS_AT_ONCE = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """What is to be trained."""
+
+    preset: Preset
+    family: str = "dense"
+    policy: str | None = None
+    """None: the preset's."""
+    seed: int = 0
+    alert: AlertPolicy = field(default_factory=AlertPolicy)
+    settings: Mapping[str, Value | None] = field(default_factory=dict)
+    """What was set of the family: the rest is the preset's and the family's."""
+
+    @property
+    def settled(self) -> Settings:
+        """Every setting. Raises DataError for what the family does not have or take."""
+        return settle(
+            self.family,
+            _family(self.family),
+            given=self.settings,
+            preset=self.preset.settings_for(self.family),
+            seed=self.seed,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """A model, and what it makes of every row it was given."""
+
+    artifact: Artifact
+    """Without a version; it scores as the saved one will."""
+    files: dict[str, bytes]
+    """model.onnx and model.keras."""
+    golden: Float32s
+    """(n, window, sensors) scaled windows to check a saved model with."""
+    results: Results
+    """Of all rows, from a cold start."""
+    inputs: Inputs
+    fitted: Fitted
+
+
+def settings_given(family: str, texts: Sequence[str]) -> dict[str, Value | None]:
+    """What `--set` gave a family. Raises DataError for a family or a setting that does not exist."""
+    return given_settings(texts, {family: _family(family)})[family]
+
+
+def check_recipe(recipe: Recipe, schema: Schema) -> tuple[Settings, Callable[[Evidence], Threshold]]:
+    """The recipe's settings and policy. Raises DataError for what does not exist, before any work is done."""
+    if schema.grade is None:
+        if is_per_grade(recipe.policy or recipe.preset.threshold):
+            raise DataError(
+                f"--threshold {recipe.policy}: the history has no grade; name its column in the schema file"
+            )
+        if recipe.alert.grade_change_rows:
+            raise DataError("--alert grade_change_rows: the history has no grade; name its column in the schema file")
+    return recipe.settled, parse_policy(recipe.policy or recipe.preset.threshold)
+
+
+def train_pipeline(
+    rows: RowBatch,
+    schema: Schema,
+    *,
+    labels: Labels,
+    split: Split,
+    recipe: Recipe,
+    progress: Callable[[int], Progress] | None = None,
+    log_dir: Path | None = None,
+) -> Trained:
+    """Train on split.fit, choose the threshold with split.validation, and score all `rows` in their order.
+
+    progress: makes a display for so many epochs. Raises DataError if the rows do not hold what is needed.
+    """
+    preset = recipe.preset
+    settings, choose = check_recipe(recipe, schema)
+    window, training = settings.input.window, settings.training
+    fit_rows = split.fit[labels.normal[split.fit]]
+    fit_rows = fit_rows[np.argsort(rows.times_us[fit_rows], kind="stable")]
+    features = fit_features(rows, fit_rows, kind=preset.features, schema=schema)
+    inputs = compute_inputs(rows, schema, features=features, window=window, break_is_stop=preset.break_is_stop)
+    fit_ends = np.intersect1d(fit_rows, inputs.scored)
+    if len(fit_ends) < MIN_TRAINING_WINDOWS:
+        raise DataError(_too_few(len(fit_ends), break_free=len(fit_rows), window=window, features=features))
+    scaler = fit_scaler(inputs.features[fit_ends], scaling=settings.input.scaling, clip=preset.clip)
+    fit, validation = (
+        inputs.windows(ends, scaler) for ends in (fit_ends, split.validation[labels.normal[split.validation]])
+    )
+    fitted = fit_model(
+        partial(FAMILIES[recipe.family].build, fit, **settings.own),
+        training,
+        fit=fit,
+        validation=validation,
+        progress=progress(training.epochs) if progress else None,
+        log_dir=log_dir,
+    )
+    files = _export(fitted)
+    reconstruct = onnx_reconstruct(files[MODEL])
+    manifest = Manifest(
+        version="",
+        created="",
+        preset=preset.name,
+        family=recipe.family,
+        window=window,
+        schema=schema,
+        features=features,
+        scaler=scaler,
+        score=_fit_score(preset, fit, reconstruct),
+        threshold=Threshold(np.inf, "none yet"),
+        policy=recipe.alert,
+        break_is_stop=preset.break_is_stop,
+    )
+    untried, past = Artifact.of(manifest, reconstruct), np.union1d(split.fit, split.validation)
+    threshold = choose(gather_evidence(rows, labels, untried, fit=fit_ends, validation=split.validation, past=past))
+    artifact = Artifact.of(msgspec.structs.replace(manifest, threshold=threshold), reconstruct)
+    golden = np.unique(np.linspace(0, len(fit) - 1, GOLDEN_ROWS).astype(np.int64))
+    return Trained(
+        artifact=artifact,
+        files=files,
+        golden=fit.take(golden).gather(),
+        results=score_history(rows, artifact)[1],
+        inputs=inputs,
+        fitted=fitted,
+    )
+
+
+def _family(name: str) -> Family:
+    if name not in FAMILIES:
+        raise DataError(f'--family "{name}": the families are {", ".join(FAMILIES)}')
+    return FAMILIES[name]
+
+
+def _fit_score(preset: Preset, fit: Windows, reconstruct: Reconstruct) -> ScoreParams:
+    """How residuals become a score: each sensor's root mean square residual on training windows."""
+    if preset.score == "mse":
+        return ScoreParams("mse")
+    squares, count = np.zeros(fit.shape[1]), 0
+    for first in range(0, len(fit), _WINDOWS_AT_ONCE):
+        windows = fit.gather(slice(first, first + _WINDOWS_AT_ONCE))
+        residual = windows.astype(np.float64) - reconstruct(windows)
+        squares += (residual**2).sum(axis=(0, 1))
+        count += residual.shape[0] * residual.shape[1]
+    rms = np.maximum(np.sqrt(squares / count), SMALLEST_RMS)
+    return ScoreParams("clipped-mean", rms=tuple(rms.tolist()))
+
+
+def _export(fitted: Fitted) -> dict[str, bytes]:
+    with tempfile.TemporaryDirectory(prefix="sheetbreak-") as folder:
+        export_model(fitted.model, Path(folder))
+        return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
+
+
+def _too_few(found: int, *, break_free: int, window: int, features: FeatureParams) -> str:
+    reasons = []
+    if features.kind == "streaming-z":
+        reasons.append(f"the first {features.warm_up_rows} of each machine warm up (--preset rows needs no warm-up)")
+    if window > 1:
+        reasons.append(f"a window takes {window} rows without a stop")
+    reasons.append("a row with more than a fifth of the sensors missing is left out")
+    return (
+        f"{found} rows are left to train on, at least {MIN_TRAINING_WINDOWS} are needed: of {break_free} break-free "
+        f"rows in the first part of the split, {'; '.join(reasons)}; give more rows"
+    )

@@ -1,0 +1,108 @@
+"""Evidence for a threshold: what a model without one makes of training and validation rows."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from sheetbreak.artifact import Artifact
+from sheetbreak.engine.advance import Results
+from sheetbreak.engine.thresholds import Threshold
+from sheetbreak.rows import RowBatch
+from trainer.data.history import score_history
+from trainer.data.labels import Bools, Floats, Ints, Labels
+from trainer.metrics.alarms import false_openings
+from trainer.metrics.events import HORIZONS, timeline
+from trainer.metrics.scored_rows import score_rows
+from trainer.training.alarm_replay import ScoredHistory
+from trainer.training.threshold_policies import Evidence
+
+
+def gather_evidence(
+    rows: RowBatch, labels: Labels, artifact: Artifact, *, fit: Ints, validation: Ints, past: Ints
+) -> Evidence:
+    """Scores and labels of break-free fit rows and of validation rows, and a way to try thresholds on them.
+
+    fit, validation, past: row numbers; past: all that came before the test rows, whether break-free or not. The
+    artifact's own threshold is above every score: it opens no alert.
+    """
+    _, results = score_history(rows, artifact)
+    end = max((int(part.max()) + 1 for part in (past, validation) if len(part)), default=0)
+    count = _alarm_counter(rows.take(slice(end)), labels, artifact, results)
+    return evidence_from(
+        rows,
+        labels,
+        results.score,
+        fit=fit,
+        validation=validation,
+        past=past,
+        count=count,
+        period_s=artifact.manifest.schema.period_s,
+    )
+
+
+def evidence_from(
+    rows: RowBatch,
+    labels: Labels,
+    score: Floats,
+    *,
+    fit: Ints,
+    validation: Ints,
+    past: Ints,
+    count: Callable[[Ints, Threshold], float],
+    period_s: float,
+) -> Evidence:
+    """The same of scores that are known: (n,), NaN where a row has none.
+
+    count: false alarms a day at the rows named.
+    """
+    scored = ~np.isnan(score)
+
+    def evidence_of(chosen: Bools) -> Evidence:
+        held = validation[chosen[validation]]
+        judged, fitted = held[(labels.judged & scored)[held]], fit[(chosen & scored)[fit]]
+        return Evidence(
+            fit_scores=score[fitted],
+            scores=score[judged],
+            will_break=labels.will_break[judged],
+            false_alarms_per_day=partial(count, held),
+            past_false_alarms_per_day=partial(count, past[chosen[past]]),
+            period_s=period_s,
+        )
+
+    grades = np.array(known_grades(rows), object)
+    by_grade = {grade: evidence_of(grades == grade) for grade in sorted({*grades} - {None})}
+    return replace(evidence_of(np.ones(len(rows), np.bool_)), by_grade=by_grade)
+
+
+def known_grades(rows: RowBatch) -> list[str | None]:
+    """Each row's grade, or else the last one that its machine named."""
+    last: dict[str, str | None] = {}
+    known = []
+    for machine, grade in zip(rows.machines, rows.grades, strict=True):
+        last[machine] = last.get(machine) if grade is None else grade
+        known.append(last[machine])
+    return known
+
+
+def _alarm_counter(
+    rows: RowBatch, labels: Labels, artifact: Artifact, results: Results
+) -> Callable[[Ints, Threshold], float]:
+    """Counts what a monitor would raise that saw all `rows`; labels and results: of these and perhaps of later ones."""
+    manifest, n = artifact.manifest, len(rows)
+    score = results.score[:n]
+    history = ScoredHistory(rows, score, schema=manifest.schema, break_is_stop=manifest.break_is_stop)
+    of_rows = Labels(labels.will_break[:n], labels.judged[:n], labels.run[:n])
+
+    def false_alarms_per_day(counted: Ints, threshold: Threshold) -> float:
+        """Of alerts that opened at the rows `counted`, by operating day of these."""
+        alarms = history.judge(threshold, manifest.policy)
+        judged = replace(results, score=score, over=alarms.over, alerts=alarms.alerts)
+        scored = score_rows(rows, of_rows, judged, manifest.schema)
+        false = false_openings(scored, timeline(scored), horizon=HORIZONS[-1])
+        mine = np.isin(scored.row, counted)
+        days = scored.take(mine).days
+        return float((false & mine).sum()) / days if days else 0.0
+
+    return false_alarms_per_day
