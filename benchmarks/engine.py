@@ -26,7 +26,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from monitor.process import keep_freed_memory, rarely_look_for_garbage
+from monitor.runtime import keep_freed_memory, rarely_look_for_garbage
 from sheetbreak.artifact import Artifact, load
 from sheetbreak.engine.advance import DEAD_LETTER, State, advance
 from sheetbreak.history.reader import read_csv

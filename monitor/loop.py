@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Protocol, TypeVar
 
-from monitor.batches import ScoredBatch, score_batch
 from monitor.health import Health
 from monitor.metrics import Metrics
 from monitor.reload import ModelWatch
+from monitor.scoring import ScoredBatch, score_batch
 from sheetbreak.engine.advance import Missing, State
 from sheetbreak.errors import StreamFenced, StreamLost, StreamUnavailable
 from sheetbreak.streams.open import Opened

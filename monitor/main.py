@@ -11,8 +11,8 @@ from monitor.config import Options, read_options
 from monitor.health import Health
 from monitor.loop import Loop
 from monitor.metrics import Metrics
-from monitor.process import SignalFlags, SystemClock, keep_freed_memory, log_to_stderr, rarely_look_for_garbage
 from monitor.reload import ModelWatch
+from monitor.runtime import SignalFlags, SystemClock, keep_freed_memory, log_to_stderr, rarely_look_for_garbage
 from monitor.web import Web
 from sheetbreak.artifact import Artifact, load
 from sheetbreak.engine.advance import Missing, State, advance

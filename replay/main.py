@@ -13,11 +13,11 @@ from typing import TextIO
 from replay.encoding import csv_encoder, csv_header, wire_encoder
 from replay.faults import GRAMMAR, parse_fault
 from replay.history import read_history
-from replay.onward import onward_us
 from replay.pacing import parse_speed
-from replay.playing import blocks, copy_names, damaged, sendings
 from replay.progress import Progress
-from replay.stopping import Stop, Stopped, stopped_by_signals
+from replay.schedule import blocks, copy_names, damaged, sendings
+from replay.signals import Stop, Stopped, stopped_by_signals
+from replay.start_time import onward_us
 from replay.targets import open_target
 from sheetbreak.cli.options import OptionParser, whole_number
 from sheetbreak.errors import DataError

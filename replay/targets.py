@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, Self
 
-from replay.playing import Message
-from replay.stopping import Stop
+from replay.schedule import Message
+from replay.signals import Stop
 from sheetbreak.errors import DataError
 
 WAIT_SLICE_S = 0.2

@@ -10,7 +10,7 @@ import numpy as np
 from replay.encoding import wire_encoder
 from replay.faults import parse_fault
 from replay.history import History
-from replay.playing import Message, blocks, damaged, sendings
+from replay.schedule import Message, blocks, damaged, sendings
 from sheetbreak.rows import RowBatch, Schema, WireDecoder, to_us
 
 SENSORS = ("x1", "x2", "x3")

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmarks.alarm_policies import search
-from benchmarks.alarm_search import JUDGED, Candidate, Fold, neighbours
+from benchmarks.detection.alarm_policies import search
+from benchmarks.detection.alarm_search import JUDGED, Candidate, Fold, neighbours
 from sheetbreak.engine.alerts import AlertPolicy
 from tests.histories import mill_like, schema_of
 from trainer.data.labels import label_rows

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor import alerts
+from monitor import alerts_command as alerts
 from tests.mill import mill_csv, mill_rows, save_model
 from tests.monitor_process import ALL, Running, command, messages, run
 

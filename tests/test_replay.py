@@ -14,7 +14,7 @@ from replay.encoding import csv_encoder, csv_header, wire_encoder
 from replay.history import read_history
 from replay.main import main
 from replay.pacing import BLOCK_ROWS, paced, parse_speed
-from replay.playing import blocks, copy_names, sendings
+from replay.schedule import blocks, copy_names, sendings
 from sheetbreak.errors import DataError
 from sheetbreak.history.reader import load_schema, read_csv
 from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, Schema, WireDecoder, parse_time, to_us

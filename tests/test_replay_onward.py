@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from replay.main import main
-from replay.onward import onward_us
+from replay.start_time import onward_us
 from sheetbreak.errors import DataError
 from sheetbreak.rows import Schema, parse_time
 from tests.kafka_broker import Broker

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.imputation import compare, mask_cells, mask_stretches
+from benchmarks.detection.imputation import compare, mask_cells, mask_stretches
 from sheetbreak.artifact import Artifact, load
 from sheetbreak.cli.commands import dispatch, run
 from sheetbreak.history.reader import read_csv

@@ -13,11 +13,11 @@ from typing import IO, Any
 
 import msgspec
 
-from sheetbreak.history.reader import read_csv
-from sheetbreak.cli.demo.table import Break, demo_table, read_causes
-from sheetbreak.errors import DataError
 from sheetbreak.cli.demo.live_view import LiveView
+from sheetbreak.cli.demo.table import Break, demo_table, read_causes
 from sheetbreak.cli.options import OptionParser, whole_number
+from sheetbreak.errors import DataError
+from sheetbreak.history.reader import read_csv
 from sheetbreak.rows import RowBatch, Schema
 
 TRAINED_SHARE = 0.75

@@ -1,6 +1,6 @@
 """The same work by quix-streams, exactly once: run by the benchmark in a virtual environment of its own.
 
-    python -m benchmarks.kafka_quix score|lean SERVER TOPIC GROUP MODELS STATE STATE_DIR
+    python -m benchmarks.kafka.quix score|lean SERVER TOPIC GROUP MODELS STATE STATE_DIR
 
 `score` does what the monitor does, by the monitor's own core: decode, streaming z, model, threshold, alert, the parts
 of the state that changed, a score message. That core is made for many rows at once and Quix hands them over one by

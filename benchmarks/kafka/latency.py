@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
-from benchmarks.kafka_broker import PARTITIONS
-from benchmarks.kafka_rate import cpu_seconds
+from benchmarks.kafka.broker import PARTITIONS
+from benchmarks.kafka.rate import cpu_seconds
 
 
 @dataclass(frozen=True, slots=True)

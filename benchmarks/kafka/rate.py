@@ -71,7 +71,7 @@ class Process:
         self.log = log
         self._stderr = log.open("wb")
         clean = {name: value for name, value in os.environ.items() if not name.startswith("SHEETBREAK_")}
-        checkout = str(Path(__file__).resolve().parent.parent)
+        checkout = str(Path(__file__).resolve().parents[2])
         environment = {**clean, "PYTHONPATH": checkout, "TF_CPP_MIN_LOG_LEVEL": "3"}
         self._process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=self._stderr, stderr=self._stderr, env=environment

@@ -3,7 +3,7 @@
     python -m benchmarks.kafka [--quick] [--json FILE] [--only one,many,latency,outage,quix,naive]
 
 Starts its own broker (scripts/kafka-broker: Java 17), makes its own virtual environment for quix-streams
-(benchmarks/requirements.txt; not without --only) and leaves nothing running. What is compared runs one after another
+(benchmarks/kafka/requirements.txt; not without --only) and leaves nothing running. What is compared runs one after another
 in the same minutes, in turns; compare numbers within a run only.
 """
 
@@ -13,8 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.kafka_report import Report, show
-from benchmarks.kafka_sections import SECTIONS, Bench
+from benchmarks.kafka.report import Report, show
+from benchmarks.kafka.sections import SECTIONS, Bench
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Missing values on held-out rows: the model beside the last value and beside linear interpolation.
 
-    .venv/bin/python -m benchmarks.imputation CSV pca dense lstm-variational:window=50 [--json FILE]
+    .venv/bin/python -m benchmarks.detection.imputation CSV pca dense lstm-variational:window=50 [--json FILE]
 
 For each family (with settings, as `train --set` takes them) trains with the project's own command, masks cells of the
 last fifth of the rows, which the training did not look at, and fills them: single cells (5 % of all, at random),

@@ -14,12 +14,12 @@ from statistics import median
 import msgspec
 from kafka.errors import KafkaError
 
-from benchmarks.kafka_broker import PARTITIONS, Broker, Progress, partition_of
-from benchmarks.kafka_latency import paced
-from benchmarks.kafka_mill import Mill, machine_name
-from benchmarks.kafka_rate import Process, Rate, measure, monitor
-from benchmarks.kafka_report import Report
-from benchmarks.kafka_rivals import NAIVE_OUTPUT
+from benchmarks.kafka.broker import PARTITIONS, Broker, Progress, partition_of
+from benchmarks.kafka.latency import paced
+from benchmarks.kafka.mill import Mill, machine_name
+from benchmarks.kafka.rate import Process, Rate, measure, monitor
+from benchmarks.kafka.report import Report
+from benchmarks.kafka.rivals import NAIVE_OUTPUT
 from sheetbreak.streams.kafka.state_topic import wrap
 
 MANY = 1000
@@ -76,7 +76,7 @@ class Bench:
 
     def rival(self, name: str, topic: str, rows: int) -> Rate:
         """A program of kafka_rivals."""
-        command = [sys.executable, "-m", "benchmarks.kafka_rivals", name, self.broker.address, topic, str(rows)]
+        command = [sys.executable, "-m", "benchmarks.kafka.rivals", name, self.broker.address, topic, str(rows)]
         done = subprocess.run(
             [*command, str(self.mill.models)], check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
@@ -209,7 +209,7 @@ def outage(bench: Bench, report: Report) -> None:
 
 def quix(bench: Bench, report: Report) -> None:
     """quix-streams, exactly once."""
-    from benchmarks.kafka_venv import quix_python
+    from benchmarks.kafka.venv import quix_python
 
     python = quix_python()
     for machines in (1, MANY):
@@ -221,7 +221,7 @@ def quix(bench: Bench, report: Report) -> None:
             arguments = [work, bench.broker.address, topic, group, str(bench.mill.models), *state]
             progress = Progress(bench.broker.address, group, topic)
             log = bench.folder / f"{group}.log"
-            with Process([str(python), "-m", "benchmarks.kafka_quix", *arguments], log=log) as process:
+            with Process([str(python), "-m", "benchmarks.kafka.quix", *arguments], log=log) as process:
                 rows = bench.rows // 4 if work == "score" else bench.rows
                 rate = measure(progress.rows, [process.pid], skip=bench.skip // 4, rows=rows)
             progress.close()

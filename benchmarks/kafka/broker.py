@@ -9,7 +9,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 from kafka.partitioner.default import murmur2
 
-SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "kafka-broker"
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "kafka-broker"
 PARTITIONS = 4
 
 

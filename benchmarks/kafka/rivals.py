@@ -1,6 +1,6 @@
 """What the monitor is held against: poll and decode alone, as the limit, and the loop that people write today.
 
-    python -m benchmarks.kafka_rivals decode|naive SERVER TOPIC ROWS MODELS
+    python -m benchmarks.kafka.rivals decode|naive SERVER TOPIC ROWS MODELS
 
 Prints {"rows": …, "seconds": …, "cpu_s": …} of the rows after the first tenth.
 """

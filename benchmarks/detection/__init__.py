@@ -1,0 +1,1 @@
+"""Benchmarks of detection: alert policies, imputation, named causes."""

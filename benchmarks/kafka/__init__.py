@@ -1,0 +1,1 @@
+"""Benchmarks of the monitor on Kafka; `python -m benchmarks.kafka` runs them."""

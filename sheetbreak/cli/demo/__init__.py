@@ -1,0 +1,1 @@
+"""The demo: a simulated mill, a training, a live replay and a count of what was warned, in one command."""
