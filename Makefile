@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SET_UP := $(VENV)/.set-up
 ARGS ?=
-# Two tests at a time (tests/side_by_side.py); ARGS="-n 0 --pdb" is for one.
+# Two tests at a time (tests/support/side_by_side.py); ARGS="-n 0 --pdb" is for one.
 PYTEST = $(BIN)/pytest -n 2
 
 .PHONY: help

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from tests.kafka_broker import broker  # noqa: F401 - one for the whole session
-from tests.side_by_side import ALONE, InGroups, room, turn_of
+from tests.support.kafka_broker import broker  # noqa: F401 - one for the whole session
+from tests.support.side_by_side import ALONE, InGroups, room, turn_of
 
 # TensorFlow reads these as it is imported, in this process and in the programs that tests start.
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"

@@ -1,6 +1,7 @@
 """Which alert policy warns of most breaks at five false alarms a day? A search on the earlier folds of a backtest.
 
-    .venv/bin/python -m benchmarks.detection.alarm_policies CSV [--seeds 3] [--scores FILE.npz] [--alert KNOB=N] [--later]
+    .venv/bin/python -m benchmarks.detection.alarm_policies CSV [--seeds 3] [--scores FILE.npz]
+        [--alert KNOB=N] [--later]
 
 Scores the eight folds of `sheetbreak backtest` with the default recipe, once per seed (--scores keeps them for another
 run), then judges those scores by one alert policy after the other, with the code of the monitor: from the default on,

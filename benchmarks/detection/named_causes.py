@@ -1,6 +1,7 @@
 """Do alerts name the cause? On simulated mills, whose causes are known, with the model that `train` makes by default.
 
-    .venv/bin/python -m benchmarks.detection.named_causes [--seeds 1 2 3 4 5] [--days 28] [--family dense] [--top 3] [--json FILE]
+    .venv/bin/python -m benchmarks.detection.named_causes [--seeds 1 2 3 4 5] [--days 28]
+        [--family dense] [--top 3] [--json FILE]
 
 Each seed is another time of the same mill: simulated, trained on its first 60 %, judged on its last 20 %, which the
 training did not look at. Of the breaks with a precursor that an alert was open for within the 30 rows before: how many

@@ -3,8 +3,8 @@
     python -m benchmarks.kafka [--quick] [--json FILE] [--only one,many,latency,outage,quix,naive]
 
 Starts its own broker (scripts/kafka-broker: Java 17), makes its own virtual environment for quix-streams
-(benchmarks/kafka/requirements.txt; not without --only) and leaves nothing running. What is compared runs one after another
-in the same minutes, in turns; compare numbers within a run only.
+(benchmarks/kafka/requirements.txt; not without --only) and leaves nothing running. What is compared runs one after
+another in the same minutes, in turns; compare numbers within a run only.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Ask a running Prometheus every query of the dashboards: python deploy/grafana/ask_prometheus.py [URL]
 
 One line a query, with the last value of its first series; exit code 1 when one returns nothing.
-tests/test_dashboards.py asks the same of a Prometheus that scraped a real monitor.
+tests/deploy/test_dashboards.py asks the same of a Prometheus that scraped a real monitor.
 """
 
 import json

@@ -1,6 +1,6 @@
 """Write the three dashboards as the plain JSON that Grafana reads: python deploy/grafana/make_dashboards.py [FOLDER]
 
-Change them here, never in the JSON: tests/test_dashboards.py compares the two. Needs grafana-foundation-sdk (the
+Change them here, never in the JSON: tests/deploy/test_dashboards.py compares the two. Needs grafana-foundation-sdk (the
 extra `dev`); nothing that is deployed does.
 """
 

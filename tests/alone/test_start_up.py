@@ -3,9 +3,9 @@
 import time
 from pathlib import Path
 
-from tests.mill import mill_rows, save_model
-from tests.monitor_process import ALL, Running, command
-from tests.test_architecture import imported, needed_by_the_monitor
+from tests.repo.test_architecture import imported, needed_by_the_monitor
+from tests.support.mill import mill_rows, save_model
+from tests.support.monitor_process import ALL, Running, command
 
 
 def test_everything_the_monitor_needs_is_imported_in_half_a_second(checkout: Path) -> None:

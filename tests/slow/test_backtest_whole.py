@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from tests.histories import mill_like
-from tests.test_backtest import write_csv
+from tests.support.histories import mill_like
+from tests.trainer.evaluation.test_backtest import write_csv
 from trainer.commands.backtest import main
 from trainer.evaluation.peers import TITLES
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.histories import SCHEMA_TOML, mill_like, write_csv
-from tests.program import start, wait_for
+from tests.support.histories import SCHEMA_TOML, mill_like, write_csv
+from tests.support.program import start, wait_for
 from trainer.commands.compare import main
 
 OPTIONS = ["--schema", "plant.toml", "--family", "isolation-forest,pca,mean-abs-z"]

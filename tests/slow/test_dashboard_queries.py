@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from deploy.grafana.ask_prometheus import ask, queries
-from tests.kafka_broker import Broker
-from tests.mill import mill_rows, save_model
-from tests.services import need
-from tests.test_dashboards import DEPLOY, read_yaml
+from tests.deploy.test_dashboards import DEPLOY, read_yaml
+from tests.support.kafka_broker import Broker
+from tests.support.mill import mill_rows, save_model
+from tests.support.services import need
 
 VARIABLES = {"$machine": ".*", "$__rate_interval": "10s", "$__range": "5m"}
 

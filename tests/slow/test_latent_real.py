@@ -10,7 +10,7 @@ from sheetbreak.artifact import Artifact, load
 from sheetbreak.cli.commands import dispatch, run
 from sheetbreak.history.reader import read_csv
 from sheetbreak.rows import RowBatch
-from tests.test_latent_commands import far_apart
+from tests.trainer.commands.test_latent_commands import far_apart
 from trainer.data.folded import fold_history
 
 FIT_SHARE = 0.6

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.services import plain_environment
+from tests.support.services import plain_environment
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "other-data.md").read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.services import plain_environment
+from tests.support.services import plain_environment
 
 SHEETBREAK = [sys.executable, "-m", "sheetbreak"]
 EMIT = ["--emit", "alerts,scores,dead-letters", "--metrics-port", "0"]

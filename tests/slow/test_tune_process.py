@@ -6,8 +6,8 @@ import signal
 import pytest
 
 from sheetbreak.errors import DataError
-from tests.program import start, wait_for
-from tests.test_tune import OPTIONS, prepared, tuned, undisturbed  # noqa: F401 - the fixture
+from tests.support.program import start, wait_for
+from tests.trainer.comparison.test_tune import OPTIONS, prepared, tuned, undisturbed  # noqa: F401 - the fixture
 from trainer.commands.tune import main
 
 

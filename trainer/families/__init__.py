@@ -1,10 +1,10 @@
 """Model families: each one plain function from training windows to a Keras model of one tensor shape.
 
 Every model maps float32 (n, window, sensors) to the same shape, so that the monitor scores each of them through the
-same ONNX call. A family's keyword arguments are its settings (trainer/families/settings.py); `Family` names its defaults of the
-common ones where they differ. A model that learns is trained by trainer/training/fit.py; one without trainable weights comes
-complete. Noise, sampling and penalties belong into layers that vanish outside training: what is exported is the
-scoring graph.
+same ONNX call. A family's keyword arguments are its settings (trainer/families/settings.py); `Family` names its
+defaults of the common ones where they differ. A model that learns is trained by trainer/training/fit.py; one without
+trainable weights comes complete. Noise, sampling and penalties belong into layers that vanish outside training: what is
+exported is the scoring graph.
 
 Every model is two, joined, and model.keras gives them back by name:
 

@@ -39,7 +39,7 @@ class Patient(KafkaNetClient):  # type: ignore[misc]  # kafka-python ships no ty
     """A network client under which a transaction waits for a broker that is away instead of hanging for ever.
 
     The producer's sender drops a transaction's request when `await_ready` raises, and keeps it when that says
-    no. tests/test_kafka_client.py says whether the pinned version still needs this.
+    no. tests/streams/kafka/test_kafka_client.py says whether the pinned version still needs this.
     """
 
     def await_ready(self, *args: Any, **kwargs: Any) -> bool:

@@ -1,0 +1,103 @@
+"""`sheetbreak models`, on real artifacts."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from sheetbreak.artifact import current_version, list_versions
+from sheetbreak.cli.models import main
+from sheetbreak.errors import ArtifactError, DataError
+from tests.support.mill import save_model
+
+NOW = datetime(2026, 5, 1, 10, 15, tzinfo=UTC)
+
+
+@pytest.fixture
+def versions(tmp_path: Path) -> list[str]:
+    """Three models in ./models, a minute apart; the last one is current."""
+    return [save_model(tmp_path / "models", now=NOW + timedelta(minutes=i)).version for i in range(3)]
+
+
+def test_the_list_marks_the_current_one(versions: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert [line[2:26].strip() for line in lines] == versions
+    assert [line[0] for line in lines] == [" ", " ", "*"]
+
+
+def test_use_rolls_back(versions: list[str]) -> None:
+    assert main(["use", versions[0]]) == 0
+    assert current_version(Path("models")) == versions[0]
+
+
+@pytest.mark.parametrize("name", ["20990101T000000Z-0000", "../models", ".", "current"])
+def test_use_refuses_what_is_no_version(versions: list[str], name: str) -> None:
+    for action in ("use", "verify"):
+        with pytest.raises(ArtifactError, match=r"models holds no model .*; sheetbreak models lists"):
+            main([action, name])
+    assert current_version(Path("models")) == versions[-1]
+
+
+def test_a_model_that_was_altered_does_not_become_current(versions: list[str]) -> None:
+    (Path("models") / versions[0] / "model.onnx").write_bytes(b"something else")
+    with pytest.raises(ArtifactError, match="altered"):
+        main(["use", versions[0]])
+    assert current_version(Path("models")) == versions[-1]
+
+
+def test_verify_names_the_bad_one_checks_the_rest_and_ends_with_2(
+    versions: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["verify"]) == 0
+    capsys.readouterr()
+    golden = Path("models") / versions[1] / "golden.npz"
+    golden.write_bytes(golden.read_bytes()[:-1])
+    assert main(["verify"]) == 2
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines] == ["ok", "BAD", "ok"]
+    assert main(["verify", versions[0]]) == 0
+
+
+def test_a_damaged_model_is_listed_as_unusable(versions: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    (Path("models") / versions[0] / "manifest.json").write_text("{")
+    assert main([]) == 0
+    assert "unusable" in capsys.readouterr().out.splitlines()[1]
+
+
+def test_prune_keeps_the_newest_and_the_current_one(versions: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    main(["use", versions[0]])
+    capsys.readouterr()
+    assert main(["prune", "--keep", "1"]) == 0
+    assert capsys.readouterr().out == f"removed {versions[1]}\n"
+    assert list_versions(Path("models")) == [versions[0], versions[2]]
+
+
+def test_a_copy_that_made_a_folder_of_the_link_says_what_is_wrong(versions: list[str]) -> None:
+    """`cp -rL` and some archives do; a directory that cannot be written takes the same way."""
+    Path("models/current").unlink()
+    Path("models/current").mkdir()
+    with pytest.raises(ArtifactError, match=r"models: .*directory"):
+        main(["use", versions[0]])
+    with pytest.raises(ArtifactError, match="holds no current model"):
+        main(["prune"])
+
+
+def test_prune_does_not_take_zero(versions: list[str]) -> None:
+    with pytest.raises(DataError):
+        main(["prune", "--keep", "0"])
+    assert list_versions(Path("models")) == versions
+
+
+def test_another_directory_can_be_named_before_and_after_the_action(versions: list[str], tmp_path: Path) -> None:
+    other = save_model(tmp_path / "other", now=NOW).version
+    assert main(["--models", "other", "verify", other]) == 0
+    assert main(["verify", "--models", "other", other]) == 0
+    assert other == current_version(tmp_path / "other")
+    assert versions[-1] == current_version(tmp_path / "models")
+
+
+@pytest.mark.parametrize("arguments", [[], ["verify"]])
+def test_a_directory_without_models_says_what_to_do(arguments: list[str]) -> None:
+    with pytest.raises(ArtifactError, match="sheetbreak train"):
+        main(arguments)

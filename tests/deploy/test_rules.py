@@ -1,0 +1,170 @@
+"""Prometheus' rules and Alertmanager's routes: what fires, what must not, whom it reaches, what silences it."""
+
+import json
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.support.services import need
+
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+PROMETHEUS, ALERTMANAGER = DEPLOY / "prometheus", DEPLOY / "alertmanager"
+RULE_TESTS = sorted((PROMETHEUS / "tests").glob("*.yml"))
+
+
+def read_yaml(path: Path) -> Any:
+    return msgspec.yaml.decode(path.read_bytes())
+
+
+def alerts() -> dict[str, dict[str, Any]]:
+    """The alert rules by name."""
+    groups = read_yaml(PROMETHEUS / "rules" / "alerts.yml")["groups"]
+    return {rule["alert"]: rule for group in groups for rule in group["rules"]}
+
+
+def run(*command: str | Path) -> str:
+    done = subprocess.run([str(word) for word in command], check=False, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def promtool() -> str:
+    found = shutil.which("promtool")
+    need(found, "no promtool on the PATH; run scripts/install-test-tools")
+    return str(found)
+
+
+@pytest.fixture(scope="module")
+def amtool() -> str:
+    found = shutil.which("amtool")
+    need(found, "no amtool on the PATH; run scripts/install-test-tools")
+    return str(found)
+
+
+def test_the_configuration_and_its_rules_are_valid(promtool: str) -> None:
+    run(promtool, "check", "config", PROMETHEUS / "prometheus.yml")
+
+
+@pytest.mark.parametrize("cases", RULE_TESTS, ids=lambda path: path.stem)
+def test_alerts_fire_when_they_should_and_only_then(promtool: str, cases: Path) -> None:
+    run(promtool, "test", "rules", cases)
+
+
+@pytest.mark.parametrize("name", sorted(alerts()))
+def test_every_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not(name: str) -> None:
+    """A rule that nobody has seen fire, or seen quiet, is not tested."""
+    fires, quiet = False, False
+    for path in RULE_TESTS:
+        for case in read_yaml(path)["tests"]:
+            for check in case.get("alert_rule_test", ()):
+                if check["alertname"] == name:
+                    fires |= bool(check["exp_alerts"])
+                    quiet |= not check["exp_alerts"]
+            for check in case.get("promql_expr_test", ()):
+                expected = check.get("exp_samples") or []
+                fires |= any(f'alertname="{name}"' in sample["labels"] for sample in expected)
+                asks_for_it = f'alertname="{name}"' in check["expr"] or (
+                    "ALERTS{" in check["expr"] and "alertname=" not in check["expr"]
+                )
+                quiet |= asks_for_it and not any(f'alertname="{name}"' in sample["labels"] for sample in expected)
+    assert fires, f"no case in {PROMETHEUS / 'tests'} in which {name} fires"
+    assert quiet, f"no case in {PROMETHEUS / 'tests'} in which {name} does not fire"
+
+
+@pytest.mark.parametrize("name", sorted(alerts()))
+def test_every_alert_leads_to_a_page_that_says_what_to_do(name: str) -> None:
+    rule = alerts()[name]
+    assert rule["labels"]["audience"] in {"operators", "engineers"}
+    assert rule["labels"]["severity"] in {"info", "warning", "critical"}
+    page, _, anchor = rule["annotations"]["runbook"].partition("#")
+    headings = [line.lstrip("# ") for line in (DEPLOY.parent / page).read_text().splitlines() if line.startswith("#")]
+    assert anchor in [heading.strip("` ").lower().replace(" ", "-") for heading in headings]
+
+
+@pytest.mark.parametrize("webhooks", [{}, {"ENGINEERS_WEBHOOK": "http://pager:80/a?b=c&d=%20e|f#g"}])
+def test_routes_are_valid_with_and_without_webhooks(amtool: str, tmp_path: Path, webhooks: dict[str, str]) -> None:
+    config = started_config(tmp_path, webhooks)
+    run(amtool, "check-config", config)
+    told = {receiver["name"]: receiver.get("webhook_configs", []) for receiver in read_yaml(config)["receivers"]}
+    assert told["operators"] == []
+    assert [hook["url"] for hook in told["engineers"]] == list(webhooks.values())
+
+
+@pytest.mark.parametrize("name", sorted(alerts()))
+def test_an_alert_reaches_those_whom_it_names(amtool: str, name: str) -> None:
+    labels = [f"{key}={value}" for key, value in alerts()[name]["labels"].items()]
+    config = ALERTMANAGER / "alertmanager.yml"
+    reached = run(amtool, "config", "routes", "test", f"--config.file={config}", f"alertname={name}", *labels)
+    assert reached.split() == [alerts()[name]["labels"]["audience"]]
+
+
+@pytest.fixture
+def alertmanager(tmp_path: Path) -> Iterator[str]:
+    program = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
+    need(program, "no prometheus-alertmanager on the PATH; run scripts/install-test-tools")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    command = [str(program), f"--config.file={started_config(tmp_path, {})}", f"--storage.path={tmp_path / 'data'}"]
+    command += [f"--web.listen-address={address}", "--cluster.listen-address="]
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        url = f"http://{address}"
+        _wait_for(f"{url}/-/ready", tmp_path / "log")
+        yield url
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_while_no_monitor_runs_the_other_alerts_are_silent(alertmanager: str) -> None:
+    others = sorted(alerts().keys() - {"SheetbreakMonitorDown"})
+    assert inhibited(alertmanager, [*others, "SomebodyElse"]) == set()
+    assert inhibited(alertmanager, ["SheetbreakMonitorDown"]) == set(others)
+
+
+def inhibited(url: str, names: list[str]) -> set[str]:
+    """Send alerts of these names, after those already sent. Returns the names of all that are inhibited."""
+    body = json.dumps([{"labels": {"alertname": name, "machine": "pm1"}} for name in names]).encode()
+    request = urllib.request.Request(f"{url}/api/v2/alerts", body, {"Content-Type": "application/json"})
+    urllib.request.urlopen(request, timeout=5).close()
+    # Inhibition is worked out as alerts are sent on, group by group; operators' groups have no wait.
+    deadline = time.monotonic() + 10
+    silent: set[str] = set()
+    while time.monotonic() < deadline and not silent:
+        with urllib.request.urlopen(f"{url}/api/v2/alerts?inhibited=true", timeout=5) as answer:
+            listed = json.load(answer)
+        silent = {alert["labels"]["alertname"] for alert in listed if alert["status"]["state"] == "suppressed"}
+        if "SheetbreakMonitorDown" not in names:
+            break
+        time.sleep(0.1)
+    return silent
+
+
+def started_config(folder: Path, webhooks: dict[str, str]) -> Path:
+    """The configuration as the container's start script makes it."""
+    script = (ALERTMANAGER / "start.sh").read_text().replace("/etc/alertmanager/", f"{ALERTMANAGER}/")
+    script = script.replace("/tmp/", f"{folder}/").replace("exec /bin/alertmanager", ": ")
+    subprocess.run(["sh", "-c", script], check=True, env={"PATH": "/usr/bin:/bin", **webhooks}, timeout=10)
+    return folder / "alertmanager.yml"
+
+
+def _wait_for(url: str, log: Path) -> None:
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=2).close()
+            return
+        except (urllib.error.URLError, OSError):
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)

@@ -1,0 +1,239 @@
+"""The metrics, by the names and labels of the contract, and the server that shows them."""
+
+import http.client
+import socket
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
+
+from monitor.health import STALE_AFTER_S, Health
+from monitor.metrics import SENSOR_SERIES_MACHINES, Metrics
+from monitor.web import Web
+from sheetbreak.errors import DataError, RowError, StreamUnavailable
+from sheetbreak.streams.memory import MemoryStream
+from tests.support.mill import SENSORS, WARM_UP_ROWS, mill_rows, save_model
+from tests.support.monitor_rig import FakeClock, Monitor, outputs_of, topic_of
+
+CONTRACT = {
+    "sheetbreak_rows": {"machine", "outcome"},
+    "sheetbreak_score_ratio": {"machine"},
+    "sheetbreak_reconstruction_error": {"machine"},
+    "sheetbreak_threshold": {"machine"},
+    "sheetbreak_alert_open": {"machine"},
+    "sheetbreak_alerts": {"machine", "severity"},
+    "sheetbreak_breaks": {"machine", "warned"},
+    "sheetbreak_sensor_error_share": {"machine", "sensor"},
+    "sheetbreak_last_row_timestamp_seconds": {"machine"},
+    "sheetbreak_consumer_lag_rows": {"partition"},
+    "sheetbreak_batch_duration_seconds": set(),
+    "sheetbreak_end_to_end_latency_seconds": set(),
+    "sheetbreak_commits": {"result"},
+    "sheetbreak_model_info": {"version", "family"},
+    "sheetbreak_model_trained_timestamp_seconds": set(),
+    "sheetbreak_model_reloads": {"result"},
+}
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    save_model(folder)
+    return folder
+
+
+@pytest.fixture
+def monitor(models: Path) -> Monitor:
+    """A monitor that has seen a machine with alerts and a break, a repeated row and a record that is none."""
+    rows = mill_rows(150, breaks=(100,))
+    topic = topic_of([*rows, rows[-1], b"{"])
+    monitor = Monitor(topic, models)
+    monitor.metrics.show_lag({0: 7})
+    return monitor.run()
+
+
+@pytest.fixture
+def web(monitor: Monitor) -> Iterator[Web]:
+    web = Web("127.0.0.1", 0, registry=monitor.registry, health=monitor.health)
+    yield web
+    web.close()
+
+
+def get(web: Web, path: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], str]:
+    connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=5)
+    connection.request(method, path, headers=headers)
+    response = connection.getresponse()
+    body = response.read().decode()
+    connection.close()
+    return response.status, dict(response.getheaders()), body
+
+
+def test_every_metric_of_the_contract_is_served_with_its_labels_and_no_other(web: Web) -> None:
+    status, headers, body = get(web, "/metrics")
+    assert status == 200
+    assert headers["Content-Type"].startswith("text/plain")
+    served = {
+        family.name: {label for sample in family.samples for label in sample.labels} - {"le"}
+        for family in text_string_to_metric_families(body)
+        if not family.name.endswith("_created")
+    }
+    assert served == CONTRACT
+
+
+def test_rows_are_counted_by_what_became_of_them(monitor: Monitor) -> None:
+    states = [answer["state"] for answer in outputs_of(monitor.topic, "scores")]
+    for outcome in ("scored", "restarting", "warming-up", "stopped"):
+        label = outcome.replace("-", "_")
+        assert monitor.sample("sheetbreak_rows_total", machine="pm1", outcome=label) == states.count(outcome)
+    assert states.count("warming-up") == WARM_UP_ROWS
+    assert states.count("restarting") == 15
+    assert monitor.sample("sheetbreak_rows_total", machine="", outcome="dead_letter") == 1
+    assert monitor.sample("sheetbreak_rows_total", machine="pm1", outcome="dead_letter") == 1
+
+
+def test_gauges_show_the_last_scored_row(monitor: Monitor) -> None:
+    last = outputs_of(monitor.topic, "scores")[-1]
+    assert monitor.sample("sheetbreak_reconstruction_error", machine="pm1") == last["score"]
+    assert monitor.sample("sheetbreak_threshold", machine="pm1") == last["threshold"]
+    assert monitor.sample("sheetbreak_score_ratio", machine="pm1") == last["ratio"]
+    assert monitor.sample("sheetbreak_last_row_timestamp_seconds", machine="pm1") == 925534680
+    shares = [monitor.sample("sheetbreak_sensor_error_share", machine="pm1", sensor=s) for s in SENSORS]
+    assert sum(share or 0 for share in shares) == pytest.approx(1)
+
+
+def test_alerts_and_breaks_are_counted(monitor: Monitor) -> None:
+    alerts = outputs_of(monitor.topic, "alerts")
+    for severity in ("warning", "critical"):
+        opened = [alert for alert in alerts if alert["kind"] == "opened" and alert["severity"] == severity]
+        assert monitor.sample("sheetbreak_alerts_total", machine="pm1", severity=severity) == len(opened)
+    answers = [monitor.sample("sheetbreak_breaks_total", machine="pm1", warned=w) or 0 for w in ("yes", "no")]
+    assert sum(answers) == 1
+    open_now = alerts[-1]["kind"] != "closed"
+    assert monitor.sample("sheetbreak_alert_open", machine="pm1") == open_now
+
+
+def test_latency_runs_from_the_records_timestamp_to_the_commit(monitor: Monitor) -> None:
+    assert monitor.sample("sheetbreak_end_to_end_latency_seconds_count") == 152
+    assert monitor.sample("sheetbreak_end_to_end_latency_seconds_sum") == 152 * 100.0
+
+
+def test_above_fifty_machines_sensors_have_series_only_on_request(models: Path) -> None:
+    machines = [mill_rows(22, machine=f"pm{i}", seed=i) for i in range(SENSOR_SERIES_MACHINES + 1)]
+    values = [value for turn in zip(*machines, strict=True) for value in turn]
+    few = Monitor(topic_of(values[: 22 * 51 - 1]), models, max_records=500)
+    few.topic.records[0] = [r for r in few.topic.records[0] if b'"pm50"' not in r.value]
+    few.run()
+    assert few.sample("sheetbreak_sensor_error_share", machine="pm3", sensor="x1") is not None
+    many = Monitor(topic_of(values), models, max_records=500)
+    many.run()
+    assert many.sample("sheetbreak_sensor_error_share", machine="pm3", sensor="x1") is None
+    assert many.sample("sheetbreak_score_ratio", machine="pm3") is not None
+    many.metrics._all_sensor_series = True
+    assert many.sample("sheetbreak_sensor_error_share", machine="pm3", sensor="x1") is not None
+
+
+def test_a_sender_of_garbage_cannot_flood_prometheus_with_machines() -> None:
+    registry = CollectorRegistry()
+    metrics = Metrics(registry, sensors=SENSORS)
+    metrics.count_rejects(RowError("no row", reason="not-a-row", machine=f"m{i}") for i in range(5000))
+    assert len(list(next(iter(metrics.collect())).samples)) < 6000
+    counted = [s.value for s in next(iter(metrics.collect())).samples if s.labels["outcome"] == "dead_letter"]
+    assert sum(counted) == 5000
+
+
+def test_a_replaced_model_leaves_no_series(monitor: Monitor, tmp_path: Path) -> None:
+    old = monitor.model.version
+    monitor.metrics.show_model(save_model(tmp_path, now=datetime(2026, 6, 1, tzinfo=UTC)))
+    assert monitor.sample("sheetbreak_model_info", version=old, family="pca") is None
+    assert monitor.sample("sheetbreak_model_trained_timestamp_seconds") == 1780272000
+
+
+def test_health_follows_the_loop_and_readiness_the_stream() -> None:
+    clock = FakeClock()
+    health = Health(clock.monotonic)
+    assert health.alive()
+    assert not health.ready()
+    health.model_loaded = True
+    assert not health.ready()
+    health.stream_answers = True
+    assert health.ready()
+    clock.now += STALE_AFTER_S
+    assert not health.alive()
+    assert not health.ready()
+    health.beat()
+    assert health.alive()
+
+
+def test_health_and_readiness_are_served_as_status_codes(monitor: Monitor, web: Web) -> None:
+    assert get(web, "/healthz")[::2] == (200, "ok\n")
+    assert get(web, "/readyz")[::2] == (200, "ready\n")
+    monitor.health.stream_answers = False
+    assert get(web, "/readyz")[0] == 503
+    assert get(web, "/healthz")[0] == 200
+    monitor.clock.now += STALE_AFTER_S
+    assert get(web, "/healthz")[0] == 503
+
+
+def test_answers_forbid_sniffing_framing_and_caching_and_name_no_software(web: Web) -> None:
+    for path in ("/metrics", "/healthz", "/nowhere"):
+        _, headers, _ = get(web, path)
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Cache-Control"] == "no-store"
+        assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+        assert headers["Server"].strip() == "sheetbreak"
+
+
+def test_other_paths_and_methods_are_refused(web: Web) -> None:
+    assert get(web, "/")[0] == 404
+    assert get(web, "/metrics?name=x")[0] == 200
+    assert get(web, "/metrics", method="POST")[0] == 501
+
+
+def test_a_head_request_gets_the_headers_alone(web: Web) -> None:
+    with socket.create_connection(("127.0.0.1", web.port)) as client:
+        client.sendall(b"HEAD /metrics HTTP/1.0\r\n\r\n")
+        answer = b"".join(iter(lambda: client.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.0 200")
+    assert answer.endswith(b"\r\n\r\n")
+
+
+def test_a_silent_client_does_not_hold_up_the_others(web: Web) -> None:
+    with socket.create_connection(("127.0.0.1", web.port)):
+        assert get(web, "/healthz")[0] == 200
+
+
+def test_openmetrics_is_served_to_those_who_ask(web: Web) -> None:
+    _, headers, body = get(web, "/metrics", Accept="application/openmetrics-text;version=1.0.0")
+    assert headers["Content-Type"].startswith("application/openmetrics-text")
+    assert body.endswith("# EOF\n")
+
+
+def test_a_taken_port_is_the_users_to_change(web: Web) -> None:
+    with pytest.raises(DataError, match=r"port \d+ on 127.0.0.1 is taken; .*--metrics-port"):
+        Web("127.0.0.1", web.port, registry=CollectorRegistry(), health=Health(FakeClock().monotonic))
+
+
+def test_a_foreign_address_is_the_users_to_change() -> None:
+    with pytest.raises(DataError, match=r"port 0 on 192.0.2.1 cannot be used"):
+        Web("192.0.2.1", 0, registry=CollectorRegistry(), health=Health(FakeClock().monotonic))
+
+
+def test_a_lag_that_cannot_be_asked_for_now_is_no_reason_to_stop(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(_self: MemoryStream) -> dict[int, int]:
+        raise StreamUnavailable("broker away")
+
+    monkeypatch.setattr(MemoryStream, "lag", away, raising=False)
+    topic = Monitor(topic_of(mill_rows(60)), models).run().topic
+    assert len(outputs_of(topic, "scores")) == 60
+
+
+def test_lag_is_shown_for_the_partitions_that_are_ours(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MemoryStream, "lag", lambda _self: {1: 42}, raising=False)
+    monitor = Monitor(topic_of(mill_rows(5)), models)
+    monitor.metrics.show_lag({0: 7})
+    monitor.run()
+    assert monitor.sample("sheetbreak_consumer_lag_rows", partition="1") == 42
+    assert monitor.sample("sheetbreak_consumer_lag_rows", partition="0") is None

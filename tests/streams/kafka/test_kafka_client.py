@@ -1,0 +1,225 @@
+"""What the pinned kafka-python still does, so that each cure of ours goes when it is needed no longer.
+
+A test that fails here after an upgrade is good news: read what it says, and take the cure out.
+"""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kafka import KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
+from kafka.errors import KafkaConnectionError, KafkaError
+from kafka.net.compat import KafkaNetClient
+from kafka.structs import MemberState
+
+from sheetbreak.streams.kafka import clients as kafka_clients
+from sheetbreak.streams.kafka.clients import Patient, new_admin, new_group_consumer, new_producer, new_reader
+from sheetbreak.streams.kafka.membership import unstick
+from sheetbreak.streams.kafka.options import Address, KafkaOptions, Security, parse_address
+from tests.support.kafka_broker import Broker
+
+HANG_S = 12.0
+"""With the cure both calls return less than a second after the broker's return."""
+
+
+class Transaction:
+    """A transaction with a record written, so that its coordinator is known and connected."""
+
+    def __init__(self, broker: Broker, net_client: Any) -> None:
+        prefix = broker.create_topics()
+        self.rows, self.scores = prefix + "sensor-rows", prefix + "scores"
+        broker.write(self.rows, [b"x"])
+        self.consumer = KafkaConsumer(
+            self.rows,
+            bootstrap_servers=broker.address,
+            group_id=prefix,
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+            reconnect_backoff_max_ms=1000,
+        )
+        while not self.consumer.poll(500):
+            pass
+        self.group = self.consumer.group_metadata()
+        self.producer = KafkaProducer(
+            bootstrap_servers=broker.address,
+            transactional_id=prefix,
+            kafka_client=net_client,
+            retry_backoff_ms=10,
+            reconnect_backoff_max_ms=1000,
+            transaction_timeout_ms=60_000,
+        )
+        self.producer.init_transactions()
+        self.producer.begin_transaction()
+        self.producer.send(self.scores, b"y")
+        self.producer.flush()
+
+    def send_offsets(self) -> None:
+        offsets = {TopicPartition(self.rows, 0): OffsetAndMetadata(1, "", -1)}
+        self.producer.send_offsets_to_transaction(offsets, self.group)
+
+    def give_up(self) -> None:
+        self.producer._sender.force_close()
+        with contextlib.suppress(KafkaError):
+            self.producer.close(timeout=2)
+        self.consumer.close(timeout_ms=500)
+
+
+CALLS = pytest.mark.parametrize("call", ["send_offsets", "commit"])
+
+
+@contextlib.contextmanager
+def waiting_for(
+    broker: Broker, net_client: Any, call: str
+) -> Iterator[tuple[Transaction, Callable[[], threading.Event]]]:
+    """A transaction, and what begins the call on a thread; the event says that it has returned."""
+    transaction, done = Transaction(broker, net_client), threading.Event()
+    if call == "commit":
+        transaction.send_offsets()
+    action = transaction.send_offsets if call == "send_offsets" else transaction.producer.commit_transaction
+
+    def run() -> None:
+        action()
+        done.set()
+
+    def begin() -> threading.Event:
+        threading.Thread(target=run, daemon=True).start()
+        return done
+
+    try:
+        yield transaction, begin
+    finally:
+        transaction.give_up()
+
+
+@CALLS
+def test_a_transaction_that_meets_an_outage_goes_on_after_it(broker: Broker, call: str) -> None:
+    with waiting_for(broker, Patient, call) as (_, begin):
+        broker.kill()
+        done = begin()
+        time.sleep(1)
+        broker.start()
+        assert done.wait(HANG_S)
+
+
+@CALLS
+@pytest.mark.parametrize("cured", [False, True])
+def test_a_request_whose_node_is_found_away_is_dropped_and_hangs_without_our_patient_client_only(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch, call: str, cured: bool
+) -> None:
+    """When it hangs no longer: take Patient out of clients.py.
+
+    In an outage it takes luck: the request must leave its queue before the client has seen the disconnect. Here the
+    client is made to find the node away, once, where it waits for it.
+    """
+    with waiting_for(broker, Patient if cured else KafkaNetClient, call) as (transaction, begin):
+        await_ready, clients = KafkaNetClient.await_ready, [transaction.producer._sender._client]
+
+        def away_once(self: Any, *args: Any, **kwargs: Any) -> bool:
+            if self in clients:
+                clients.remove(self)
+                raise KafkaConnectionError("not ready")
+            return bool(await_ready(self, *args, **kwargs))
+
+        monkeypatch.setattr(KafkaNetClient, "await_ready", away_once)
+        assert begin().wait(HANG_S if cured else 5) == cured
+        assert not clients, "the request was sent another way: this test saw nothing"
+
+
+@pytest.mark.parametrize("cured", [False, True])
+def test_a_join_that_new_metadata_asked_for_is_forgotten_without_unstick_only(broker: Broker, cured: bool) -> None:
+    """When it is not forgotten any more: take unstick out of kafka_group.py."""
+    prefix = broker.create_topics()
+    address = Address((broker.address,), prefix + "sensor-rows")
+    options = KafkaOptions(group=prefix, instance_id="one", session_timeout_s=6)
+    consumer = new_group_consumer(address, options, Security())
+    consumer.subscribe([address.topic])
+    until = time.monotonic() + 30
+    while not consumer.assignment() and time.monotonic() < until:
+        consumer.poll(500)
+    admin = new_admin(address, Security())
+    admin.create_partitions({address.topic: 2})
+    admin.close()
+    known: set[int] = set()
+    while known != {0, 1} and time.monotonic() < until:
+        consumer._cluster.request_update()  # as every five minutes
+        time.sleep(0.3)
+        known = consumer._cluster.partitions_for_topic(address.topic)
+    until = time.monotonic() + 5
+    while len(consumer.assignment()) < 2 and time.monotonic() < until:
+        consumer.poll(1)  # a join takes longer
+        group = consumer.group_metadata()
+        if cured and group.state != MemberState.STABLE:
+            unstick(consumer, group)
+    assert len(consumer.assignment()) == (2 if cured else 1)
+    consumer.close(timeout_ms=500)
+
+
+@pytest.fixture
+def nobody(monkeypatch: pytest.MonkeyPatch) -> Address:
+    """The address of no broker; found to be so quickly."""
+    monkeypatch.setattr(kafka_clients, "BOOTSTRAP_MS", 300)
+    return parse_address("kafka://127.0.0.1:1/rows")
+
+
+@pytest.mark.parametrize("kind", ["admin", "reader", "consumer", "producer"])
+def test_a_client_that_finds_no_broker_leaves_no_thread_and_no_socket(nobody: Address, kind: str) -> None:
+    make: dict[str, Callable[[], Any]] = {
+        "admin": lambda: new_admin(nobody, Security()),
+        "reader": lambda: new_reader(nobody, Security()),
+        "consumer": lambda: new_group_consumer(nobody, KafkaOptions(), Security()),
+        "producer": lambda: new_producer(nobody, KafkaOptions(), Security(), batch_bytes=1000),
+    }
+    before = threading.active_count()
+    for _ in range(3):
+        with pytest.raises(KafkaError, match="Unable to bootstrap"):
+            make[kind]()
+    until = time.monotonic() + 5
+    while threading.active_count() > before and time.monotonic() < until:
+        time.sleep(0.05)
+    assert threading.active_count() == before
+
+
+def test_a_producer_thrown_away_in_an_outage_ends_and_sends_nothing(broker: Broker) -> None:
+    prefix = broker.create_topics()
+    address = Address((broker.address,), "")
+    options = KafkaOptions(instance_id=prefix)
+    producer = new_producer(address, options, Security(), batch_bytes=10_000)
+    producer.begin_transaction()
+    producer.partitions_for(prefix + "scores")  # now: nobody answers later
+    broker.kill()
+    producer.send_many(prefix + "scores", 0, [(b"k", b"never")])
+    kafka_clients.close_producer(producer)
+    broker.start()
+    until = time.monotonic() + 20
+    while producer._sender.is_alive() and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not producer._sender.is_alive()
+    time.sleep(1)
+    assert broker.read(prefix + "scores", committed=False) == []
+
+
+def test_descriptors_do_not_grow_with_sessions(broker: Broker) -> None:
+    def open_and_close() -> None:
+        address = Address((broker.address,), "")
+        producer = new_producer(address, KafkaOptions(instance_id="fds"), Security(), batch_bytes=1000)
+        consumer = new_group_consumer(address, KafkaOptions(instance_id="fds"), Security())
+        kafka_clients.close_producer(producer)
+        consumer.close(timeout_ms=500)
+        while producer._sender.is_alive():
+            time.sleep(0.01)
+
+    def descriptors() -> int:
+        return len(list(Path("/dev/fd").iterdir()))
+
+    for _ in range(3):
+        open_and_close()
+    time.sleep(0.2)
+    before = descriptors()
+    for _ in range(10):
+        open_and_close()
+    time.sleep(0.2)
+    assert descriptors() <= before + 3

@@ -1,0 +1,417 @@
+"""The Kafka stream on a real broker: what every stream promises, then what only this one can."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from kafka import KafkaProducer, OffsetAndMetadata, TopicPartition
+from kafka.admin import ConfigResource, MemberToRemove
+from kafka.partitioner.default import DefaultPartitioner
+
+from sheetbreak.errors import DataError, StreamLost, StreamUnavailable
+from sheetbreak.streams.kafka.clients import new_admin
+from sheetbreak.streams.kafka.options import Security, parse_address
+from sheetbreak.streams.kafka.state_topic import wrap
+from sheetbreak.streams.kafka.stream import KafkaStream, follow
+from sheetbreak.streams.kafka.topics import main as topics
+from sheetbreak.streams.protocol import Batch, Output, Stream
+from tests.support.kafka_broker import Broker
+from tests.support.kafka_counter import Counter
+from tests.support.kafka_rig import SESSION_S, KafkaRig
+from tests.support.stream_checks import *  # noqa: F403 - the checks run here, on a broker
+from tests.support.stream_checks import answers, parts, poll_until, records_of, rows, values_of
+
+
+@pytest.fixture
+def rig(broker: Broker) -> Iterator[KafkaRig]:
+    rig = KafkaRig(broker)
+    yield rig
+    rig.tear_down()
+
+
+@pytest.fixture
+def rewinding_rig(rig: KafkaRig) -> KafkaRig:
+    return rig
+
+
+# Rebalances
+
+
+def shares(*counters: Counter) -> list[set[int]]:
+    return [set(counter.counts) for counter in counters]
+
+
+def turn_until(condition: Callable[[], bool], *counters: Counter, patience_s: float = 40) -> None:
+    until = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < until, shares(*counters)
+        for counter in counters:
+            counter.turn(0.1)
+
+
+def test_a_second_monitor_gets_half_and_every_partition_goes_on_from_its_state(broker: Broker) -> None:
+    rig = KafkaRig(broker, partitions=4)
+    try:
+        for partition in range(4):
+            rig.feed([b"%d" % i for i in range(10)], partition=partition)
+        one = Counter(rig.open(instance="one"))
+        turn_until(lambda: sum(one.counts.values()) == 40, one)
+        two = Counter(rig.open(instance="two"))
+        turn_until(lambda: shares(one, two) == [{0, 1}, {2, 3}], one, two)
+        for partition in range(4):
+            rig.feed([b"%d" % i for i in range(10, 15)], partition=partition)
+        turn_until(lambda: len(rig.published()) == 60, one, two)
+        assert one.counts | two.counts == dict.fromkeys(range(4), 15)
+        assert sorted(json.loads(value)["n"] for value in rig.published()) == sorted([*range(15)] * 4)
+    finally:
+        rig.tear_down()
+
+
+def test_a_partition_that_stays_ours_through_a_rebalance_keeps_its_state_in_memory(broker: Broker) -> None:
+    rig = KafkaRig(broker, partitions=2)
+    try:
+        one, two = Counter(rig.open(instance="one")), Counter(rig.open(instance="two"))
+        turn_until(lambda: shares(one) == [{0, 1}], one)
+        told: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
+        until = time.monotonic() + 40
+        while shares(two) == [set()] and time.monotonic() < until:
+            batch = one.turn(0.1)
+            told += [(batch.assigned, batch.revoked)] if batch.assigned or batch.revoked else []
+            two.turn(0.1)
+        assert told == [((), (1,))]
+        assert shares(one, two) == [{0}, {1}]
+    finally:
+        rig.tear_down()
+
+
+def test_rows_gathered_when_a_rebalance_came_between_come_again(broker: Broker) -> None:
+    rig = KafkaRig(broker, partitions=2)
+    stop = threading.Event()
+    try:
+        one = rig.open(instance="one", interval_s=8)
+        rig.feed(rows(1))
+        first = next(batch for batch in poll_until(one, 1) if batch.records)
+        one.commit(first, answers(first), [])
+        rig.feed(rows(5, first=1))  # they are gathered for the rest of the eight seconds
+        two = Counter(rig.open(instance="two"))
+        other = threading.Thread(target=lambda: [two.turn(0.1) for _ in iter(stop.is_set, True)])
+        other.start()
+        batch = one.poll(9)
+        assert (batch.records, batch.revoked) == ((), (1,)), "no rebalance came between: this test saw nothing"
+        stop.set()
+        other.join()
+        assert values_of(poll_until(one, 5)) == rows(5, first=1)
+    finally:
+        stop.set()
+        rig.tear_down()
+
+
+def test_rows_polled_before_a_rebalance_cannot_be_committed_after_it(broker: Broker) -> None:
+    rig = KafkaRig(broker, partitions=2)
+    try:
+        rig.feed(rows(5), partition=0)
+        rig.feed(rows(5, first=5), partition=1)
+        one, two = rig.open(instance="one", max_records=20), Counter(rig.open(instance="two"))
+        held = [batch for batch in poll_until(one, 10) if batch.records]
+        assert len(records_of(held)) == 10
+        turn_until(lambda: bool(one.poll(0.1).revoked), two)
+        for batch in held:
+            with pytest.raises(StreamLost):
+                one.commit(batch, answers(batch), [])
+        left = Counter(one)
+        turn_until(lambda: len(rig.published()) == 10, left, two)
+        assert sorted(json.loads(value)["row"]["row"] for value in rig.published()) == list(range(10))
+    finally:
+        rig.tear_down()
+
+
+def test_a_monitor_that_was_killed_finds_its_place_again_without_waiting_for_its_session(rig: KafkaRig) -> None:
+    poll_until_assigned(rig.open())
+    started = time.monotonic()
+    poll_until_assigned(rig.open())  # the first was not closed: as if it had been killed
+    assert time.monotonic() - started < SESSION_S / 2
+
+
+# State
+
+
+def test_state_behind_an_open_transaction_of_a_former_owner_is_waited_for(rig: KafkaRig) -> None:
+    rig.feed(rows(1))
+    stream = rig.open()
+    batch = next(batch for batch in poll_until(stream, 1) if batch.records)
+    stream.commit(batch, answers(batch), parts(0, core=b"first"))
+    stream.close()
+    former = former_owner(rig)
+    former.begin_transaction()
+    former.send(rig.prefix + "monitor-state", wrap(b"second", 1), key=b"core", partition=0)
+    former.flush()
+    again = rig.open()
+    poll_until_assigned(again)
+    end = threading.Timer(1.5, former.commit_transaction)
+    end.daemon = True
+    end.start()
+    started = time.monotonic()
+    assert again.restore(0) == {b"core": b"second"}
+    assert time.monotonic() - started > 1
+    end.join()
+    former.close()
+
+
+def test_state_is_read_over_aborted_transactions(rig: KafkaRig) -> None:
+    rig.feed(rows(30))
+    stream = rig.open(max_records=10)
+    batches = [batch for batch in poll_until(stream, 30) if batch.records]
+    for number, batch in enumerate(batches):
+        stream.commit(batch, [], parts(0, core=b"%d" % number))
+        former = former_owner(rig)
+        former.begin_transaction()
+        former.send(rig.prefix + "monitor-state", wrap(b"aborted", 0), key=b"core", partition=0)
+        former.flush()
+        former.abort_transaction()
+        former.close()
+    again = rig.open()
+    poll_until_assigned(again)
+    assert again.restore(0) == {b"core": b"%d" % (len(batches) - 1)}
+
+
+def test_state_is_read_from_a_topic_that_was_compacted(broker: Broker, rig: KafkaRig) -> None:
+    topic = rig.prefix + "monitor-state"
+    settings = {"segment.ms": "200", "min.cleanable.dirty.ratio": "0.001", "max.compaction.lag.ms": "200"}
+    admin = new_admin(parse_address(broker.url("x")), Security())
+    admin.alter_configs([ConfigResource("TOPIC", topic, settings)])
+    stream = rig.open(max_records=1)
+    rig.feed(rows(60))
+    commits = 0
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        batch = stream.poll(0.5)
+        if batch.records:
+            commits += 1
+            stream.commit(batch, [], parts(0, core=b"%d" % commits, other=b"%d" % (commits % 7)))
+            time.sleep(0.1)
+        elif len(broker.read(topic)) < commits:  # two records a commit: half of them are gone
+            break
+        else:  # the last segment is never cleaned: another record closes it
+            rig.feed(rows(1))
+    assert len(broker.read(topic)) < commits, "the broker has not compacted it: this test saw nothing"
+    admin.close()
+    again = rig.open()
+    poll_until_assigned(again)
+    assert again.restore(0) == {b"core": b"%d" % commits, b"other": b"%d" % (commits % 7)}
+
+
+def test_state_newer_than_an_offset_set_back_is_dropped_and_deleted(
+    rig: KafkaRig, caplog: pytest.LogCaptureFixture
+) -> None:
+    rig.feed(rows(20))
+    stream = rig.open(max_records=10)
+    batches = [batch for batch in poll_until(stream, 20) if batch.records]
+    stream.commit(batches[0], [], parts(0, core=b"ten", old=b"x"))
+    stream.commit(batches[1], [], parts(0, core=b"twenty"))
+    stream.close()
+    set_offset(rig, 5)
+    again = rig.open(max_records=10)
+    poll_until_assigned(again)
+    assert again.restore(0) == {}
+    assert "event=state-dropped partition=0 state_at=20 committed=5" in caplog.text
+    batch = next(batch for batch in poll_until(again, 1) if batch.records)
+    assert batch.records[0].offset == 5
+    again.commit(batch, [], parts(0, core=b"new"))
+    last = rig.open()
+    poll_until_assigned(last)
+    assert last.restore(0) == {b"core": b"new"}, "what was dropped is gone from the topic, too"
+
+
+def test_state_that_went_missing_is_reported(rig: KafkaRig, caplog: pytest.LogCaptureFixture) -> None:
+    rig.feed(rows(10))
+    stream = rig.open()
+    batch = next(batch for batch in poll_until(stream, 10) if batch.records)
+    stream.commit(batch, [], parts(0, core=b"x"))
+    stream.close()
+    admin = new_admin(parse_address(rig.url), Security())
+    admin.delete_topics([rig.prefix + "monitor-state"])
+    topics(["create", rig.broker.url(), "--partitions", "1", "--topic-prefix", rig.prefix])
+    admin.close()
+    again = rig.open()
+    poll_until_assigned(again)
+    assert again.restore(0) == {}
+    assert f"event=state-missing partition=0 state_at=0 expected={len(batch.records)}" in caplog.text
+
+
+def test_dead_letters_after_the_last_state_are_no_reason_to_miss_it(
+    rig: KafkaRig, caplog: pytest.LogCaptureFixture
+) -> None:
+    rig.feed(rows(20))
+    stream = rig.open(max_records=10)
+    batches = [batch for batch in poll_until(stream, 20) if batch.records]
+    stream.commit(batches[0], [], parts(0, core=b"x"))
+    for batch in batches[1:]:
+        stream.commit(batch, answers(batch), [])
+    again = rig.open()
+    poll_until_assigned(again)
+    assert again.restore(0) == {b"core": b"x"}
+    assert "state-" not in caplog.text
+
+
+def former_owner(rig: KafkaRig) -> Any:
+    """A producer of another monitor's that has this partition's state in its hands."""
+    producer = KafkaProducer(
+        bootstrap_servers=rig.broker.address, transactional_id=rig.prefix + "former", retry_backoff_ms=10
+    )
+    producer.init_transactions()
+    return producer
+
+
+def poll_until_assigned(stream: Stream) -> None:
+    for _ in range(100):
+        if stream.poll(0.1).assigned:
+            return
+    pytest.fail("no partition was assigned")
+
+
+def set_offset(rig: KafkaRig, offset: int) -> None:
+    """What an operator does with kafka-consumer-groups --reset-offsets, once the group is empty."""
+    admin = new_admin(parse_address(rig.url), Security())
+    group = rig.prefix + "group"
+    admin.remove_group_members(group, [MemberToRemove(group_instance_id="one")])
+    tp = TopicPartition(rig.prefix + "sensor-rows", 0)
+    admin.alter_group_offsets(group, {tp: OffsetAndMetadata(offset, "", -1)})
+    admin.close()
+
+
+# What a broker would not take
+
+
+@pytest.mark.parametrize("name", ["dead-letters", "scores", "alerts"])
+def test_a_message_too_large_for_its_topic_is_cut_and_the_stream_goes_on(rig: KafkaRig, name: str) -> None:
+    limit(rig, name, 20_000)
+    rig.feed(rows(3))
+    stream = rig.open(max_records=1)
+    large: dict[str, Any] = {"topic": name, "top": [{"sensor": "x" * 30_000}]}
+    if name == "dead-letters":
+        large = {"topic": name, "record_base64": "QUJD" * 10_000, "truncated": False}
+    batches = [batch for batch in poll_until(stream, 3) if batch.records]
+    for number, batch in enumerate(batches):
+        message = large if number == 1 else {"topic": name}
+        stream.commit(batch, [Output(name, b"pm1", json.dumps(message).encode())] * 5, parts(0, core=b"c"))
+    published = [json.loads(value) for value in rig.published()]
+    assert len(published) == 15
+    cut = published[5]
+    assert cut["truncated"] if name == "dead-letters" else cut["top"] == []
+
+
+def test_small_messages_fill_a_topic_of_small_batches(rig: KafkaRig) -> None:
+    limit(rig, "scores", 3_000)
+    rig.feed(rows(1))
+    stream = rig.open()
+    batch = next(batch for batch in poll_until(stream, 1) if batch.records)
+    many = [Output("scores", b"pm1", b'{"n":%d,"text":"%s"}' % (n, b"x" * 900)) for n in range(200)]
+    stream.commit(batch, many, [])
+    assert rig.published() == [output.value for output in many]
+
+
+def test_a_part_of_state_too_large_for_its_topic_names_the_topic_and_the_setting(rig: KafkaRig) -> None:
+    limit(rig, "monitor-state", 2_000)
+    rig.feed(rows(1))
+    stream = rig.open()
+    batch = next(batch for batch in poll_until(stream, 1) if batch.records)
+    with pytest.raises(DataError, match=r"monitor-state takes 2000 bytes .* raise its max\.message\.bytes"):
+        stream.commit(batch, [], parts(0, core=b"x" * 3_000))
+    assert rig.published() == []
+
+
+def limit(rig: KafkaRig, name: str, max_bytes: int) -> None:
+    admin = new_admin(parse_address(rig.url), Security())
+    resource = ConfigResource("TOPIC", rig.prefix + name, {"max.message.bytes": str(max_bytes)})
+    admin.alter_configs([resource])
+    admin.close()
+
+
+# Topics, lag, keys
+
+
+def test_a_topic_that_is_missing_is_named_with_the_command_that_mends_it(rig: KafkaRig) -> None:
+    admin = new_admin(parse_address(rig.url), Security())
+    admin.delete_topics([rig.prefix + "alerts"])
+    admin.close()
+    stream = rig.open()
+    with pytest.raises(DataError, match=r"alerts is missing; run: sheetbreak topics create kafka://.* --partitions 1"):
+        poll_until(stream, 1)
+
+
+def test_a_topic_deleted_under_a_running_monitor_ends_it_with_the_command_that_mends_it(rig: KafkaRig) -> None:
+    rig.feed(rows(1))
+    stream = rig.open()
+    batch = next(batch for batch in poll_until(stream, 1) if batch.records)
+    admin = new_admin(parse_address(rig.url), Security())
+    admin.delete_topics([rig.prefix + "scores"])
+    admin.close()
+    with pytest.raises(DataError, match="scores is missing; run: sheetbreak topics create"):
+        commit_patiently(stream, batch)
+
+
+def test_an_input_deleted_under_a_running_monitor_ends_it_too(rig: KafkaRig) -> None:
+    counter = Counter(rig.open())
+    turn_until(lambda: shares(counter) == [{0}], counter)
+    admin = new_admin(parse_address(rig.url), Security())
+    admin.delete_topics([rig.prefix + "sensor-rows"])
+    admin.close()
+    with pytest.raises(DataError, match="sensor-rows is missing; run: sheetbreak topics create"):
+        turn_until(lambda: False, counter)
+
+
+def commit_patiently(stream: KafkaStream, batch: Batch, patience_s: float = 40) -> None:
+    until = time.monotonic() + patience_s
+    while time.monotonic() < until:
+        try:
+            return stream.commit(batch, answers(batch), [])
+        except StreamUnavailable:
+            time.sleep(0.1)
+    pytest.fail("it is still not committed")
+
+
+def test_the_lag_is_what_was_not_polled_yet(rig: KafkaRig) -> None:
+    rig.feed(rows(25))
+    stream = rig.open(max_records=10)
+    assert stream.lag() == {}
+    lags: list[dict[int, int]] = []
+    while len(lags) < 3:
+        batch = stream.poll(0.5)
+        if batch.records:
+            lags.append(stream.lag())
+            stream.commit(batch, answers(batch), [])
+    assert lags == [{0: 15}, {0: 5}, {0: 0}]
+
+
+def test_a_score_lies_where_other_programs_look_for_its_machine(broker: Broker) -> None:
+    rig = KafkaRig(broker, partitions=4)
+    try:
+        rig.feed(rows(1))
+        stream = rig.open()
+        batch = next(batch for batch in poll_until(stream, 1) if batch.records)
+        machines = [b"pm%d" % i for i in range(40)]
+        stream.commit(batch, [Output("scores", machine, b"{}") for machine in machines], [])
+        expected = DefaultPartitioner()
+        producer = KafkaProducer(bootstrap_servers=broker.address)
+        producer.partitions_for(rig.prefix + "scores")
+        for record in broker.read(rig.prefix + "scores"):
+            where = expected.partition(record.topic, record.key, record.key, None, None, producer._metadata)
+            assert record.partition == where
+            assert abs(record.timestamp - time.time() * 1000) < 60_000
+        producer.close()
+    finally:
+        rig.tear_down()
+
+
+def test_alerts_are_followed_from_the_first_one_on(rig: KafkaRig) -> None:
+    topic = rig.prefix + "alerts"
+    rig.broker.write(topic, [b"one", b"two"])
+    following = follow(rig.broker.url(topic))
+    assert [next(following), next(following)] == [b"one", b"two"]
+    rig.broker.write(topic, [b"three"])
+    assert next(following) == b"three"
+    with pytest.raises(DataError, match="there is no topic"):
+        next(follow(rig.broker.url(rig.prefix + "nothing")))

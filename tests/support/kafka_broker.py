@@ -1,0 +1,140 @@
+"""A real broker for the tests: the session's own, on a free port, and what tests do with it."""
+
+import itertools
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+from sheetbreak.streams.kafka.options import ROWS, TOPICS
+from sheetbreak.streams.kafka.topics import main as topics
+from tests.support.services import need
+
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "kafka-broker"
+HEAP = "256m"
+COMPILED_ONCE = "-XX:TieredStopAtLevel=1"
+"""A broker that lives for a test or two is there two seconds sooner if Java compiles nothing a second time."""
+_serial = itertools.count()
+
+
+class Broker:
+    """One broker in a folder of its own; it comes back on the same port."""
+
+    def __init__(self, folder: Path, *, port: int | None = None) -> None:
+        self.folder = folder
+        self.port = ["--port", str(port)] if port else []
+        self.settings: list[str] = []
+        self.address = ""
+        self.tls_port = 0
+        """Of the listener with TLS, where a test gave it one."""
+
+    @staticmethod
+    def as_options(properties: Mapping[str, str]) -> list[str]:
+        return [word for key, value in properties.items() for word in ("--set", f"{key}={value}")]
+
+    @staticmethod
+    def free_port() -> int:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            return int(free.getsockname()[1])
+
+    def start(self) -> None:
+        self.address = self._run("start", "--heap", HEAP, *self.port, *self.settings)
+
+    def stop(self, *, kill: bool = False) -> None:
+        self._run("stop", *(["--kill"] if kill else []))
+
+    def kill(self) -> None:
+        """An outage: SIGKILL."""
+        self.stop(kill=True)
+
+    @property
+    def pid(self) -> int:
+        return int((self.folder / "pid").read_text())
+
+    def url(self, topic: str = "") -> str:
+        return f"kafka://{self.address}" + (f"/{topic}" if topic else "")
+
+    def create_topics(self, *, partitions: int = 1) -> str:
+        """The five topics under a prefix that no other test has. Returns the prefix."""
+        prefix = f"t{next(_serial)}."
+        self.run_topics("create", "--partitions", str(partitions), "--topic-prefix", prefix)
+        return prefix
+
+    def run_topics(self, action: str, *options: str) -> None:
+        """`sheetbreak topics`."""
+        assert topics([action, self.url(), *options]) == 0
+
+    def write(
+        self, topic: str, values: Sequence[bytes], *, partition: int | None = None, key: bytes | None = None
+    ) -> None:
+        producer = KafkaProducer(bootstrap_servers=self.address)
+        for value in values:
+            producer.send(topic, value, key=key, partition=partition)
+        producer.flush()
+        producer.close()
+
+    def read(self, topic: str, *, committed: bool = True) -> list[Any]:
+        """All records that a consumer sees now, partition by partition, in order."""
+        with self._consumer("read_uncommitted") as consumer:
+            partitions = [TopicPartition(topic, p) for p in sorted(consumer.partitions_for_topic(topic))]
+            # Of a transaction that has just been committed the markers come a moment later: they are waited for.
+            ends = consumer.end_offsets(partitions)
+        found: dict[Any, list[Any]] = {tp: [] for tp in partitions}
+        with self._consumer("read_committed" if committed else "read_uncommitted") as consumer:
+            consumer.assign(partitions)
+            consumer.seek_to_beginning()
+            while any(consumer.position(tp) < ends[tp] for tp in partitions):
+                for tp, records in consumer.poll(100).items():
+                    found[tp] += records
+        return [record for tp in partitions for record in found[tp]]
+
+    def _consumer(self, isolation_level: str) -> Any:
+        return KafkaConsumer(
+            bootstrap_servers=self.address,
+            isolation_level=isolation_level,
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+        )
+
+    def values(self, topic: str) -> list[bytes]:
+        return [record.value for record in self.read(topic)]
+
+    def _run(self, action: str, *options: str) -> str:
+        done = subprocess.run(
+            [sys.executable, str(SCRIPT), action, "--dir", str(self.folder), *options],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            env=os.environ | {"JDK_JAVA_OPTIONS": COMPILED_ONCE},
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+
+def need_java() -> None:
+    """Java to run a broker, and Maven where its jars are not there yet."""
+    need(shutil.which("java"), "a real Kafka broker needs Java 17 or later on the PATH")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sheetbreak"
+    need(shutil.which("mvn") or any(cache.glob("kafka-*")), "the broker's jars are fetched by Maven: no mvn")
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """The session's broker; a test that kills it starts it again."""
+    need_java()
+    broker = Broker(tmp_path_factory.mktemp("kafka"))
+    broker.start()
+    yield broker
+    broker.kill()
+
+
+__all__ = ["ROWS", "TOPICS", "Broker", "broker", "need_java"]

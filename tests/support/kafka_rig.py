@@ -1,0 +1,54 @@
+"""The rig of the Kafka stream, for the checks that all streams share."""
+
+from collections.abc import Sequence
+
+from sheetbreak.streams.kafka.options import OUTPUTS, KafkaOptions, Security
+from sheetbreak.streams.kafka.stream import KafkaStream, open_kafka
+from tests.support.kafka_broker import Broker
+
+SESSION_S = 6.0
+"""The least that a broker allows."""
+
+
+class KafkaRig:
+    """A stream over topics of its own; a reader that is opened again takes the place of the last one."""
+
+    rewinds, ends, waits = True, False, True
+
+    def __init__(self, broker: Broker, *, partitions: int = 1) -> None:
+        self.broker = broker
+        self.prefix = broker.create_topics(partitions=partitions)
+        self.streams: list[KafkaStream] = []
+
+    @property
+    def url(self) -> str:
+        return self.broker.url(self.prefix + "sensor-rows")
+
+    def feed(self, values: Sequence[bytes], *, partition: int = 0) -> None:
+        self.broker.write(self.prefix + "sensor-rows", values, partition=partition)
+
+    def finish(self) -> None:
+        """A topic has no end."""
+
+    def open(self, *, max_records: int = 500, instance: str = "one", interval_s: float = 0.05) -> KafkaStream:
+        options = KafkaOptions(
+            group=self.prefix + "group",
+            instance_id=instance,
+            topic_prefix=self.prefix,
+            max_rows=max_records,
+            session_timeout_s=SESSION_S,
+            commit_interval_s=interval_s,
+            security=Security(),
+        )
+        _, stream = open_kafka(self.url, emit=OUTPUTS, options=options)
+        self.streams.append(stream)
+        return stream
+
+    def published(self) -> list[bytes]:
+        return [
+            value for name in ("scores", "alerts", "dead-letters") for value in self.broker.values(self.prefix + name)
+        ]
+
+    def tear_down(self) -> None:
+        for stream in self.streams:
+            stream.close()

@@ -1,0 +1,34 @@
+"""The console script as a process that a test starts, waits for and kills."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+from tests.support.services import plain_environment
+
+# A shell that puts tests in the background has SIGINT ignored, and children inherit that.
+PROGRAM = """
+import signal, sys
+from sheetbreak.cli.commands import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(main())
+"""
+
+
+def start(*arguments: str) -> "subprocess.Popen[str]":
+    """The console script, in a session of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=plain_environment(),
+        start_new_session=True,
+    )
+
+
+def wait_for(condition: Callable[[], object], process: "subprocess.Popen[str]") -> None:
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)

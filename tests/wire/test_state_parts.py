@@ -1,0 +1,119 @@
+"""The parts of a machine's state: what a commit writes, and that they add up to the state whatever was written when."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sheetbreak.artifact import load
+from sheetbreak.engine.advance import State, cold_state
+from sheetbreak.engine.alerts import AlertState
+from sheetbreak.engine.thresholds import Trailing
+from sheetbreak.wire.state import CHUNK_SCORES, StateCodec
+from tests.support.making import same
+from tests.support.mill import save_model
+
+SCORES = st.sampled_from([0.0, 0.5, 1.5])  # often the score that was in its place before
+
+
+@pytest.fixture(scope="module")
+def cold(tmp_path_factory: pytest.TempPathFactory) -> tuple[StateCodec, State]:
+    models: Path = tmp_path_factory.mktemp("models")
+    manifest = save_model(models)
+    return StateCodec(manifest.schema), cold_state(load(models))
+
+
+@given(
+    rows=st.sampled_from([CHUNK_SCORES - 3, 2 * CHUNK_SCORES, 3 * CHUNK_SCORES + 5]),
+    batches=st.lists(st.tuples(st.booleans(), st.lists(SCORES, max_size=5 * CHUNK_SCORES)), max_size=8),
+)
+def test_the_parts_of_all_commits_so_far_are_the_state(
+    cold: tuple[StateCodec, State], rows: int, batches: list[tuple[bool, list[float]]]
+):
+    """Each batch may begin the trailing window anew, as a clock set back or another model does."""
+    codec, state = cold
+    state = replace(state, trailing=Trailing(rows))
+    kept: dict[bytes, bytes] = {}
+    old: State | None = None
+    for anew, scores in batches:
+        trailing = Trailing(rows) if anew else state.trailing.copy()
+        for score in scores:
+            trailing.add(score)
+        state = replace(state, trailing=trailing)
+        kept |= codec.dump("pm1", old, state)
+        (again,) = codec.load(kept).values()
+        assert (again.trailing.ring, again.trailing.count) == (trailing.ring, trailing.count)
+        old = state
+
+
+def test_a_state_that_is_not_all_there_starts_cold_and_leaves_the_others(cold: tuple[StateCodec, State], caplog):
+    """Records of monitor-state deleted by hand: a monitor that could not start again would help nobody."""
+    codec, state = cold
+    trailing = Trailing(4 * CHUNK_SCORES)
+    for i in range(3 * CHUNK_SCORES):
+        trailing.add(float(i))
+    state = replace(state, trailing=trailing)
+    parts = codec.dump("pm1", None, state) | codec.dump("pm2", None, state) | codec.dump("pm3", None, state)
+    parts.pop(b"pm1\0t01")
+    parts[b"pm3\0t00"] = parts[b"pm3\0t00"][:-1]
+    assert list(codec.load(parts)) == ["pm2"]
+    told = [record.message for record in caplog.records]
+    assert ["event=state-dropped" in line for line in told] == [True, True]
+    assert "t01" in told[0]
+
+
+def test_a_row_writes_the_core_alone_until_a_chunk_of_scores_is_full(cold: tuple[StateCodec, State]):
+    codec, state = cold
+    state = replace(state, trailing=Trailing(3 * CHUNK_SCORES))
+    written = []
+    for i in range(9 * CHUNK_SCORES):  # three times round
+        trailing = state.trailing.copy()
+        trailing.add(float(i))
+        after = replace(state, trailing=trailing)
+        written.append(len(codec.dump("pm1", state, after)))
+        state = after
+    assert written == ([1] * (CHUNK_SCORES - 1) + [2]) * 9
+
+
+def test_a_muted_alert_and_the_grade_come_back(cold: tuple[StateCodec, State]):
+    codec, state = cold
+    state = replace(state, alert=AlertState(muted=7), grade="96")
+    (again,) = codec.load(codec.dump("pm1", None, state)).values()
+    assert (again.alert, again.grade) == (state.alert, "96")
+
+
+def test_a_state_of_format_1_is_taken_over(cold: tuple[StateCodec, State]):
+    """It ends before the two fields that format 2 added, so a machine needs no new warm-up after an upgrade."""
+    codec, state = cold
+    state = replace(state, alert=AlertState(muted=7, since_open=3), grade="96")
+    parts = codec.dump("pm1", None, state)
+    core = msgspec.msgpack.decode(parts[b"pm1\0core"])
+    assert core[0] == 2
+    parts[b"pm1\0core"] = msgspec.msgpack.encode([1, *core[1:-2]])
+    (again,) = codec.load(parts).values()
+    assert same(again, replace(state, alert=AlertState(since_open=3), grade=None))
+
+
+@given(data=st.data())
+def test_features_come_back_to_the_bit(cold: tuple[StateCodec, State], data: st.DataObject):
+    codec, state = cold
+    n = len(state.features.mean)
+    doubles = st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=n, max_size=n)
+    mean, variance = (_as_stored(np.array(data.draw(doubles))) for _ in range(2))
+    last = np.array(data.draw(st.lists(st.floats(width=32), min_size=n, max_size=n)), np.float32)
+    state = replace(state, features=replace(state.features, mean=mean, variance=variance, last=last))
+    (again,) = codec.load(codec.dump("pm1", None, state)).values()
+    for name in ("mean", "variance", "last"):
+        before, after = getattr(state.features, name), getattr(again.features, name)
+        assert after.dtype == before.dtype
+        assert after.tobytes() == before.tobytes()
+
+
+def _as_stored(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The upper 5 bytes of each value, as features.py leaves them."""
+    return (values.view(np.uint64) & np.uint64(0xFFFFFFFFFF000000)).view(np.float64)
