@@ -27,11 +27,14 @@ from typing import IO, Any
 import numpy as np
 
 from monitor.runtime import keep_freed_memory, rarely_look_for_garbage
-from sheetbreak.artifact import Artifact, load
-from sheetbreak.engine.advance import DEAD_LETTER, State, advance
+from sheetbreak.artifact import load
+from sheetbreak.engine.advance import advance
+from sheetbreak.engine.model import Artifact
+from sheetbreak.engine.state import DEAD_LETTER, State
 from sheetbreak.history.reader import read_csv
-from sheetbreak.rows import BROKEN, RowBatch, WireDecoder, encode_row
+from sheetbreak.rows import BROKEN, RowBatch
 from sheetbreak.wire.messages import encode_alert, encode_score
+from sheetbreak.wire.rows import WireDecoder, encode_row
 from sheetbreak.wire.state import StateCodec
 
 BATCH = 500

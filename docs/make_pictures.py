@@ -20,7 +20,7 @@ import msgspec
 from sheetbreak.cli.demo.live_view import LiveView
 from sheetbreak.cli.demo.table import read_causes
 from sheetbreak.history.reader import read_csv
-from sheetbreak.rows import format_time
+from sheetbreak.times import format_time
 
 DEMO = Path("demo")
 PICTURES = Path(__file__).parent / "pictures"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import get_args
 
 from sheetbreak.cli.options import OptionParser, whole_number
-from sheetbreak.engine.advance import Missing
+from sheetbreak.engine.state import Missing
 from sheetbreak.errors import DataError
 from sheetbreak.streams.kafka.options import KafkaOptions
 from sheetbreak.wire.messages import ALERTS, DEAD_LETTERS, SCORES

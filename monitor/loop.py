@@ -9,7 +9,7 @@ from monitor.health import Health
 from monitor.metrics import Metrics
 from monitor.reload import ModelWatch
 from monitor.scoring import ScoredBatch, score_batch
-from sheetbreak.engine.advance import Missing, State
+from sheetbreak.engine.state import Missing, State
 from sheetbreak.errors import StreamFenced, StreamLost, StreamUnavailable
 from sheetbreak.streams.open import Opened
 from sheetbreak.streams.protocol import Batch

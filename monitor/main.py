@@ -14,8 +14,10 @@ from monitor.metrics import Metrics
 from monitor.reload import ModelWatch
 from monitor.runtime import SignalFlags, SystemClock, keep_freed_memory, log_to_stderr, rarely_look_for_garbage
 from monitor.web import Web
-from sheetbreak.artifact import Artifact, load
-from sheetbreak.engine.advance import Missing, State, advance
+from sheetbreak.artifact import load
+from sheetbreak.engine.advance import advance
+from sheetbreak.engine.model import Artifact
+from sheetbreak.engine.state import Missing, State
 from sheetbreak.history.reader import read_csv
 from sheetbreak.streams.open import Opened, open_stream
 

@@ -15,9 +15,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from monitor.latency import Latency
-from sheetbreak.artifact import Manifest
-from sheetbreak.engine.advance import DEAD_LETTER, RESTARTING, SCORED, STOPPED, WARMING_UP, Results, State
 from sheetbreak.engine.alerts import Severity, ratio_of
+from sheetbreak.engine.model import Manifest
+from sheetbreak.engine.state import DEAD_LETTER, RESTARTING, SCORED, STOPPED, WARMING_UP, Results, State
 from sheetbreak.errors import RowError
 from sheetbreak.rows import RowBatch
 

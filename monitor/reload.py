@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from monitor.metrics import Metrics
-from sheetbreak.artifact import Artifact, current_version, load
+from sheetbreak.artifact import current_version, load
+from sheetbreak.engine.model import Artifact
 from sheetbreak.errors import ArtifactError
 
 CHECK_EVERY_S = 1.0

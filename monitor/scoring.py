@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from sheetbreak.artifact import Artifact
-from sheetbreak.engine.advance import Missing, Results, State, advance
+from sheetbreak.engine.advance import advance
+from sheetbreak.engine.model import Artifact
+from sheetbreak.engine.state import Missing, Results, State
 from sheetbreak.errors import RowError
 from sheetbreak.rows import RowBatch
 from sheetbreak.streams.open import Opened

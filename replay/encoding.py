@@ -6,7 +6,9 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from sheetbreak.history.time_formats import ISO
-from sheetbreak.rows import BROKEN, UNKNOWN, RowBatch, Schema, encode_row, format_time
+from sheetbreak.rows import BROKEN, UNKNOWN, RowBatch, Schema
+from sheetbreak.times import format_time
+from sheetbreak.wire.rows import encode_row
 
 MACHINE_COLUMN = "machine"
 

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sheetbreak.errors import DataError
-from sheetbreak.history.reader import load_schema, read_csv
+from sheetbreak.history.reader import read_csv
+from sheetbreak.history.schema_file import load_schema
 from sheetbreak.rows import RowBatch, Schema
 
 

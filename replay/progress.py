@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TextIO
 
-from sheetbreak.rows import format_time
+from sheetbreak.times import format_time
 
 EVERY_S = 0.2
 

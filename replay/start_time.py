@@ -3,7 +3,8 @@
 import msgspec
 
 from sheetbreak.errors import DataError
-from sheetbreak.rows import Schema, parse_time
+from sheetbreak.rows import Schema
+from sheetbreak.times import parse_time
 
 
 def onward_us(now_us: int, to: str, schema: Schema) -> int:
@@ -15,7 +16,7 @@ def onward_us(now_us: int, to: str, schema: Schema) -> int:
     if not to.startswith("kafka://"):
         raise DataError(f"--times onward goes on after the rows of a topic; --to {to} is none, use --times now")
     # Only a replay into Kafka needs its client installed.
-    from sheetbreak.streams.kafka.last import last_values
+    from sheetbreak.streams.kafka.reading import last_values
 
     times = [time_us for value in last_values(to) if (time_us := _time_us(value)) is not None]
     gap_us = round((schema.stop_gap_s + schema.period_s) * 1e6)

@@ -1,4 +1,14 @@
-"""Durations for people, from milliseconds to years: a plant samples every 2 minutes, a bearing 250 times a second."""
+"""Times of rows, µs since 1970 UTC, and durations for people: from 4 ms to 30 days."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+EARLIEST_US, LATEST_US = ((datetime(year, 1, 1, tzinfo=UTC) - EPOCH) // MICROSECOND for year in (2, 9999))
+"""Times of rows lie between: what datetime can write whatever the zone."""
 
 _UNITS = ((1.0, 1e-3, "ms"), (60.0, 1.0, "s"), (7200.0, 60.0, "min"), (172_800.0, 3600.0, "h"))
 """(below so many seconds, in units of so many, named)"""
@@ -11,3 +21,29 @@ def duration(seconds: float) -> str:
             return f"{seconds / unit:.3g} {name}"
     days = seconds / 86_400
     return f"{days:.3g} days" if days < 1000 else f"{days:,.0f} days"
+
+
+def format_time(time_us: int) -> str:
+    """RFC 3339 in UTC, "1999-05-01T00:00:00Z"; a fraction only where there is one."""
+    return (EPOCH + timedelta(microseconds=int(time_us))).replace(tzinfo=None).isoformat() + "Z"
+
+
+def format_times(times_us: npt.NDArray[np.int64]) -> list[str]:
+    """`format_time` of each, a tenth of the time where they are whole seconds."""
+    if (times_us % 1_000_000).any():
+        return [format_time(time_us) for time_us in times_us.tolist()]
+    texts: list[str] = np.datetime_as_string(times_us.astype("M8[us]"), unit="s", timezone="UTC").tolist()
+    return texts
+
+
+def parse_time(text: str) -> int:
+    """µs since 1970 UTC of an RFC 3339 time with a zone. Raises ValueError."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f'"{text}" has no time zone: end it with Z or an offset')
+    return to_us(moment)
+
+
+def to_us(moment: datetime) -> int:
+    """µs since 1970 UTC of an aware datetime."""
+    return (moment - EPOCH) // MICROSECOND

@@ -21,7 +21,8 @@ import numpy as np
 
 from benchmarks.detection.alarm_search import JUDGED, Candidate, Figures, Fold, mean_figures, neighbours
 from sheetbreak.engine.thresholds import TRAILING_ROWS
-from sheetbreak.history.reader import load_schema, read_csv
+from sheetbreak.history.reader import read_csv
+from sheetbreak.history.schema_file import load_schema
 from sheetbreak.rows import RowBatch, Schema
 from trainer.commands.alert_options import alert_policy
 from trainer.data.labels import Floats

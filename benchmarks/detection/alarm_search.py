@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sheetbreak.engine.advance import Results
 from sheetbreak.engine.alerts import AlertPolicy
+from sheetbreak.engine.state import Results
 from sheetbreak.engine.thresholds import TRAILING_ROWS, Threshold
 from sheetbreak.rows import RowBatch, Schema
 from trainer.data.labels import Floats, Ints, Labels

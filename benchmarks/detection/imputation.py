@@ -23,13 +23,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sheetbreak.artifact import Artifact, load
-from sheetbreak.engine.advance import Missing, State, advance
+from sheetbreak.artifact import load
+from sheetbreak.engine.advance import advance
 from sheetbreak.engine.features import MAX_MISSING_SHARE
+from sheetbreak.engine.model import Artifact
+from sheetbreak.engine.state import Missing, State
 from sheetbreak.history.reader import read_csv
 from sheetbreak.rows import RowBatch
-from trainer.data.folded import Folded, fold_history
-from trainer.data.history import ROWS_AT_ONCE
+from trainer.data.history import ROWS_AT_ONCE, Folded, fold_history
 from trainer.latent.imputation import MODEL, hold_last, impute
 
 TEST_SHARE = 0.2

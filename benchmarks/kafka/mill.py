@@ -12,14 +12,17 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from sheetbreak.artifact import Artifact, Manifest, load, save
-from sheetbreak.engine.advance import State, advance
+from sheetbreak.artifact import load, save
+from sheetbreak.engine.advance import advance
 from sheetbreak.engine.alerts import AlertPolicy
 from sheetbreak.engine.features import FeatureParams
+from sheetbreak.engine.model import Artifact, Manifest
 from sheetbreak.engine.scoring import Scaler, ScoreParams
+from sheetbreak.engine.state import State
 from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.history.reader import read_csv
-from sheetbreak.rows import BROKEN, RowBatch, Schema, encode_row
+from sheetbreak.rows import BROKEN, RowBatch, Schema
+from sheetbreak.wire.rows import encode_row
 from sheetbreak.wire.state import StateCodec
 
 DAYS, SEED = 6, 7

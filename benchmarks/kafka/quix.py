@@ -19,9 +19,10 @@ import numpy as np
 from quixstreams import Application
 
 from sheetbreak.artifact import load
-from sheetbreak.engine.advance import State, advance
-from sheetbreak.rows import WireDecoder
+from sheetbreak.engine.advance import advance
+from sheetbreak.engine.state import State
 from sheetbreak.wire.messages import encode_score
+from sheetbreak.wire.rows import WireDecoder
 from sheetbreak.wire.state import StateCodec
 
 OUTPUT = "quix-scores"

@@ -21,7 +21,7 @@ NAIVE_OUTPUT = "naive-scores"
 def decode(server: str, topic: str, rows: int, models: Path) -> Iterator[int]:
     """Poll with kafka-python's default fetch sizes and decode with the monitor's decoder; nothing else."""
     from sheetbreak.artifact import read_manifest
-    from sheetbreak.rows import WireDecoder
+    from sheetbreak.wire.rows import WireDecoder
 
     decoder = WireDecoder(read_manifest(models / "current").schema)
     consumer = KafkaConsumer(

@@ -51,7 +51,7 @@ COMMANDS = {
     "monitor": Command("monitor.main:main", "monitor", "score a stream, warn before the sheet breaks"),
     "replay": Command("replay.main:main", "replay", "play a CSV as a live stream"),
     "alerts": Command("monitor.alerts_command:main", "monitor", "watch an alert topic, one readable line an alert"),
-    "topics": Command("sheetbreak.streams.kafka.topics:main", "kafka", "create or check the five topics"),
+    "topics": Command("sheetbreak.cli.topics:main", "kafka", "create or check the five topics"),
     "models": Command("sheetbreak.cli.models:main", "monitor", "list, use, verify or prune the models"),
 }
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from sheetbreak.errors import RowError
-from sheetbreak.rows import BROKEN, Schema, format_time
+from sheetbreak.rows import BROKEN, Schema
+from sheetbreak.times import format_time
 
 NEVER = 1 << 30
 CLOCK_SET_BACK_ROWS = 5

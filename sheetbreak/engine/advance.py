@@ -5,79 +5,31 @@ same in all three, and the same bits however the rows are batched.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
-from sheetbreak.artifact import Artifact
-from sheetbreak.engine.admission import BROKE, FOLD, NEVER, REST, Arrivals, Clock, take
-from sheetbreak.engine.alerts import WARNED_ROWS, AlertEvent, AlertState, Judged
+from sheetbreak.engine.admission import BROKE, FOLD, REST, Arrivals, Clock, take
+from sheetbreak.engine.alerts import WARNED_ROWS, Judged
 from sheetbreak.engine.decision import Judging
-from sheetbreak.engine.features import MAX_MISSING_SHARE, FeatureState
+from sheetbreak.engine.features import MAX_MISSING_SHARE
+from sheetbreak.engine.model import Artifact
 from sheetbreak.engine.scores import Scored
-from sheetbreak.engine.scoring import TopSensor
+from sheetbreak.engine.state import (
+    DEAD_LETTER,
+    RESTARTING,
+    SCORED,
+    STOPPED,
+    WARMING_UP,
+    Missing,
+    Results,
+    State,
+    cold_memory,
+    cold_state,
+)
 from sheetbreak.engine.thresholds import Trailing
 from sheetbreak.engine.windows import Memory, fold
-from sheetbreak.errors import RowError
-from sheetbreak.rows import RowBatch
-
-Floats = npt.NDArray[np.float64]
-Missing = Literal["hold", "model"]
-"""What stands in for a missing value when its row is scored: the last one, or what the model makes of the others."""
-
-SCORED, RESTARTING, WARMING_UP, STOPPED, DEAD_LETTER = "scored", "restarting", "warming_up", "stopped", "dead_letter"
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """One machine between two rows; a value, never changed in place."""
-
-    features: FeatureState
-    trailing: Trailing
-    recent: npt.NDArray[np.float32]
-    """(rows since the last stop, at most window - 1; sensors) features of the last rows, unscaled; NaN where one
-    was missing and the model is to estimate it."""
-    alert: AlertState
-    model: str
-    """The version whose scores `trailing` holds; under another one it starts anew."""
-    last_us: int | None = None
-    """Time of the last row taken."""
-    since_restart: int = NEVER
-    """Rows since the last stop; large when there was none."""
-    was_broken: bool = False
-    late: int = 0
-    """Late rows in a row, ascending among themselves, and the time of the last of them."""
-    late_us: int = 0
-    grade: str | None = None
-    """The last one known; a feed may name it at its changes alone."""
-
-
-@dataclass(slots=True)
-class Results:
-    """What became of a batch's rows; arrays and lists have one entry a row, dictionaries where there is something."""
-
-    outcome: list[str]
-    score: Floats
-    """NaN where the row was not scored, as in `threshold`."""
-    threshold: Floats
-    over: npt.NDArray[np.bool_]
-    contributions: Floats
-    """(rows, sensors) each sensor's part in the score; NaN where the row was not scored."""
-    imputed: dict[int, tuple[str, ...]] = field(default_factory=dict)
-    top: dict[int, list[TopSensor]] = field(default_factory=dict)
-    """For rows over the threshold, and those at which an alert is open."""
-    alerts: list[tuple[int, AlertEvent]] = field(default_factory=list)
-    rejects: list[tuple[int, RowError]] = field(default_factory=list)
-    breaks: list[tuple[int, bool]] = field(default_factory=list)
-    """Rows at which a break starts, and whether an alert was open within the 30 rows before."""
-
-
-def cold_state(model: Artifact) -> State:
-    """The state of a machine never seen."""
-    features, recent = _cold(model)
-    return State(features, Trailing(model.manifest.threshold.trailing_rows), recent, AlertState(), model.version)
+from sheetbreak.rows import RowBatch, by_machine
 
 
 def advance(
@@ -109,14 +61,6 @@ def arrivals_of(rows: RowBatch) -> Arrivals:
     return Arrivals(rows.times_us.tolist(), rows.broken.tolist(), sparse.tolist())
 
 
-def by_machine(rows: RowBatch) -> dict[str, list[int]]:
-    """The places of each machine's rows, in the order they came."""
-    places: dict[str, list[int]] = {}
-    for place, machine in enumerate(rows.machines):
-        places.setdefault(machine, []).append(place)
-    return places
-
-
 def _by_place(entry: tuple[int, object]) -> int:
     return entry[0]
 
@@ -138,7 +82,7 @@ def _score(walks: "list[_Walk]", batch: _Batch, *, estimates: bool) -> Scored:
     model, results, manifest = batch.model, batch.results, batch.model.manifest
     stretches = [(walk, stretch) for walk in walks for stretch in walk.taken.stretches]
     folded = fold(
-        [(stretch, _cold(model) if stretch.cold else walk.memory) for walk, stretch in stretches],
+        [(stretch, cold_memory(model) if stretch.cold else walk.memory) for walk, stretch in stretches],
         batch.rows.values,
         using=model.features,
         window=manifest.window,
@@ -248,10 +192,6 @@ class _Walk:
             grade=self._batch.rows.grades[place],
             foretells=model.manifest.schema.lead_rows > 0,
         )
-
-
-def _cold(model: Artifact) -> Memory:
-    return Memory(model.features.cold(), np.empty((0, len(model.manifest.schema.sensors)), np.float32))
 
 
 def _under(model: Artifact, state: State) -> State:

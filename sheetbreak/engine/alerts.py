@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from sheetbreak.engine.scoring import TopSensor
-from sheetbreak.rows import format_time
-from sheetbreak.times import duration
+from sheetbreak.times import duration, format_time
 
 WARNED_ROWS = 30
 """A break counts as warned when an alert was open within this many rows before it."""

@@ -9,7 +9,7 @@ as it is. Every window is filled by itself, so that its bits do not depend on th
 import numpy as np
 import numpy.typing as npt
 
-from sheetbreak.artifact import Float32s, Reconstruct
+from sheetbreak.engine.model import Float32s, Reconstruct
 
 MAX_ROUNDS = 20
 """Calls of the model for a window, at most: most settle in ten, and where principal components hardly see a sensor

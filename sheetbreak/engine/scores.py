@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from sheetbreak.artifact import Artifact
 from sheetbreak.engine.imputation import estimate
+from sheetbreak.engine.model import Artifact
 from sheetbreak.engine.scoring import TopSensor, top_sensors
 from sheetbreak.engine.windows import Folded
 

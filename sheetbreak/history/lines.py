@@ -7,7 +7,9 @@ import numpy as np
 
 from sheetbreak.errors import DataError, RowError
 from sheetbreak.history.time_formats import TimeReader, recognise_time_format
-from sheetbreak.rows import BROKEN, INTACT, LATEST_US, MAX_MACHINE_CHARS, UNKNOWN, Decoded, RowBatch, Schema
+from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, Decoded, RowBatch, Schema
+from sheetbreak.times import LATEST_US
+from sheetbreak.wire.rows import MAX_MACHINE_CHARS
 
 DEFAULT_MACHINE = "pm1"
 

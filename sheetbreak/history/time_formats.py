@@ -8,7 +8,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from sheetbreak.errors import DataError
-from sheetbreak.rows import EARLIEST_US, LATEST_US, to_us
+from sheetbreak.times import EARLIEST_US, LATEST_US, to_us
 
 ISO = "ISO 8601"
 FORMATS = tuple(

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from sheetbreak.errors import DataError
-from sheetbreak.rows import Decoded, Schema, WireDecoder
+from sheetbreak.rows import Decoded, Schema
 from sheetbreak.streams.protocol import Record, Stream
+from sheetbreak.wire.rows import WireDecoder
 
 if TYPE_CHECKING:
     from sheetbreak.streams.kafka.options import KafkaOptions

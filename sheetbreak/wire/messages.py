@@ -6,11 +6,12 @@ from typing import Any
 
 import msgspec
 
-from sheetbreak.engine.advance import SCORED, Results
 from sheetbreak.engine.alerts import AlertEvent, ratio_of
 from sheetbreak.engine.scoring import TopSensor
+from sheetbreak.engine.state import SCORED, Results
 from sheetbreak.errors import RowError
-from sheetbreak.rows import RowBatch, format_time, format_times
+from sheetbreak.rows import RowBatch
+from sheetbreak.times import format_time, format_times
 
 SCORES, ALERTS, DEAD_LETTERS = "scores", "alerts", "dead-letters"
 DEAD_LETTER_BYTES = 256 * 1024

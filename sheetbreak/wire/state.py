@@ -15,9 +15,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from sheetbreak.engine.advance import State
 from sheetbreak.engine.alerts import AlertState, OpenAlert
 from sheetbreak.engine.features import FeatureState
+from sheetbreak.engine.state import State
 from sheetbreak.engine.thresholds import Trailing
 from sheetbreak.rows import Schema
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from sheetbreak.cli.demo.table import PERIOD_US, Break, demo_table, episodes
-from sheetbreak.rows import format_time
+from sheetbreak.times import format_time
 
 HOUR_ROWS = 30
 

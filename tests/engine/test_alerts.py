@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sheetbreak.artifact import Artifact
-from sheetbreak.engine.advance import Results, State, advance
+from sheetbreak.engine.advance import advance
 from sheetbreak.engine.alerts import IDLE, AlertPolicy, AlertState, Judged, change_grade, judge, pass_by
 from sheetbreak.engine.features import FeatureParams
+from sheetbreak.engine.model import Artifact
 from sheetbreak.engine.scoring import Scaler, ScoreParams, TopSensor
+from sheetbreak.engine.state import Results, State
 from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.rows import BROKEN, INTACT, RowBatch
 from sheetbreak.wire.state import StateCodec

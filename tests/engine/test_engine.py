@@ -13,11 +13,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sheetbreak.artifact import Artifact, Float32s
-from sheetbreak.engine.advance import Results, State, advance, cold_state
+from sheetbreak.engine.advance import advance
 from sheetbreak.engine.alerts import WARNED_ROWS, AlertPolicy
 from sheetbreak.engine.features import LARGEST, FeatureParams
+from sheetbreak.engine.model import Artifact, Float32s
 from sheetbreak.engine.scoring import Scaler, ScoreParams
+from sheetbreak.engine.state import Results, State, cold_state
 from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, RowBatch, Schema
 from sheetbreak.wire.state import StateCodec

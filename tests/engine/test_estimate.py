@@ -9,12 +9,13 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from sheetbreak.artifact import Artifact, Float32s
-from sheetbreak.engine.advance import Missing, advance
+from sheetbreak.engine.advance import advance
 from sheetbreak.engine.alerts import AlertPolicy
 from sheetbreak.engine.features import MASK_AFTER_ROWS, FeatureParams
 from sheetbreak.engine.imputation import MAX_ROUNDS, TOLERANCE, estimate
+from sheetbreak.engine.model import Artifact, Float32s
 from sheetbreak.engine.scoring import Scaler, ScoreParams
+from sheetbreak.engine.state import Missing
 from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.rows import BROKEN, INTACT, RowBatch
 from sheetbreak.wire.state import StateCodec

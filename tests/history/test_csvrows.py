@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from sheetbreak.errors import DataError
 from sheetbreak.history.lines import CsvDecoder
-from sheetbreak.history.reader import PROCESSMINER, csv_head, load_schema, read_csv, resolve_schema
+from sheetbreak.history.reader import PROCESSMINER, csv_head, read_csv, resolve_schema
+from sheetbreak.history.schema_file import load_schema
 from sheetbreak.history.time_formats import ISO, TimeReader, recognise_time_format
-from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, RowBatch, Schema, format_time, parse_time
+from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, RowBatch, Schema
+from sheetbreak.times import format_time, parse_time
 
 PLANT = Schema(time="time", broken="broken", machine="line", grade="product", ignore=("operator",))
 HEADER = "time,line,product,broken,x1,x2,operator"

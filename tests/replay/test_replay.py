@@ -16,8 +16,11 @@ from replay.main import main
 from replay.pacing import BLOCK_ROWS, paced, parse_speed
 from replay.schedule import blocks, copy_names, sendings
 from sheetbreak.errors import DataError
-from sheetbreak.history.reader import load_schema, read_csv
-from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, Schema, WireDecoder, parse_time, to_us
+from sheetbreak.history.reader import read_csv
+from sheetbreak.history.schema_file import load_schema
+from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, Schema
+from sheetbreak.times import parse_time, to_us
+from sheetbreak.wire.rows import WireDecoder
 from tests.support.replaying import MINUTE_US, SENSORS, START_US, Time, decoded, history_of, played
 
 # --- which rows

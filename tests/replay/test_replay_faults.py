@@ -21,7 +21,8 @@ from replay.faults import (
     sending_order,
 )
 from sheetbreak.errors import DataError, RowError
-from sheetbreak.rows import Schema, WireDecoder
+from sheetbreak.rows import Schema
+from sheetbreak.wire.rows import WireDecoder
 from tests.support.replaying import MINUTE_US, SENSORS, START_US, Time, decoded, history_of, played
 
 

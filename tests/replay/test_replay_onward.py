@@ -9,7 +9,8 @@ import pytest
 from replay.main import main
 from replay.start_time import onward_us
 from sheetbreak.errors import DataError
-from sheetbreak.rows import Schema, parse_time
+from sheetbreak.rows import Schema
+from sheetbreak.times import parse_time
 from tests.support.kafka_broker import Broker
 
 HOUR_US = 3_600_000_000

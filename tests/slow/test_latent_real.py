@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from benchmarks.detection.imputation import compare, mask_cells, mask_stretches
-from sheetbreak.artifact import Artifact, load
+from sheetbreak.artifact import load
 from sheetbreak.cli.commands import dispatch, run
+from sheetbreak.engine.model import Artifact
 from sheetbreak.history.reader import read_csv
 from sheetbreak.rows import RowBatch
 from tests.trainer.commands.test_latent_commands import far_apart
-from trainer.data.folded import fold_history
+from trainer.data.history import fold_history
 
 FIT_SHARE = 0.6
 

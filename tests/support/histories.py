@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, RowBatch, Schema, format_time
+from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, RowBatch, Schema
+from sheetbreak.times import format_time
 
 STEP_US = 120_000_000
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
-from sheetbreak.streams.kafka.options import ROWS, TOPICS
-from sheetbreak.streams.kafka.topics import main as topics
+from sheetbreak.cli.topics import main as topics
+from sheetbreak.wire.topics import ROWS, TOPICS
 from tests.support.services import need
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "kafka-broker"

@@ -10,9 +10,10 @@ import time
 from typing import Any
 
 from sheetbreak.errors import StreamFenced, StreamLost, StreamUnavailable
-from sheetbreak.streams.kafka.options import OUTPUTS, KafkaOptions, Security
+from sheetbreak.streams.kafka.options import KafkaOptions, Security
 from sheetbreak.streams.kafka.stream import open_kafka
 from sheetbreak.streams.protocol import Batch, Output, Snapshot
+from sheetbreak.wire.topics import OUTPUTS
 
 FENCED = 3
 KEY = b"pm1\0core"

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from sheetbreak.streams.kafka.options import OUTPUTS, KafkaOptions, Security
+from sheetbreak.streams.kafka.options import KafkaOptions, Security
 from sheetbreak.streams.kafka.stream import KafkaStream, open_kafka
+from sheetbreak.wire.topics import OUTPUTS
 from tests.support.kafka_broker import Broker
 
 SESSION_S = 6.0

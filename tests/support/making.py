@@ -12,14 +12,18 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from sheetbreak.artifact import MODEL, Artifact, Manifest, load, onnx_reconstruct, save
-from sheetbreak.engine.advance import Missing, Results, State, advance
+from sheetbreak.artifact import MODEL, load, onnx_reconstruct, save
+from sheetbreak.engine.advance import advance
 from sheetbreak.engine.alerts import AlertPolicy
 from sheetbreak.engine.features import FeatureParams
+from sheetbreak.engine.model import Artifact, Manifest
 from sheetbreak.engine.scoring import Scaler, ScoreParams
+from sheetbreak.engine.state import Missing, Results, State
 from sheetbreak.engine.thresholds import Threshold
-from sheetbreak.rows import RowBatch, Schema, WireDecoder, encode_row, parse_time
+from sheetbreak.rows import RowBatch, Schema
+from sheetbreak.times import parse_time
 from sheetbreak.wire.messages import encode_alert, encode_dead_letter, encode_score
+from sheetbreak.wire.rows import WireDecoder, encode_row
 
 START = "1999-05-01T00:00:00Z"
 START_US = parse_time(START)

@@ -9,12 +9,15 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from sheetbreak.artifact import Manifest, save
+from sheetbreak.artifact import save
 from sheetbreak.engine.alerts import AlertPolicy
 from sheetbreak.engine.features import FeatureParams
+from sheetbreak.engine.model import Manifest
 from sheetbreak.engine.scoring import Scaler, ScoreParams
 from sheetbreak.engine.thresholds import Threshold
-from sheetbreak.rows import Schema, encode_row, to_us
+from sheetbreak.rows import Schema
+from sheetbreak.times import to_us
+from sheetbreak.wire.rows import encode_row
 
 SENSORS = tuple(f"x{i}" for i in range(1, 7))
 WARM_UP_ROWS = 20

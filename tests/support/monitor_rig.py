@@ -13,11 +13,11 @@ from monitor.loop import Loop
 from monitor.metrics import Metrics
 from monitor.reload import ModelWatch
 from sheetbreak.artifact import load
-from sheetbreak.engine.advance import State
-from sheetbreak.rows import WireDecoder
+from sheetbreak.engine.state import State
 from sheetbreak.streams.memory import CommitPoint, MemoryStream, MemoryTopic
 from sheetbreak.streams.open import Opened
 from sheetbreak.streams.protocol import Batch, Output
+from sheetbreak.wire.rows import WireDecoder
 
 ALL = frozenset({"scores", "alerts", "dead-letters"})
 

@@ -11,7 +11,9 @@ from replay.encoding import wire_encoder
 from replay.faults import parse_fault
 from replay.history import History
 from replay.schedule import Message, blocks, damaged, sendings
-from sheetbreak.rows import RowBatch, Schema, WireDecoder, to_us
+from sheetbreak.rows import RowBatch, Schema
+from sheetbreak.times import to_us
+from sheetbreak.wire.rows import WireDecoder
 
 SENSORS = ("x1", "x2", "x3")
 START_US = to_us(datetime(2026, 1, 5, tzinfo=UTC))

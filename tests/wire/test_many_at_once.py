@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from sheetbreak.artifact import load
 from sheetbreak.engine.advance import advance
-from sheetbreak.rows import WireDecoder, format_time, format_times
+from sheetbreak.times import format_time, format_times
 from sheetbreak.wire.messages import encode_score, encode_scores
+from sheetbreak.wire.rows import WireDecoder
 from tests.support.mill import mill_rows, save_model
 
 FIRST_US, LAST_US = -62_100_000_000 * 1_000_000, 253_000_000_000 * 1_000_000

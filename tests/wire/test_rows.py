@@ -12,18 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sheetbreak.errors import RowError
-from sheetbreak.rows import (
-    BROKEN,
-    INTACT,
-    MAX_MACHINE_CHARS,
-    UNKNOWN,
-    Decoded,
-    Schema,
-    WireDecoder,
-    encode_row,
-    format_time,
-    parse_time,
-)
+from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, Decoded, Schema
+from sheetbreak.times import format_time, parse_time
+from sheetbreak.wire.rows import MAX_MACHINE_CHARS, WireDecoder, encode_row
 from tests.support.making import START, START_US, make_batch, make_rows, make_schema
 
 SENSORS = ("x1", "x2", "größe ✓", "a.b c")

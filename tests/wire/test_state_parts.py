@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sheetbreak.artifact import load
-from sheetbreak.engine.advance import State, cold_state
 from sheetbreak.engine.alerts import AlertState
+from sheetbreak.engine.state import State, cold_state
 from sheetbreak.engine.thresholds import Trailing
 from sheetbreak.wire.state import CHUNK_SCORES, StateCodec
 from tests.support.making import same

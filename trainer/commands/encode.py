@@ -3,18 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
-from sheetbreak.artifact import Artifact, Float32s
 from sheetbreak.cli.options import OptionParser
-from sheetbreak.engine.advance import RESTARTING, SCORED
 from sheetbreak.errors import DataError
 from sheetbreak.history.reader import read_csv
-from sheetbreak.rows import RowBatch, format_time
-from trainer.latent.model import Halves, add_model_options, load_chosen, load_halves
+from sheetbreak.times import format_time
+from trainer.latent.encoding import encode
+from trainer.latent.model import add_model_options, load_chosen, load_halves
 from trainer.output.files import results_to
-
-_WINDOWS_AT_ONCE = 4096
 
 
 def main(argv: Sequence[str]) -> int:
@@ -56,29 +51,3 @@ def main(argv: Sequence[str]) -> int:
         else:
             table.to_csv(file, index=False, lineterminator="\n")
     return 0
-
-
-def encode(rows: RowBatch, artifact: Artifact, halves: Halves) -> tuple[np.ndarray, Float32s, list[str]]:
-    """Row numbers of the scored rows, their latent features (n, latent), and whether each is scored or restarting."""
-    from trainer.data.history import score_history
-    from trainer.data.inputs import compute_inputs
-
-    manifest = artifact.manifest
-    outcome = score_history(rows, artifact)[1].outcome
-    inputs = compute_inputs(
-        rows,
-        manifest.schema,
-        features=manifest.features,
-        window=manifest.window,
-        break_is_stop=manifest.break_is_stop,
-    )
-    scored = inputs.scored
-    states = [outcome[row] for row in scored.tolist()]
-    assert set(states) <= {SCORED, RESTARTING}
-    windows = inputs.windows(scored, manifest.scaler)
-    latent = halves.encoder.output_shape[1:]
-    parts = [np.empty((0, *latent), np.float32)]
-    for first in range(0, len(windows), _WINDOWS_AT_ONCE):
-        some = windows.gather(slice(first, first + _WINDOWS_AT_ONCE))
-        parts.append(np.asarray(halves.encoder(some, training=False), np.float32))
-    return scored, np.concatenate(parts), states

@@ -8,12 +8,13 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from sheetbreak.artifact import Float32s
 from sheetbreak.cli.options import OptionParser, whole_number
+from sheetbreak.engine.model import Float32s
 from sheetbreak.errors import ArtifactError, DataError
 from sheetbreak.history.lines import DEFAULT_MACHINE
 from sheetbreak.history.time_formats import ISO, TimeReader
-from sheetbreak.rows import EARLIEST_US, LATEST_US, Schema, format_time, parse_time
+from sheetbreak.rows import Schema
+from sheetbreak.times import EARLIEST_US, LATEST_US, format_time, parse_time
 from trainer.data.labels import Floats
 from trainer.latent.generation import generate
 from trainer.latent.model import add_model_options, load_chosen, load_halves

@@ -12,7 +12,8 @@ from sheetbreak.cli.options import OptionParser
 from sheetbreak.errors import DataError
 from sheetbreak.history.lines import split_header
 from sheetbreak.history.reader import read_csv
-from sheetbreak.rows import RowBatch, format_time
+from sheetbreak.rows import RowBatch
+from sheetbreak.times import format_time
 from trainer.latent.imputation import MEASURED, MODEL, Imputed, impute
 from trainer.latent.model import add_model_options, load_chosen
 from trainer.output.files import csv_cell, results_to

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from sheetbreak.artifact import MANIFEST, Manifest, save
+from sheetbreak.artifact import MANIFEST, save
 from sheetbreak.cli.options import OptionParser, whole_number
+from sheetbreak.engine.model import Manifest
 from sheetbreak.errors import DataError
-from sheetbreak.history.reader import load_schema, read_csv
+from sheetbreak.history.reader import read_csv
+from sheetbreak.history.schema_file import load_schema
 from sheetbreak.rows import BROKEN, UNKNOWN, RowBatch, Schema
 from trainer.commands.alert_options import ALERT_HELP, alert_policy
 from trainer.data.labels import counted_labels, mostly_broken
 from trainer.families.settings import FAMILY_NAMES, add_set_option
-from trainer.output.output_files import check_targets, write_whole
+from trainer.output.files import check_targets, write_whole
 from trainer.training.versions import library_versions
 
 if TYPE_CHECKING:

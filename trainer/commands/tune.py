@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from sheetbreak.cli.commands import INTERRUPTED
 from sheetbreak.cli.options import OptionParser, positive_number, whole_number
-from sheetbreak.history.reader import load_schema, read_csv
+from sheetbreak.history.reader import read_csv
+from sheetbreak.history.schema_file import load_schema
 from trainer.commands.compare import add_work_options
 from trainer.families.settings import FAMILY_NAMES, add_set_option, shown
-from trainer.output.output_files import check_targets, write_whole
+from trainer.output.files import check_targets, write_whole
 from trainer.output.progress import TaskProgress
 
 if TYPE_CHECKING:

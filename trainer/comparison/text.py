@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from sheetbreak.rows import Schema, format_time
-from sheetbreak.times import duration
+from sheetbreak.rows import Schema
+from sheetbreak.times import duration, format_time
 from trainer.comparison.result import Compared, Comparison
 from trainer.comparison.tasks import Ground
 from trainer.evaluation.folds import LATER
@@ -11,7 +11,7 @@ from trainer.evaluation.tables import compared_table, deployed_table, difference
 from trainer.metrics.evaluation import Interval
 from trainer.metrics.events import HORIZONS
 from trainer.metrics.hindsight import BUDGETS
-from trainer.report.judgement import counts_events
+from trainer.metrics.scored_rows import counts_events
 
 _SHOWN = ((HORIZONS[1], BUDGETS[1]), (HORIZONS[2], BUDGETS[1]))
 """Horizon and rate of the columns: what an operator has time to act on."""

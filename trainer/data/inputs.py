@@ -6,18 +6,20 @@ from typing import Literal
 import numpy as np
 from sklearn.preprocessing import RobustScaler, StandardScaler
 
-from sheetbreak.artifact import Artifact, Float32s, Manifest
-from sheetbreak.engine.advance import RESTARTING, SCORED, WARMING_UP, State, advance
+from sheetbreak.engine.advance import advance
 from sheetbreak.engine.alerts import AlertPolicy
 from sheetbreak.engine.features import FeatureParams
+from sheetbreak.engine.model import Artifact, Float32s, Manifest
 from sheetbreak.engine.scoring import Scaler, ScoreParams, Scorer
+from sheetbreak.engine.state import RESTARTING, SCORED, WARMING_UP, State
 from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.errors import DataError
 from sheetbreak.rows import RowBatch, Schema
 from trainer.data.history import ROWS_AT_ONCE
 from trainer.data.labels import Floats, Ints
 from trainer.data.windows import Windows
-from trainer.families.settings import Scaling
+
+Scaling = Literal["range", "standard", "min-max"]
 
 _FIRST_PART = 0.1
 """Of the training rows: their spread is where a machine's variance begins."""

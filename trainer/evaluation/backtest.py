@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sheetbreak.rows import RowBatch, Schema, format_time
+from sheetbreak.rows import RowBatch, Schema
+from sheetbreak.times import format_time
 from trainer.evaluation.anomaly_tables import anomaly_folds
 from trainer.evaluation.folds import LATER, Fold
 from trainer.evaluation.peers import TITLES
-from trainer.evaluation.tables import deployed_table, fold_table, scorer_table
+from trainer.evaluation.tables import confusion_table, deployed_table, fold_table, scorer_table, shares_line
 from trainer.metrics.bootstrap import interval
-from trainer.metrics.confusion import Confusion, confusion_table, shares_line
+from trainer.metrics.confusion import Confusion
 from trainer.metrics.evaluation import Evaluation, Figures, Interval, mean_known, measure, summarise
 from trainer.metrics.scored_rows import a_day_counts
 from trainer.training.pipeline import Recipe

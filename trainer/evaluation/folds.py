@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sheetbreak.engine.advance import Results
+from sheetbreak.engine.state import Results
 from sheetbreak.errors import DataError
 from sheetbreak.rows import RowBatch, Schema
 from trainer.data.labels import Ints, Labels

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from sheetbreak.engine.advance import Results
+from sheetbreak.engine.state import Results
 from sheetbreak.rows import RowBatch, Schema
 from trainer.data.labels import Ints, Labels
 from trainer.evaluation.anomaly_tables import anomaly_table
-from trainer.evaluation.scores_file import write_header, write_scores
-from trainer.evaluation.tables import evaluation_table
-from trainer.metrics.confusion import Confusion, confusion_table, roc_file
+from trainer.evaluation.scores_file import roc_file, write_header, write_scores
+from trainer.evaluation.tables import confusion_table, evaluation_table
+from trainer.metrics.confusion import Confusion
 from trainer.metrics.evaluation import Evaluation, Figures, measure, summarise
 from trainer.metrics.scored_rows import ScoredRows, score_rows
 

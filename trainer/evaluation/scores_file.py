@@ -2,13 +2,17 @@
 
 import csv
 from collections.abc import Mapping
+from io import StringIO
 from typing import TextIO
 
 import pandas as pd
 
-from sheetbreak.engine.advance import Results
-from sheetbreak.rows import BROKEN, RowBatch, format_time
+from sheetbreak.engine.state import Results
+from sheetbreak.rows import BROKEN, RowBatch
+from sheetbreak.times import format_time
 from trainer.data.labels import Ints, Labels
+from trainer.metrics.row_metrics import roc_points
+from trainer.metrics.scored_rows import ScoredRows
 
 COLUMNS = ("row", "time", "machine", "split", "score", "threshold", "over", "will_break", "broken")
 
@@ -44,3 +48,19 @@ def write_scores(
         if fold is None:
             del columns["fold"]
         pd.DataFrame(columns).to_csv(out, header=False, index=False, lineterminator="\n")
+
+
+def roc_file(parts: Mapping[str, ScoredRows]) -> str:
+    """CSV of the points of each part's ROC curve; empty but for its header where a class is missing."""
+    out = StringIO()
+    lines = csv.writer(out, lineterminator="\n")
+    lines.writerow(["split", "threshold", "false_positive_rate", "true_positive_rate"])
+    for name, rows in parts.items():
+        points = roc_points(rows)
+        if points is None:
+            continue
+        false, true, thresholds = points
+        # The first point, where no row is an alarm, has an infinite threshold: left empty.
+        shown = ["", *(repr(float(threshold)) for threshold in thresholds[1:])]
+        lines.writerows(zip([name] * len(shown), shown, map(float, false), map(float, true), strict=True))
+    return out.getvalue()

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from sheetbreak.times import duration
 from trainer.metrics.alarms import Deployed
+from trainer.metrics.confusion import Confusion
 from trainer.metrics.evaluation import Evaluation, Interval
 from trainer.metrics.events import HORIZONS
 from trainer.metrics.hindsight import BUDGETS
@@ -239,3 +240,29 @@ def _percents(found: Interval | None) -> str:
 def rate(value: float | None) -> str:
     """Events in some stretch of time or rows."""
     return NONE if value is None else f"{value:.1f}"
+
+
+def confusion_table(found: Confusion, *, lead_rows: int) -> str:
+    """The matrix and what follows from it, for people."""
+    no, yes = ("no break follows", "a break follows") if lead_rows else ("normal", "anomalous")
+    negatives, positives = found.true_negatives + found.false_positives, found.false_negatives + found.true_positives
+    return "\n".join(
+        [
+            f"  {'rows':<26}{'under':<10}{'over':<10}threshold",
+            f"  {no:<26}{found.true_negatives:<10,}{found.false_positives:<10,}of {negatives:,}",
+            f"  {yes:<26}{found.false_negatives:<10,}{found.true_positives:<10,}of {positives:,}",
+            f"  {shares_line(found)}",
+        ]
+    )
+
+
+def shares_line(found: Confusion) -> str:
+    """What follows from the matrix, in a line."""
+    return (
+        f"precision {_text(found.precision)}, recall {_text(found.recall)}, F1 {_text(found.f1)}; "
+        f"accuracy {_text(found.accuracy)} (always saying no: {_text(found.accuracy_of_no)})"
+    )
+
+
+def _text(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}".removeprefix("0")

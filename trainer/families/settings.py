@@ -18,14 +18,14 @@ import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from types import NoneType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from sheetbreak.cli.options import OptionParser
 from sheetbreak.errors import DataError
+from trainer.data.inputs import Scaling
 
 Value = int | float | str
 """What a setting holds; None: auto."""
-Scaling = Literal["range", "standard", "min-max"]
 
 FAMILY_NAMES = "dense, denoising, sparse, contractive, variational, conv, lstm, lstm-variational or pca"
 """For --help, which must not wait seconds for Keras."""

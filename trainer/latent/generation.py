@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from sheetbreak.artifact import Artifact, Float32s
 from sheetbreak.engine.features import FeatureFold
+from sheetbreak.engine.model import Artifact, Float32s
 from trainer.data.labels import Floats
 
 _WINDOWS_AT_ONCE = 1024

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sheetbreak.artifact import Artifact
 from sheetbreak.engine.imputation import estimate
+from sheetbreak.engine.model import Artifact
 from sheetbreak.rows import RowBatch
-from trainer.data.folded import Folded, fold_history
+from trainer.data.history import Folded, fold_history
 from trainer.data.labels import Bools, Floats, Ints
 
 _WINDOWS_AT_ONCE = 1024

@@ -4,8 +4,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from sheetbreak.artifact import Artifact, list_versions, load
+from sheetbreak.artifact import list_versions, load
 from sheetbreak.cli.options import OptionParser
+from sheetbreak.engine.model import Artifact
 from sheetbreak.errors import ArtifactError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from sheetbreak.engine.advance import Results
+from sheetbreak.engine.state import Results
 from sheetbreak.rows import BROKEN, RowBatch, Schema
 from trainer.data.labels import Bools, Floats, Ints, Labels
 
@@ -159,3 +159,8 @@ def rows_with_open_alert(machine: Ints, opened: Iterable[int], closed: Iterable[
     is_open = np.empty(len(machine), np.bool_)
     is_open[order] = running - np.repeat(before, np.diff(first, append=len(machine))) > 0
     return is_open
+
+
+def counts_events(period_s: float, lead_rows: int) -> bool:
+    """Whether warnings ahead and false alarms a day mean anything: rows foretell others, and a day is a stretch."""
+    return lead_rows > 0 and a_day_counts(period_s)

@@ -3,7 +3,7 @@
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -60,3 +60,24 @@ def results_to(place: Path | None) -> Iterator[IO[bytes]]:
     except OSError as cause:
         reason = cause.strerror or str(cause)
         raise DataError(f"cannot write {place}: {reason}; name a file in a folder that takes it") from cause
+
+
+def check_targets(paths: Iterable[Path | None]) -> None:
+    """Raises DataError for a path that could not be written; None is an option that was not given."""
+    for path in paths:
+        if path is None:
+            continue
+        folder = path.parent
+        if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+            raise DataError(f"{path} cannot be written; name a file in a directory that is there and is yours")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """The whole file or none. Raises DataError if it cannot be written."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    except OSError as cause:
+        beside.unlink(missing_ok=True)
+        raise DataError(f"{path}: {cause.strerror}; name another file") from cause

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from trainer.metrics.evaluation import Evaluation, Figures, summarise
+from trainer.metrics.scored_rows import counts_events
 from trainer.report.figures_table import scorers_table
-from trainer.report.judgement import counts_events
 from trainer.report.page import Page, Section, Table, render_page
 from trainer.report.plots.event import fold_auc_plot, recall_plot
 from trainer.report.sections import known

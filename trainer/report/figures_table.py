@@ -8,8 +8,7 @@ from trainer.metrics.alarms import Deployed
 from trainer.metrics.evaluation import Evaluation, Recall
 from trainer.metrics.events import HORIZONS
 from trainer.metrics.hindsight import BUDGETS
-from trainer.metrics.scored_rows import a_day_counts
-from trainer.report.judgement import counts_events
+from trainer.metrics.scored_rows import a_day_counts, counts_events
 from trainer.report.page import Cell, Table
 
 Line = tuple[str, list[Cell]]

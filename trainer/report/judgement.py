@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sheetbreak.engine.advance import Results
+from sheetbreak.engine.state import Results
 from sheetbreak.rows import RowBatch
 from trainer.data.labels import Floats, Ints
 from trainer.metrics.evaluation import Evaluation, Figures
-from trainer.metrics.scored_rows import ScoredRows, a_day_counts
+from trainer.metrics.scored_rows import ScoredRows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +67,3 @@ def error_shares(contributions: Floats) -> Floats:
     shares: Floats = np.full_like(contributions, np.nan)
     np.divide(contributions, whole, out=shares, where=whole > 0)
     return shares
-
-
-def counts_events(period_s: float, lead_rows: int) -> bool:
-    """Whether warnings ahead and false alarms a day mean anything: rows foretell others, and a day is a stretch."""
-    return lead_rows > 0 and a_day_counts(period_s)

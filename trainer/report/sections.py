@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from trainer.report.judgement import Judged, counts_events
+from trainer.metrics.scored_rows import counts_events
+from trainer.report.judgement import Judged
 from trainer.report.page import Plot, Section
 from trainer.report.plots.row import confusion_plot, error_plot, precision_recall_plot, roc_plot
 from trainer.report.plots.sensor import breaks_plot, worst_sensors_plot

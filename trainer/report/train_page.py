@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from sheetbreak.artifact import Manifest
+from sheetbreak.engine.model import Manifest
 from sheetbreak.rows import RowBatch
 from trainer.data.labels import Labels
 from trainer.evaluation.holdout import Held, HeldOut

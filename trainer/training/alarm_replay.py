@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sheetbreak.engine.admission import BROKE, FOLD, REST, Clock, take
-from sheetbreak.engine.advance import arrivals_of, by_machine
+from sheetbreak.engine.advance import arrivals_of
 from sheetbreak.engine.alerts import IDLE, AlertEvent, AlertPolicy, Judged, change_grade, judge, pass_by, stop
 from sheetbreak.engine.scoring import TopSensor
 from sheetbreak.engine.thresholds import Threshold, Trailing, comparable, level_now
-from sheetbreak.rows import RowBatch, Schema
+from sheetbreak.rows import RowBatch, Schema, by_machine
 from trainer.data.labels import Bools, Floats
 
 _TOP = (TopSensor("", 1.0, 0.0, 0.0),)

@@ -13,11 +13,12 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from sheetbreak.artifact import MODEL, Artifact, Float32s, Manifest, Reconstruct, onnx_reconstruct
-from sheetbreak.engine.advance import Results
+from sheetbreak.artifact import MODEL, onnx_reconstruct
 from sheetbreak.engine.alerts import AlertPolicy
 from sheetbreak.engine.features import FeatureParams
+from sheetbreak.engine.model import Artifact, Float32s, Manifest, Reconstruct
 from sheetbreak.engine.scoring import ScoreParams
+from sheetbreak.engine.state import Results
 from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.errors import DataError
 from sheetbreak.rows import RowBatch, Schema

@@ -6,8 +6,9 @@ from typing import Literal
 
 from sheetbreak.errors import DataError
 from sheetbreak.rows import RowBatch, Schema
+from trainer.data.inputs import Scaling
 from trainer.data.labels import Labels, curve_shift, label_rows
-from trainer.families.settings import Scaling, Value
+from trainer.families.settings import Value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

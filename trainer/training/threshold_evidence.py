@@ -6,8 +6,8 @@ from functools import partial
 
 import numpy as np
 
-from sheetbreak.artifact import Artifact
-from sheetbreak.engine.advance import Results
+from sheetbreak.engine.model import Artifact
+from sheetbreak.engine.state import Results
 from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.rows import RowBatch
 from trainer.data.history import score_history

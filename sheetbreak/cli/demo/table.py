@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 from sheetbreak.engine.alerts import WARNED_ROWS
-from sheetbreak.rows import format_time, parse_time
+from sheetbreak.times import format_time, parse_time
 
 PERIOD_US = 120_000_000
 """The simulator's sampling period."""

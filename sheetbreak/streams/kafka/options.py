@@ -10,11 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sheetbreak.errors import DataError
-
-ROWS, SCORES, ALERTS, DEAD_LETTERS, STATE = "sensor-rows", "scores", "alerts", "dead-letters", "monitor-state"
-TOPICS = (ROWS, SCORES, ALERTS, DEAD_LETTERS, STATE)
-"""The five topics, by their names before any prefix."""
-OUTPUTS = frozenset({SCORES, ALERTS, DEAD_LETTERS})
+from sheetbreak.wire.topics import STATE, TOPICS
 
 PREFIX = "SHEETBREAK_KAFKA_"
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,249}")

@@ -15,7 +15,7 @@ from kafka.errors import KafkaError
 
 from sheetbreak.errors import StreamFenced, StreamLost, StreamUnavailable
 from sheetbreak.streams.kafka.clients import close_producer, new_producer
-from sheetbreak.streams.kafka.commit_thread import Watchdog, can_connect
+from sheetbreak.streams.kafka.commit_thread import Job, Watchdog, Worker, can_connect
 from sheetbreak.streams.kafka.errors import stream_error
 from sheetbreak.streams.kafka.membership import Membership, Place, is_stable, unstick
 from sheetbreak.streams.kafka.options import (
@@ -30,7 +30,6 @@ from sheetbreak.streams.kafka.session import Session, TopicDoubts, check, close_
 from sheetbreak.streams.kafka.state_topic import read_state
 from sheetbreak.streams.kafka.topics import Names, names_for
 from sheetbreak.streams.kafka.transaction import PublishFailed, Writes, publish
-from sheetbreak.streams.kafka.worker import Job, Worker
 from sheetbreak.streams.protocol import Batch, Output, Record, Snapshot
 
 __all__ = ["KafkaOptions", "KafkaStream", "follow", "open_kafka"]

@@ -1,30 +1,20 @@
-"""The topics as the monitor needs them, and the command that creates and checks them."""
+"""Topics as the monitor needs them: named, created, checked and mended."""
 
 import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from kafka import TopicPartition
 from kafka import errors as kafka_errors
 from kafka.admin import ConfigResource
 
-from sheetbreak.cli.options import OptionParser, whole_number
 from sheetbreak.errors import DataError
 from sheetbreak.streams.kafka.clients import new_admin, new_reader
 from sheetbreak.streams.kafka.errors import stream_error
-from sheetbreak.streams.kafka.options import (
-    OUTPUTS,
-    ROWS,
-    STATE,
-    TOPICS,
-    Address,
-    Security,
-    environment_security,
-    parse_address,
-    topic_name,
-)
+from sheetbreak.streams.kafka.options import Address, environment_security, topic_name
+from sheetbreak.wire.topics import OUTPUTS, ROWS, STATE, TOPICS
 
 DEFAULT_PARTITIONS = 4
 _STATE_SETTINGS = {
@@ -59,6 +49,32 @@ class Names:
 
     def __iter__(self) -> Iterator[str]:
         return iter((self.rows, *self.outputs.values(), self.state))
+
+
+def administer(
+    action: Literal["create", "check"], address: Address, *, prefix: str = "", partitions: int | None = None
+) -> list[str]:
+    """Create or check the topics of an installation; returns a line for each.
+
+    partitions: of each topic; None: as many as the input has. Raises DataError where they are not as they should be.
+    """
+    names, security = names_for(address.topic, prefix), environment_security()
+    try:
+        admin = new_admin(address, security)
+        try:
+            if action == "check":
+                mend = mend_command(address, address.topic, prefix)
+                facts = check_topics(admin, names, mend, partitions=partitions)
+                return [f"{name}: as it should be, {facts[name].partitions} partitions" for name in names]
+            reader = new_reader(address, security)
+            try:
+                return create_topics(admin, names, partitions=partitions, reader=reader)
+            finally:
+                reader.close()
+        finally:
+            admin.close()
+    except kafka_errors.KafkaError as error:
+        raise stream_error(error, f"{address}: topics {action}") from error
 
 
 def names_for(input_topic: str, prefix: str, emit: Iterable[str] = OUTPUTS) -> Names:
@@ -203,50 +219,3 @@ def _mend(admin: Any, name: str, names: Names, wanted: int, facts: Facts | None)
         admin.alter_configs([ConfigResource("TOPIC", name, dict(settings))])
         done.append(f"cleanup.policy set to {settings['cleanup.policy']}")
     return ", ".join(done) or "as it should be"
-
-
-def main(argv: Sequence[str]) -> int:
-    """`sheetbreak topics create|check`."""
-    parser = OptionParser(
-        "sheetbreak topics",
-        f"Create or check the five topics: {', '.join(TOPICS)}.",
-        example="sheetbreak topics create kafka://localhost:9092\n"
-        "sheetbreak topics check kafka://localhost:9092 --topic-prefix mill1.",
-    )
-    parser.add_argument("action", choices=["create", "check"])
-    parser.add_argument("address", help="kafka://host:9092; with /topic, the input's name instead of sensor-rows")
-    parser.add_argument(
-        "--partitions",
-        type=whole_number(minimum=1, maximum=10_000),
-        help=f"of each topic; default: as many as the input has, {DEFAULT_PARTITIONS} if there is none yet",
-    )
-    parser.add_argument("--topic-prefix", help="a name put before all five")
-    options = parser.parse_args(argv)
-    address = parse_address(options.address, needs_topic=False)
-    prefix = options.topic_prefix or ""
-    names = names_for(address.topic, prefix)
-    security = environment_security()
-    try:
-        lines = _run(options.action, address, names, prefix, options.partitions, security)
-    except kafka_errors.KafkaError as error:
-        raise stream_error(error, f"{address}: topics {options.action}") from error
-    print("\n".join(lines))
-    return 0
-
-
-def _run(
-    action: str, address: Address, names: Names, prefix: str, partitions: int | None, security: Security
-) -> list[str]:
-    admin = new_admin(address, security)
-    try:
-        if action == "check":
-            mend = mend_command(address, address.topic, prefix)
-            facts = check_topics(admin, names, mend, partitions=partitions)
-            return [f"{name}: as it should be, {facts[name].partitions} partitions" for name in names]
-        reader = new_reader(address, security)
-        try:
-            return create_topics(admin, names, partitions=partitions, reader=reader)
-        finally:
-            reader.close()
-    finally:
-        admin.close()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sheetbreak.errors import DataError
-from sheetbreak.streams.kafka.cut import RECORD_OVERHEAD, cut
+from sheetbreak.streams.kafka.transaction import RECORD_OVERHEAD, cut
 from sheetbreak.streams.protocol import Output
 
 

@@ -9,9 +9,10 @@ from typing import TypeVar
 import pytest
 
 from sheetbreak.errors import StreamUnavailable
-from sheetbreak.streams.kafka.options import OUTPUTS, KafkaOptions, Security
+from sheetbreak.streams.kafka.options import KafkaOptions, Security
 from sheetbreak.streams.kafka.stream import open_kafka
 from sheetbreak.streams.protocol import Stream
+from sheetbreak.wire.topics import OUTPUTS
 from tests.support.kafka_broker import Broker, need_java
 from tests.support.kafka_rig import KafkaRig
 from tests.support.stream_checks import answers, expected_answers, parts, poll_until, rows, values_of

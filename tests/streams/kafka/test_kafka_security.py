@@ -12,8 +12,9 @@ from kafka.admin import ScramMechanism, UserScramCredentialUpsertion
 
 from sheetbreak.errors import SheetbreakError, StreamUnavailable
 from sheetbreak.streams.kafka.clients import new_admin
-from sheetbreak.streams.kafka.options import OUTPUTS, KafkaOptions, Security, parse_address, security_from
+from sheetbreak.streams.kafka.options import KafkaOptions, Security, parse_address, security_from
 from sheetbreak.streams.kafka.stream import KafkaStream, open_kafka
+from sheetbreak.wire.topics import OUTPUTS
 from tests.support.kafka_broker import Broker, need_java
 from tests.support.services import need
 from tests.support.stream_checks import answers, expected_answers, parts, poll_until, rows

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from sheetbreak.errors import DataError
 from sheetbreak.streams.kafka.options import (
-    TOPICS,
     Address,
     KafkaOptions,
     Secret,
@@ -19,6 +18,7 @@ from sheetbreak.streams.kafka.options import (
     topic_name,
 )
 from sheetbreak.streams.kafka.topics import names_for
+from sheetbreak.wire.topics import TOPICS
 
 SCRAM = {
     "SHEETBREAK_KAFKA_SECURITY_PROTOCOL": "sasl_ssl",

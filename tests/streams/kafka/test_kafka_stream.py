@@ -11,12 +11,12 @@ from kafka import KafkaProducer, OffsetAndMetadata, TopicPartition
 from kafka.admin import ConfigResource, MemberToRemove
 from kafka.partitioner.default import DefaultPartitioner
 
+from sheetbreak.cli.topics import main as topics
 from sheetbreak.errors import DataError, StreamLost, StreamUnavailable
 from sheetbreak.streams.kafka.clients import new_admin
 from sheetbreak.streams.kafka.options import Security, parse_address
 from sheetbreak.streams.kafka.state_topic import wrap
 from sheetbreak.streams.kafka.stream import KafkaStream, follow
-from sheetbreak.streams.kafka.topics import main as topics
 from sheetbreak.streams.protocol import Batch, Output, Stream
 from tests.support.kafka_broker import Broker
 from tests.support.kafka_counter import Counter

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from sheetbreak.cli.topics import main
 from sheetbreak.errors import DataError
 from sheetbreak.streams.kafka import topics as kafka_topics
 from sheetbreak.streams.kafka.clients import new_admin
-from sheetbreak.streams.kafka.options import ROWS, SCORES, STATE, TOPICS, Security, parse_address
-from sheetbreak.streams.kafka.topics import Facts, inspect, main
+from sheetbreak.streams.kafka.options import Security, parse_address
+from sheetbreak.streams.kafka.topics import Facts, inspect
+from sheetbreak.wire.topics import ROWS, SCORES, STATE, TOPICS
 from tests.support.kafka_broker import Broker
 
 _serial = itertools.count()

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sheetbreak.artifact import Artifact, Float32s, load
+from sheetbreak.artifact import load
 from sheetbreak.cli.commands import dispatch, run
 from sheetbreak.engine.advance import advance
 from sheetbreak.engine.features import FeatureParams
+from sheetbreak.engine.model import Artifact, Float32s
 from sheetbreak.engine.scoring import Scaler
 from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.history.reader import read_csv
@@ -22,7 +23,7 @@ from tests.support.histories import mill_like, schema_of, with_values
 from tests.support.making import make_artifact, make_manifest
 from tests.support.mill import mill_csv, save_model
 from trainer.commands.impute import fill_cells
-from trainer.data.folded import fold_history
+from trainer.data.history import fold_history
 from trainer.latent.imputation import MODEL, SHORT_RUN, STOPPED, WARMING_UP, hold_last, impute, windows_around
 
 SENSORS = 6

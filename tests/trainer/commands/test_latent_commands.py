@@ -13,13 +13,15 @@ from sheetbreak.artifact import load
 from sheetbreak.cli.commands import dispatch, run
 from sheetbreak.engine.advance import advance
 from sheetbreak.errors import DataError
-from sheetbreak.history.reader import PROCESSMINER, load_schema, read_csv
-from sheetbreak.rows import INTACT, Schema, parse_time
+from sheetbreak.history.reader import PROCESSMINER, read_csv
+from sheetbreak.history.schema_file import load_schema
+from sheetbreak.rows import INTACT, Schema
+from sheetbreak.times import parse_time
 from tests.support.histories import SCHEMA_TOML, mill_like, write_csv
 from tests.support.making import save_artifact
 from tests.support.mill import mill_csv, save_model
 from trainer.commands.generate import csv_lines, times_of
-from trainer.data.folded import fold_history
+from trainer.data.history import fold_history
 from trainer.data.inputs import compute_inputs
 from trainer.latent.model import load_halves
 

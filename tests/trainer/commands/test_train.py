@@ -13,8 +13,10 @@ from sheetbreak.artifact import load
 from sheetbreak.cli.commands import run
 from sheetbreak.engine.advance import advance
 from sheetbreak.errors import DataError
-from sheetbreak.history.reader import load_schema, read_csv
-from sheetbreak.rows import BROKEN, format_time
+from sheetbreak.history.reader import read_csv
+from sheetbreak.history.schema_file import load_schema
+from sheetbreak.rows import BROKEN
+from sheetbreak.times import format_time
 from tests.support.histories import SCHEMA_TOML, mill_like, write_csv
 from trainer.commands.train import main
 from trainer.families import FAMILIES

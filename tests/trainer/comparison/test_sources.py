@@ -10,7 +10,7 @@ from trainer.families import FAMILIES
 
 LOADED = """
 import json, sys
-import trainer.comparison.tasks, trainer.backend
+import trainer.comparison.tasks, trainer.training.backend
 print(json.dumps([name for name in sys.modules if name.partition(".")[0] in ("sheetbreak", "trainer")]))
 """
 

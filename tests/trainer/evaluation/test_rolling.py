@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from sheetbreak.artifact import load
 from sheetbreak.engine.advance import advance
-from sheetbreak.rows import BROKEN, INTACT, RowBatch, parse_time
+from sheetbreak.rows import BROKEN, INTACT, RowBatch
+from sheetbreak.times import parse_time
 from tests.support.mill import PERIOD_US, START_US, mill_values, save_model
 from trainer.data.labels import label_rows
 from trainer.evaluation.folds import LATER, rolling_origin

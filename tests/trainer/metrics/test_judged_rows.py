@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_score, recall_score, roc_auc_score
 
-from trainer.metrics.confusion import Confusion, confusion_table, roc_file
+from trainer.evaluation.scores_file import roc_file
+from trainer.evaluation.tables import confusion_table
+from trainer.metrics.confusion import Confusion
 from trainer.metrics.scored_rows import ScoredRows
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from sheetbreak.errors import DataError
-from sheetbreak.rows import RowBatch, format_time
+from sheetbreak.rows import RowBatch
+from sheetbreak.times import format_time
 from tests.support.browser import Browser
 from tests.support.histories import mill_like
 from tests.support.scored_examples import make_rows

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sheetbreak.artifact import Artifact, Float32s, Manifest
 from sheetbreak.engine.alerts import AlertPolicy
 from sheetbreak.engine.features import FeatureParams
+from sheetbreak.engine.model import Artifact, Float32s, Manifest
 from sheetbreak.engine.scoring import Scaler, ScoreParams
 from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.rows import BROKEN, RowBatch

@@ -10,7 +10,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from sheetbreak.artifact import load, save
-from sheetbreak.engine.advance import State, advance
+from sheetbreak.engine.advance import advance
+from sheetbreak.engine.state import State
 from sheetbreak.errors import DataError
 from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, RowBatch
 from sheetbreak.wire.state import StateCodec

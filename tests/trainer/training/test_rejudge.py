@@ -6,9 +6,9 @@ import pytest
 from hypothesis import find, given
 from hypothesis import strategies as st
 
-from sheetbreak.artifact import Artifact
 from sheetbreak.engine.advance import advance
 from sheetbreak.engine.alerts import AlertPolicy
+from sheetbreak.engine.model import Artifact
 from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.rows import RowBatch
 from tests.engine.test_alerts import POLICIES

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from sheetbreak.rows import format_time
+from sheetbreak.times import format_time
 from trainer.data.labels import Bools, Floats, Ints
 from trainer.metrics.events import HORIZONS, timeline
 from trainer.report.judgement import Judged, Judgement, error_shares

@@ -1,0 +1,32 @@
+"""`sheetbreak topics`: the topics of an installation created, or checked."""
+
+from collections.abc import Sequence
+
+from sheetbreak.cli.options import OptionParser, whole_number
+from sheetbreak.streams.kafka.options import parse_address
+from sheetbreak.streams.kafka.topics import DEFAULT_PARTITIONS, administer
+from sheetbreak.wire.topics import TOPICS
+
+
+def main(argv: Sequence[str]) -> int:
+    """`sheetbreak topics create|check`."""
+    parser = OptionParser(
+        "sheetbreak topics",
+        f"Create or check the five topics: {', '.join(TOPICS)}.",
+        example="sheetbreak topics create kafka://localhost:9092\n"
+        "sheetbreak topics check kafka://localhost:9092 --topic-prefix mill1.",
+    )
+    parser.add_argument("action", choices=["create", "check"])
+    parser.add_argument("address", help="kafka://host:9092; with /topic, the input's name instead of sensor-rows")
+    parser.add_argument(
+        "--partitions",
+        type=whole_number(minimum=1, maximum=10_000),
+        help=f"of each topic; default: as many as the input has, {DEFAULT_PARTITIONS} if there is none yet",
+    )
+    parser.add_argument("--topic-prefix", help="a name put before all five")
+    options = parser.parse_args(argv)
+    address = parse_address(options.address, needs_topic=False)
+    print(
+        "\n".join(administer(options.action, address, prefix=options.topic_prefix or "", partitions=options.partitions))
+    )
+    return 0

@@ -1,0 +1,75 @@
+"""The state of a machine between two rows, and the results of a batch."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from sheetbreak.engine.admission import NEVER
+from sheetbreak.engine.alerts import AlertEvent, AlertState
+from sheetbreak.engine.features import FeatureState
+from sheetbreak.engine.model import Artifact
+from sheetbreak.engine.scoring import TopSensor
+from sheetbreak.engine.thresholds import Trailing
+from sheetbreak.engine.windows import Memory
+from sheetbreak.errors import RowError
+
+Floats = npt.NDArray[np.float64]
+Missing = Literal["hold", "model"]
+"""What stands in for a missing value when its row is scored: the last one, or what the model makes of the others."""
+SCORED, RESTARTING, WARMING_UP, STOPPED, DEAD_LETTER = "scored", "restarting", "warming_up", "stopped", "dead_letter"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One machine between two rows; a value, never changed in place."""
+
+    features: FeatureState
+    trailing: Trailing
+    recent: npt.NDArray[np.float32]
+    """(rows since the last stop, at most window - 1; sensors) features of the last rows, unscaled; NaN where one
+    was missing and the model is to estimate it."""
+    alert: AlertState
+    model: str
+    """The version whose scores `trailing` holds; under another one it starts anew."""
+    last_us: int | None = None
+    """Time of the last row taken."""
+    since_restart: int = NEVER
+    """Rows since the last stop; large when there was none."""
+    was_broken: bool = False
+    late: int = 0
+    """Late rows in a row, ascending among themselves, and the time of the last of them."""
+    late_us: int = 0
+    grade: str | None = None
+    """The last one known; a feed may name it at its changes alone."""
+
+
+@dataclass(slots=True)
+class Results:
+    """What became of a batch's rows; arrays and lists have one entry a row, dictionaries where there is something."""
+
+    outcome: list[str]
+    score: Floats
+    """NaN where the row was not scored, as in `threshold`."""
+    threshold: Floats
+    over: npt.NDArray[np.bool_]
+    contributions: Floats
+    """(rows, sensors) each sensor's part in the score; NaN where the row was not scored."""
+    imputed: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    top: dict[int, list[TopSensor]] = field(default_factory=dict)
+    """For rows over the threshold, and those at which an alert is open."""
+    alerts: list[tuple[int, AlertEvent]] = field(default_factory=list)
+    rejects: list[tuple[int, RowError]] = field(default_factory=list)
+    breaks: list[tuple[int, bool]] = field(default_factory=list)
+    """Rows at which a break starts, and whether an alert was open within the 30 rows before."""
+
+
+def cold_state(model: Artifact) -> State:
+    """The state of a machine never seen."""
+    features, recent = cold_memory(model)
+    return State(features, Trailing(model.manifest.threshold.trailing_rows), recent, AlertState(), model.version)
+
+
+def cold_memory(model: Artifact) -> Memory:
+    return Memory(model.features.cold(), np.empty((0, len(model.manifest.schema.sensors)), np.float32))

@@ -1,0 +1,6 @@
+"""Topics: the names that the contract gives them, once."""
+
+ROWS, SCORES, ALERTS, DEAD_LETTERS, STATE = "sensor-rows", "scores", "alerts", "dead-letters", "monitor-state"
+TOPICS = (ROWS, SCORES, ALERTS, DEAD_LETTERS, STATE)
+"""The five topics, by their names before any prefix."""
+OUTPUTS = frozenset({SCORES, ALERTS, DEAD_LETTERS})
