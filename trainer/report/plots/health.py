@@ -4,8 +4,7 @@ import numpy as np
 
 from sheetbreak.rows import BROKEN, RowBatch, Schema
 from sheetbreak.times import duration
-from trainer.data.labels import Bools, Floats, Labels
-from trainer.report.health import (
+from trainer.data.health import (
     LINE_ROWS,
     STUCK_ROWS,
     Gaps,
@@ -15,6 +14,7 @@ from trainer.report.health import (
     straight_share,
     unchanged_share,
 )
+from trainer.data.labels import Bools, Floats, Labels
 from trainer.report.page import Cell, Plot, Section, Table
 from trainer.report.style import (
     BLUE,

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from sheetbreak.rows import BROKEN, INTACT, RowBatch
 from tests.support.histories import STEP_US, mill_like, schema_of, with_values
-from trainer.data.labels import label_rows
-from trainer.report.health import (
+from trainer.data.health import (
     LINE_ROWS,
     PARTS,
     STUCK_ROWS,
@@ -21,6 +20,7 @@ from trainer.report.health import (
     straight_share,
     unchanged_share,
 )
+from trainer.data.labels import label_rows
 
 ROWS = 400
 ONE_RUN = np.zeros(ROWS, np.int64)
