@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 
 from sheetbreak.cli.options import OptionParser, whole_number
-from sheetbreak.streams.kafka.options import parse_address
-from sheetbreak.streams.kafka.topics import DEFAULT_PARTITIONS, administer
 from sheetbreak.wire.topics import TOPICS
 
 
 def main(argv: Sequence[str]) -> int:
     """`sheetbreak topics create|check`."""
+    from sheetbreak.streams.kafka.options import parse_address  # Kafka is an extra, loaded by what needs it alone
+    from sheetbreak.streams.kafka.topics import DEFAULT_PARTITIONS, administer
+
     parser = OptionParser(
         "sheetbreak topics",
         f"Create or check the five topics: {', '.join(TOPICS)}.",
