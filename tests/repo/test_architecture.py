@@ -72,7 +72,9 @@ def test_every_page_and_file_that_code_and_docs_point_to_is_there(checkout: Path
         if path.suffix not in {".py", ".md", ".yml", ".toml"} or not path.is_file():
             continue
         text = path.read_text()
-        named = re.findall(r"\b(?:docs|deploy|scripts|benchmarks|examples)/[\w./-]*\w\.(?:md|py|svg|png|yml)\b", text)
+        named = re.findall(
+            r"(?<!tests/)\b(?:docs|deploy|scripts|benchmarks|examples)/[\w./-]*\w\.(?:md|py|svg|png|yml)\b", text
+        )
         found = {(checkout / one, one) for one in named}
         if path.suffix == ".md":
             links = re.findall(r"\]\((?!https?:)([^)#\s]+)", text)
