@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
@@ -12,6 +12,21 @@ from sheetbreak.errors import RowError
 
 UNKNOWN, INTACT, BROKEN = -1, 0, 1
 """Codes of RowBatch.broken: no label, the sheet holds, the sheet is broken at this row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a plant writes its tables; None: recognised from the file. What training recognised is in its manifest."""
+
+    separator: str | None = None
+    decimal: str | None = None
+    thousands: str | None = None
+    """"" where there are none."""
+    encoding: str | None = None
+    skip_rows: int | None = None
+    """Lines above the header."""
+    sheet: str | None = None
+    """Of a workbook; None: the first that holds a table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +47,17 @@ class Schema:
     ignore: tuple[str, ...] = ()
     time_format: str | None = None
     timezone: str = "UTC"
+    clock: str | None = None
+    """The column of the time of day, where `time` holds the date alone."""
+    ambiguous: str = "infer"
+    """An hour that comes twice as summer time ends: "infer" from the rows' order, or its "first" or "second" time."""
+    broken_values: tuple[str, ...] = ()
+    """Texts of the break column that mean a break, where it holds words; every other text is none."""
+    missing: tuple[str, ...] = ()
+    """Words and exact numbers that mean "no reading", beside those of sheetbreak.missing."""
+    units: dict[str, str] = field(default_factory=dict)
+    """By sensor."""
+    csv: Dialect = Dialect()
 
     @property
     def digest(self) -> str:
@@ -79,6 +105,15 @@ class Decoded:
     index: list[int]
     """Per row: its record's place in the sequence; ascending."""
     rejects: list[tuple[int, RowError]]
+
+
+def grade_name(text: str) -> str | None:
+    """One spelling of a grade: "96.0" and "96" are the same; None where the text is blank. "007" stays as it is."""
+    text = text.strip()
+    whole, point, fraction = text.partition(".")
+    if point and whole.isdecimal() and not fraction.strip("0") and (whole == "0" or whole[0] != "0"):
+        return whole
+    return text or None
 
 
 def by_machine(rows: RowBatch) -> dict[str, list[int]]:

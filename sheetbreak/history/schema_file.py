@@ -1,5 +1,6 @@
 """The schema file: a plant in TOML, checked."""
 
+import codecs
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,39 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sheetbreak.errors import DataError
 from sheetbreak.history.time_formats import check_time_format
-from sheetbreak.rows import Schema
+from sheetbreak.rows import Dialect, Schema
+
+_NUMBER = (int, float)
+KNOWN: dict[str, dict[str, type | tuple[type, ...]]] = {
+    "columns": {
+        "time": (str, list),
+        "broken": str,
+        "machine": str,
+        "grade": str,
+        "ignore": list,
+        "broken_values": list,
+    },
+    "sampling": {
+        "period_s": _NUMBER,
+        "stop_gap_s": _NUMBER,
+        "lead_rows": int,
+        "time_format": str,
+        "timezone": str,
+        "ambiguous": str,
+    },
+    "csv": {
+        "separator": str,
+        "decimal": str,
+        "thousands": str,
+        "encoding": str,
+        "skip_rows": int,
+        "sheet": (str, int),
+    },
+    "values": {"missing": list},
+}
+"""What a schema file may say; beside it [units], whose keys are sensors."""
+AMBIGUOUS = ("infer", "first", "second")
+"""What an hour that comes twice can be: told by the rows' order, or always the one before or after the change."""
 
 MIN_PERIOD_S, MAX_GAP_S = 1e-3, 366 * 86400.0
 """Bounds of what a schema may say: times are µs, and a year without a row is the end of any run."""
@@ -21,36 +54,66 @@ def load_schema(path: Path) -> Schema:
     import tomllib
 
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as cause:
         raise DataError(f"{path}: {cause}; --schema names a TOML file, see docs/file-formats.md") from cause
-    known: dict[str, dict[str, type | tuple[type, ...]]] = {
-        "columns": {"time": str, "broken": str, "machine": str, "grade": str, "ignore": list},
-        "sampling": {
-            "period_s": (int, float),
-            "stop_gap_s": (int, float),
-            "lead_rows": int,
-            "time_format": str,
-            "timezone": str,
-        },
-    }
-    found: dict[str, Any] = {}
+    found: dict[str, dict[str, Any]] = {table: {} for table in (*KNOWN, "units")}
     for table, entries in tables.items():
-        if table not in known or not isinstance(entries, dict):
-            raise DataError(f"{path}: [{table}] is not known; the tables are [columns] and [sampling]")
+        if table not in found or not isinstance(entries, dict):
+            listed = ", ".join(f"[{name}]" for name in KNOWN)
+            raise DataError(f"{path}: [{table}] is not known; the tables are {listed} and [units]")
         for key, value in entries.items():
-            if key not in known[table]:
-                raise DataError(f"{path}: {table}.{key} is not known; known are {', '.join(known[table])}")
-            if not isinstance(value, known[table][key]) or isinstance(value, bool):
+            if table != "units" and key not in KNOWN[table]:
+                raise DataError(f"{path}: {table}.{key} is not known; known are {', '.join(KNOWN[table])}")
+            kinds = str if table == "units" else KNOWN[table][key]
+            if not isinstance(value, kinds) or isinstance(value, bool):
                 raise DataError(f"{path}: {table}.{key} = {value!r} has the wrong type")
-            found[key] = value
-    return _check_schema(found, path)
+            found[table][key] = value
+    values = {"missing": _texts(found["values"].get("missing", []), f"{path}: values.missing")}
+    columns = _check_columns(found["columns"], path)
+    plain = columns | found["sampling"] | values | {"units": found["units"], "csv": _check_csv(found["csv"], path)}
+    return _check_schema(plain, path)
+
+
+def _check_columns(columns: dict[str, Any], path: Path) -> dict[str, Any]:
+    ignore = columns.get("ignore", [])
+    if not all(isinstance(name, str) for name in ignore):
+        raise DataError(f"{path}: columns.ignore is a list of column names")
+    broken_values = _texts(columns.get("broken_values", []), f"{path}: columns.broken_values")
+    if broken_values and "broken" not in columns:
+        raise DataError(f"{path}: columns.broken_values needs columns.broken, the column that holds them")
+    checked = columns | {"ignore": tuple(ignore), "broken_values": broken_values}
+    if isinstance(time := columns.get("time"), list):
+        if len(time) != 2 or not all(isinstance(name, str) for name in time):
+            raise DataError(f'{path}: columns.time = {time!r}; one column, or two: time = ["Date", "Time"]')
+        checked |= {"time": time[0], "clock": time[1]}
+    return checked
+
+
+def _check_csv(csv: dict[str, Any], path: Path) -> Dialect:
+    for key, allowed in (("separator", ",;\t|"), ("decimal", ".,")):
+        if key in csv and (len(csv[key]) != 1 or csv[key] not in allowed):
+            shown = " ".join(repr(sign) for sign in allowed)
+            raise DataError(f"{path}: csv.{key} = {csv[key]!r}; one of {shown} is expected")
+    if len(csv.get("thousands", "")) > 1 or csv.get("thousands") == csv.get("decimal", "."):
+        raise DataError(f"{path}: csv.thousands = {csv['thousands']!r}; one sign that is not the decimal one, or none")
+    if csv.get("skip_rows", 0) < 0:
+        raise DataError(f"{path}: csv.skip_rows = {csv['skip_rows']}; the lines above the header are 0 or more")
+    try:
+        encoding = codecs.lookup(csv["encoding"]).name if "encoding" in csv else None
+    except LookupError as cause:
+        message = f"{path}: csv.encoding = {csv['encoding']!r} is not known; one like utf-8, cp1252 or utf-16"
+        raise DataError(message) from cause
+    return Dialect(**csv | {"encoding": encoding, "sheet": str(csv["sheet"]) if "sheet" in csv else None})
+
+
+def _texts(values: list[Any], name: str) -> tuple[str, ...]:
+    if not all(isinstance(value, (str, int, float)) and not isinstance(value, bool) for value in values):
+        raise DataError(f"{name} = {values!r}; a list of words and numbers is expected")
+    return tuple(str(value) for value in values)
 
 
 def _check_schema(found: dict[str, Any], path: Path) -> Schema:
-    ignore = found.pop("ignore", [])
-    if not all(isinstance(name, str) for name in ignore):
-        raise DataError(f"{path}: columns.ignore is a list of column names")
     period = found.get("period_s", 120.0)
     stop_gap = found.get("stop_gap_s", 1.5 * min(period, MAX_GAP_S))
     if not MIN_PERIOD_S <= period < stop_gap <= MAX_GAP_S:
@@ -66,9 +129,13 @@ def _check_schema(found: dict[str, Any], path: Path) -> Schema:
         raise DataError(f"{path}: columns.machine needs columns.time: rows of several machines cannot be numbered")
     if found.get("lead_rows", 2) < 0:
         raise DataError(f"{path}: sampling.lead_rows = {found['lead_rows']}; 0 or more rows ahead")
+    if found.get("ambiguous", "infer") not in AMBIGUOUS:
+        raise DataError(f"{path}: sampling.ambiguous = {found['ambiguous']!r}; {', '.join(AMBIGUOUS)} are known")
     try:
         ZoneInfo(found.get("timezone", "UTC"))
     except (ZoneInfoNotFoundError, ValueError, OSError) as cause:  # "Europe" is a folder
-        raise DataError(f"{path}: sampling.timezone {found['timezone']!r} is not known; use Europe/Helsinki") from cause
+        raise DataError(
+            f"{path}: sampling.timezone {found['timezone']!r} is not known; one like Europe/Berlin or UTC"
+        ) from cause
     found |= {"period_s": float(period), "stop_gap_s": float(stop_gap)}
-    return replace(Schema(), ignore=tuple(ignore), **found)
+    return replace(Schema(), **found)
