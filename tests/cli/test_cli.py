@@ -319,7 +319,7 @@ def _raising(error: BaseException) -> Callable[[Sequence[str]], int]:
 
 def _program(body: str) -> str:
     """The source of a program whose main is `body`."""
-    return f"import sys; from sheetbreak.cli import run\ndef main(argv):\n    {body}\nsys.exit(run(main))"
+    return f"import sys; from sheetbreak.cli.commands import run\ndef main(argv):\n    {body}\nsys.exit(run(main))"
 
 
 def _python(*argv: str) -> subprocess.CompletedProcess[str]:
