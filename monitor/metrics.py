@@ -123,7 +123,7 @@ class Metrics:
             machine = self._machine(name)
             machine.alert_open = state.alert.open is not None
             if machine.last_row_us is None:
-                machine.last_row_us = state.last_us
+                machine.last_row_us = state.clock.last_us
 
     def forget(self, machines: Iterable[str]) -> None:
         """Their partition is another monitor's now: a series that stays would alert for ever."""

@@ -119,7 +119,7 @@ class Fold:
                 threshold = replace(threshold, trailing_rows=candidate.trailing_rows)
             else:
                 threshold = replace(threshold, quantile=None)
-            opened.append(self._first + np.array(self._history.judge(threshold, candidate.policy).opened, np.int64))
+            opened.append(self._first + np.array(self._history.raised(threshold, candidate.policy).opened, np.int64))
         chosen = _chosen([self._false_per_day(rows) for rows in opened])
         return _figures(self._test, [_places(self._test, rows) for rows in opened], chosen, part=self.number)
 

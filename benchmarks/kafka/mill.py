@@ -63,7 +63,7 @@ class Mill:
             turn, machine = divmod(i, machines)
             start = machine % _STARTS
             place = (turn + start * _APART) % len(values)
-            last_us = self._states[start].last_us
+            last_us = self._states[start].clock.last_us
             assert last_us is not None
             name, time_us = machine_name(machine), last_us + (turn + 1) * period_us
             row = encode_row(name, time_us, values=values[place], grade=self._later.grades[place])

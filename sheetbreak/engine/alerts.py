@@ -1,4 +1,4 @@
-"""The life of an alert: opened, updated, closed; a fold over a machine's judged rows."""
+"""The life of an alert: opened, updated, closed; row by row of a machine."""
 
 import hashlib
 from collections.abc import Sequence
@@ -92,8 +92,8 @@ class AlertEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """One row as the alert fold sees it."""
+class ScoredRow:
+    """One row with its score and level."""
 
     machine: str
     time_us: int
@@ -121,7 +121,7 @@ def ratio_of(score: float, threshold: float) -> float:
 
 
 def judge(
-    policy: AlertPolicy, state: AlertState, row: Judged, *, may_open: bool
+    policy: AlertPolicy, state: AlertState, row: ScoredRow, *, may_open: bool
 ) -> tuple[AlertState, AlertEvent | None]:
     """The state after one scored row, and the event it causes.
 
@@ -176,23 +176,23 @@ def stop(
     return replace(quiet, open=None, muted=max(state.muted, policy.rearm_rows)), event
 
 
-def _severity(policy: AlertPolicy, row: Judged) -> Severity:
+def _severity(policy: AlertPolicy, row: ScoredRow) -> Severity:
     return "critical" if row.ratio >= policy.critical_ratio else "warning"
 
 
-def _alert_id(row: Judged) -> str:
+def _alert_id(row: ScoredRow) -> str:
     identity = f"{row.machine}\n{row.time_us}\n{row.model}".encode()
     return hashlib.sha256(identity).hexdigest()[:20]
 
 
-def _event(kind: Kind, alert: OpenAlert, row: Judged) -> AlertEvent:
+def _event(kind: Kind, alert: OpenAlert, row: ScoredRow) -> AlertEvent:
     return AlertEvent(
         alert.alert_id, kind, row.machine, row.time_us, alert.opened_us, row.score, row.threshold, row.ratio,
         alert.severity, tuple(row.top), row.model, row.imputed, row.masked, _message(kind, alert, row),
     )  # fmt: skip
 
 
-def _message(kind: Kind, alert: OpenAlert, row: Judged) -> str:
+def _message(kind: Kind, alert: OpenAlert, row: ScoredRow) -> str:
     """One plain sentence that a shift leader can act on."""
     if kind == "closed":
         ago = duration((row.time_us - alert.opened_us) / 1e6)

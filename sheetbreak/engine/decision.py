@@ -1,72 +1,221 @@
-"""A machine's scores held against its level, and the alert they make: all of the engine that knows no sensor.
+"""Decision: a machine's scores held against its level, and the alerts that come of it. The fourth stage.
 
-The engine runs it over the scores of the model; a trainer runs it over scores that are known, to choose from many
-thresholds and policies.
+It knows no model and no sensor: the engine runs it over the scores of the model, a trainer over scores that are known,
+once for each threshold and policy that it tries. So it comes in two halves, of which the levels do not depend on the
+alert policy (but for its restart_rows); and while a machine is idle only a row over its level, a change of grade or a
+break can change that, so that the rows between are skipped.
 """
 
+from array import array
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from sheetbreak.engine.admission import BROKE, REST, RUN, SET_BACK, Step
 from sheetbreak.engine.alerts import (
     IDLE,
+    WARNED_ROWS,
     AlertEvent,
     AlertPolicy,
     AlertState,
-    Judged,
+    ScoredRow,
     change_grade,
     judge,
     pass_by,
     stop,
 )
+from sheetbreak.engine.scoring import TopSensor
 from sheetbreak.engine.thresholds import Threshold, Trailing, comparable, level_now
+from sheetbreak.rows import RowBatch
+
+NONE = float("nan")
 
 
-class Judging:
-    """One machine's rows on their way through a batch, from the state before it."""
+class Rules(NamedTuple):
+    """What scores are decided by."""
 
-    __slots__ = ("_policy", "_threshold", "alert", "grade", "trailing")
+    threshold: Threshold
+    policy: AlertPolicy
+    break_ends_run: bool
+    """Whether a break closes an alert."""
+    foretells: bool
+    """Whether a high score says something of later rows (lead_rows above 0), or of this one alone."""
+    version: str
+    """Of the model."""
 
-    def __init__(
-        self, threshold: Threshold, policy: AlertPolicy, *, trailing: Trailing, alert: AlertState, grade: str | None
-    ) -> None:
-        """trailing: is added to, so a copy of the state's."""
-        self._threshold, self._policy = threshold, policy
-        self.trailing, self.alert, self.grade = trailing, IDLE if alert == IDLE else alert, grade
 
-    def begin_cold(self) -> None:
-        """The clock was set back: what is known of scores and grade is of another time."""
-        self.trailing, self.grade = Trailing(self._threshold.trailing_rows), None
+class Cause(NamedTuple):
+    """What is said of a row beside its score."""
 
-    def take(self, grade: str | None) -> None:
-        """A row comes, of this grade; None: the feed does not say, so that it goes on as it was."""
-        if grade != self.grade and grade is not None:
-            if self.grade is not None:
-                self.alert = change_grade(self._policy, self.alert)
-            self.grade = grade
+    top: Sequence[TopSensor] = ()
+    """The sensors with the largest part in it; empty where it is not asked for."""
+    imputed: tuple[str, ...] = ()
+    masked: tuple[str, ...] = ()
 
-    def pass_by(self) -> None:
-        """It has no score."""
-        self.alert = pass_by(self.alert)
 
-    @property
-    def idle(self) -> bool:
-        """Whether a row that is not over changes nothing."""
-        return self.alert is IDLE  # whether it is equal would take as long as all the rest
+class Explain(Protocol):
+    """What explains a batch's rows."""
 
-    def hold(self, score: float, *, counts: bool) -> tuple[float, bool]:
-        """It has one: the level that it is held against, and whether it is over.
+    def __call__(self, place: int, /, *, named: bool) -> Cause:
+        """Of the row at a place. named: whether its leading sensors are asked for."""
 
-        counts: False on restarting rows, whose scores the trailing level leaves out.
-        """
-        level = level_now(self._threshold, self.trailing, self.grade)
-        if counts:
-            self.trailing.add(comparable(self._threshold, score, self.grade))
-        return level, score > level
 
-    def weigh(self, row: Judged, *, may_open: bool) -> AlertEvent | None:
-        """What comes of a row that is over, or that comes while not idle."""
-        alert, event = judge(self._policy, self.alert, row, may_open=may_open)
-        self.alert = IDLE if alert == IDLE else alert
-        return event
+class Levels(NamedTuple):
+    """What a machine's scores were held against, step by step."""
 
-    def stop(self, machine: str, *, time_us: int, model: str, why: str) -> AlertEvent | None:
-        """The run ended before the row to come."""
-        self.alert, event = stop(self._policy, self.alert, machine, time_us=time_us, model=model, why=why)
-        return event
+    level: "array[float]"
+    """NaN where the step has no score."""
+    over: "array[int]"
+    """The steps whose score is over the level."""
+    breaks: "array[int]"
+    """The steps at which a break begins."""
+    changes: "array[int]"
+    """The steps with another grade than the last one known."""
+    trailing: Trailing
+    """After the steps, as is `grade`."""
+    grade: str | None
+
+
+class Decided(NamedTuple):
+    """What a machine's scores come to."""
+
+    levels: Levels
+    alert: AlertState
+    """After the rows."""
+    top: dict[int, Sequence[TopSensor]]
+    """For rows over the level, and those at which an alert is open."""
+    alerts: list[tuple[int, AlertEvent]]
+    breaks: list[tuple[int, bool]]
+    """Rows at which a break begins, and whether an alert was open within WARNED_ROWS before it."""
+
+
+def hold_levels(
+    steps: Sequence[Step],
+    scores: Sequence[float | None],
+    grades: Sequence[str | None],
+    *,
+    threshold: Threshold,
+    restart_rows: int,
+    trailing: Trailing,
+    grade: str | None,
+) -> Levels:
+    """Hold each step's score against the level that the scores before it give.
+
+    scores, grades: by place. restart_rows: of so many rows after a stop the trailing level leaves the scores out.
+    trailing, grade: as they were before; where a row names no grade, it goes on as it was.
+    """
+    trailing = trailing.copy()
+    level, over, breaks, changes = array("d"), array("q"), array("q"), array("q")
+    for i, (place, what, since_restart) in enumerate(steps):
+        score = None
+        if what in (RUN, REST):
+            named = grades[place]
+            if named is not None and named != grade:
+                if grade is not None:
+                    changes.append(i)
+                grade = named
+            score = scores[place] if what == RUN else None
+        elif what == BROKE:
+            breaks.append(i)
+        elif what == SET_BACK:  # what is known of scores and grade is of another time
+            trailing, grade = Trailing(threshold.trailing_rows), None
+        if score is None:
+            level.append(NONE)
+            continue
+        now = level_now(threshold, trailing, grade)
+        level.append(now)
+        if score > now:
+            over.append(i)
+        if since_restart >= restart_rows:
+            trailing.add(comparable(threshold, score, grade))
+    return Levels(level, over, breaks, changes, trailing, grade)
+
+
+def raise_alerts(
+    machine: str,
+    steps: Sequence[Step],
+    scores: Sequence[float | None],
+    rows: RowBatch,
+    *,
+    levels: Levels,
+    rules: Rules,
+    alert: AlertState,
+    explain: Explain,
+) -> Decided:
+    """The alerts that open, go on and close over a machine's steps. alert: as it was before."""
+    policy, found = rules.policy, Decided(levels, alert, {}, [], [])
+    changes = set(levels.changes) if policy.grade_change_rows else set()
+    wakes: Sequence[int] = levels.over
+    if changes or levels.breaks:
+        wakes = sorted({*levels.over, *levels.breaks, *changes})
+    i, end = 0, len(steps)
+    while i < end:
+        if alert.open is None and alert == IDLE:
+            next_wake = bisect_left(wakes, i)
+            if next_wake == len(wakes):
+                break
+            i = wakes[next_wake]
+        place, what, since_restart = steps[i]
+        event = None
+        if what not in (RUN, REST):
+            if what == BROKE:
+                found.breaks.append((place, alert.since_open < WARNED_ROWS))
+            if what != BROKE or rules.break_ends_run:
+                time_us = int(rows.times_us[place])
+                alert, event = stop(policy, alert, machine, time_us=time_us, model=rules.version, why=what)
+        else:
+            if i in changes:
+                alert = change_grade(policy, alert)
+            score = scores[place]
+            if score is None:
+                alert = pass_by(alert)
+            else:
+                level = levels.level[i]
+                over = score > level
+                named = over or alert.open is not None
+                cause = explain(place, named=named)
+                if named:
+                    found.top[place] = cause.top
+                row = ScoredRow(
+                    machine,
+                    int(rows.times_us[place]),
+                    score,
+                    level,
+                    over=over,
+                    top=cause.top,
+                    model=rules.version,
+                    imputed=cause.imputed,
+                    masked=cause.masked,
+                    grade=rows.grades[place],
+                    foretells=rules.foretells,
+                )
+                alert, event = judge(policy, alert, row, may_open=since_restart >= policy.restart_rows)
+        if event:
+            found.alerts.append((place, event))
+        i += 1
+    return found._replace(alert=alert)
+
+
+def decide(
+    machine: str,
+    steps: Sequence[Step],
+    scores: Sequence[float | None],
+    rows: RowBatch,
+    *,
+    rules: Rules,
+    trailing: Trailing,
+    alert: AlertState,
+    grade: str | None,
+    explain: Explain,
+) -> Decided:
+    """Both halves, for one machine. trailing, alert, grade: as they were before its steps; they do not change."""
+    levels = hold_levels(
+        steps,
+        scores,
+        rows.grades,
+        threshold=rules.threshold,
+        restart_rows=rules.policy.restart_rows,
+        trailing=trailing,
+        grade=grade,
+    )
+    return raise_alerts(machine, steps, scores, rows, levels=levels, rules=rules, alert=alert, explain=explain)

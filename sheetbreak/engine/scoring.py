@@ -1,5 +1,6 @@
 """From features to a score: scaling, reconstruction error, and each sensor's part in it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -90,7 +91,7 @@ class Scorer:
 
 
 def top_sensors(
-    names: tuple[str, ...], contributions: Floats, *, observed: Floats, expected: Floats, count: int = 5
+    names: Sequence[str], contributions: Floats, *, observed: Floats, expected: Floats, count: int = 5
 ) -> list[TopSensor]:
     """The sensors with the largest part in one row's error, largest first; every array is (sensors,)."""
     whole = float(contributions.sum()) or 1.0

@@ -1,18 +1,18 @@
-"""The state of a machine between two rows, and the results of a batch."""
+"""State of a machine between two rows, and results of a batch."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from sheetbreak.engine.admission import NEVER
+from sheetbreak.engine.admission import Clock
 from sheetbreak.engine.alerts import AlertEvent, AlertState
-from sheetbreak.engine.features import FeatureState
 from sheetbreak.engine.model import Artifact
 from sheetbreak.engine.scoring import TopSensor
 from sheetbreak.engine.thresholds import Trailing
-from sheetbreak.engine.windows import Memory
+from sheetbreak.engine.windows import Memory, cold_memory
 from sheetbreak.errors import RowError
 
 Floats = npt.NDArray[np.float64]
@@ -25,22 +25,12 @@ SCORED, RESTARTING, WARMING_UP, STOPPED, DEAD_LETTER = "scored", "restarting", "
 class State:
     """One machine between two rows; a value, never changed in place."""
 
-    features: FeatureState
-    trailing: Trailing
-    recent: npt.NDArray[np.float32]
-    """(rows since the last stop, at most window - 1; sensors) features of the last rows, unscaled; NaN where one
-    was missing and the model is to estimate it."""
-    alert: AlertState
     model: str
     """The version whose scores `trailing` holds; under another one it starts anew."""
-    last_us: int | None = None
-    """Time of the last row taken."""
-    since_restart: int = NEVER
-    """Rows since the last stop; large when there was none."""
-    was_broken: bool = False
-    late: int = 0
-    """Late rows in a row, ascending among themselves, and the time of the last of them."""
-    late_us: int = 0
+    clock: Clock
+    memory: Memory
+    trailing: Trailing
+    alert: AlertState
     grade: str | None = None
     """The last one known; a feed may name it at its changes alone."""
 
@@ -57,7 +47,7 @@ class Results:
     contributions: Floats
     """(rows, sensors) each sensor's part in the score; NaN where the row was not scored."""
     imputed: dict[int, tuple[str, ...]] = field(default_factory=dict)
-    top: dict[int, list[TopSensor]] = field(default_factory=dict)
+    top: dict[int, Sequence[TopSensor]] = field(default_factory=dict)
     """For rows over the threshold, and those at which an alert is open."""
     alerts: list[tuple[int, AlertEvent]] = field(default_factory=list)
     rejects: list[tuple[int, RowError]] = field(default_factory=list)
@@ -67,9 +57,5 @@ class Results:
 
 def cold_state(model: Artifact) -> State:
     """The state of a machine never seen."""
-    features, recent = cold_memory(model)
-    return State(features, Trailing(model.manifest.threshold.trailing_rows), recent, AlertState(), model.version)
-
-
-def cold_memory(model: Artifact) -> Memory:
-    return Memory(model.features.cold(), np.empty((0, len(model.manifest.schema.sensors)), np.float32))
+    trailing = Trailing(model.manifest.threshold.trailing_rows)
+    return State(model.version, Clock(), cold_memory(model.features), trailing, AlertState())

@@ -1,6 +1,7 @@
-"""From rows that were taken to the windows that the model scores: all machines of a batch at once."""
+"""Windows: the features of admitted rows and the windows that end in them, all machines at once. The second stage."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -19,38 +20,57 @@ class Memory(NamedTuple):
     missing and the model is to estimate it."""
 
 
-class Folded(NamedTuple):
-    """n rows, one stretch's after another's."""
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Of n rows, one stretch's after another's, the m that have a window: they are past the warm-up, and no stop is
+    within it.
+    """
 
     places: list[int]
     """(n,) each row's place in the batch."""
     since_restart: list[int]
     """(n,) rows since the machine's last stop."""
-    features: Features
-    scorable: Ints
-    """(m,) the rows that have a window: past the warm-up, and far enough from the last stop."""
-    windows: Floats
-    """(m, window, sensors) features, unscaled; NaN in cells that the model is to estimate."""
-    after: list[Memory]
-    """Of each stretch."""
+    ends: Ints
+    """(m,) the rows in which a window ends."""
+    length: int
+    """Rows of a window."""
+    table: Floats | Float32s
+    """(rows, sensors) features, unscaled; NaN in cells that the model is to estimate."""
+    at: Ints
+    """(m,) where in the table a window's last row is; the others lie before it."""
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def gather(self) -> Floats:
+        """(m, window, sensors)."""
+        if self.length == 1:
+            return self.table[self.at, None].astype(np.float64, copy=False)
+        found: Floats = self.table[self.at[:, None] + np.arange(1 - self.length, 1)].astype(np.float64)
+        return found
 
 
-def fold(
+def cold_memory(using: FeatureFold) -> Memory:
+    """Of a machine never seen."""
+    return Memory(using.cold(), np.empty((0, len(using.normal)), np.float32))
+
+
+def make_windows(
     stretches: Sequence[tuple[Stretch, Memory]],
     values: Floats,
     *,
     using: FeatureFold,
-    window: int,
-    estimates: bool,
-) -> Folded:
-    """Fold the rows of stretches, each on from what is remembered before it, and cut the windows that end in them.
+    length: int,
+    estimates: bool = False,
+) -> tuple[Windows, Features, list[Memory]]:
+    """Features and windows of the rows of stretches, each on from what is remembered before it, and what is after it.
 
-    values: (rows of the batch, sensors) plant units. estimates: whether the model is to estimate what is missing;
-    else the last value stands in.
+    values: (rows of the batch, sensors) plant units. length: rows of a window. estimates: whether the model is to
+    estimate what is missing; else the last value stands in.
     """
-    places = [place for stretch, _ in stretches for place in stretch.rows]
+    places = [place for stretch, _ in stretches for place in stretch.places]
     since = [rows for stretch, _ in stretches for rows in stretch.since_restart]
-    lengths = [len(stretch.rows) for stretch, _ in stretches]
+    lengths = [len(stretch.places) for stretch, _ in stretches]
     states, features = using.fold(
         [before.features for _, before in stretches],
         np.clip(values[places], -LARGEST, LARGEST),
@@ -64,18 +84,19 @@ def fold(
             z[row, sensors] = np.nan
     unscored = [using.warm_up_rows - before.features.rows for _, before in stretches]
     warm = numbers(np.array(lengths, np.intp)) >= np.repeat(unscored, lengths)
-    if window == 1:
-        scorable, recents = np.flatnonzero(warm), [before.recent[:0] for _, before in stretches]
-        windows = z[scorable, None]
+    if length == 1:
+        ends, recents = np.flatnonzero(warm), [before.recent[:0] for _, before in stretches]
+        windows = Windows(places, since, ends, length, z, ends)
     else:
-        recents = [before.recent[1 - window :] for _, before in stretches]
+        recents = [before.recent[1 - length :] for _, before in stretches]
         if not estimates:  # kept by a monitor that did
             recents = [np.where(np.isnan(recent), using.normal, recent).astype(np.float32) for recent in recents]
         track = _Track(recents, z, lengths=lengths, since_restart=since)
-        scorable = np.flatnonzero(warm & (track.unbroken >= window))
-        windows, recents = track.windows(scorable, window), track.last(window - 1)
+        ends = np.flatnonzero(warm & (track.unbroken >= length))
+        windows = Windows(places, since, ends, length, track.table, track.at[ends])
+        recents = track.last(length - 1)
     after = [Memory(state, recent) for state, recent in zip(states, recents, strict=True)]
-    return Folded(places, since, features, scorable, windows, after)
+    return windows, features, after
 
 
 class _Track:
@@ -87,8 +108,8 @@ class _Track:
         # float32 as stored, so that a window has the same bits whether or not a snapshot cut it in two
         self._recents, self._lengths = recents, lengths
         stored = np.split(z.astype(np.float32), np.cumsum(lengths)[:-1])
-        self._rows = np.concatenate([part for both in zip(recents, stored, strict=True) for part in both])
-        self._at = np.arange(len(z)) + np.repeat(np.cumsum([len(recent) for recent in recents]), lengths)
+        self.table = np.concatenate([part for both in zip(recents, stored, strict=True) for part in both])
+        self.at = np.arange(len(z)) + np.repeat(np.cumsum([len(recent) for recent in recents]), lengths)
         unbroken, since = list[int](), iter(since_restart)
         for recent, rows in zip(recents, lengths, strict=True):
             count = len(recent)
@@ -98,18 +119,13 @@ class _Track:
         self.unbroken = np.array(unbroken, np.intp)
         """(n,) rows of the track up to each row, itself among them, without a stop between them."""
 
-    def windows(self, ends: Ints, window: int) -> Floats:
-        """(len(ends), window, sensors) of those that end in these rows."""
-        found: Floats = self._rows[self._at[ends][:, None] + np.arange(1 - window, 1)].astype(np.float64)
-        return found
-
     def last(self, most: int) -> list[Float32s]:
         """Of each stretch the last rows, at most so many, since the last stop."""
         found, end = list[Float32s](), 0
         for recent, rows in zip(self._recents, self._lengths, strict=True):
             end += rows
             if rows:
-                at, keep = self._at[end - 1] + 1, min(most, self.unbroken[end - 1])
-                recent = self._rows[at - keep : at].copy()
+                at, keep = self.at[end - 1] + 1, min(most, self.unbroken[end - 1])
+                recent = self.table[at - keep : at].copy()
             found.append(recent)
         return found

@@ -15,10 +15,12 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from sheetbreak.engine.admission import Clock
 from sheetbreak.engine.alerts import AlertState, OpenAlert
 from sheetbreak.engine.features import FeatureState
 from sheetbreak.engine.state import State
 from sheetbreak.engine.thresholds import Trailing
+from sheetbreak.engine.windows import Memory
 from sheetbreak.rows import Schema
 
 CHUNK_SCORES = 16
@@ -98,7 +100,7 @@ class StateCodec:
         return states
 
     def _core(self, state: State) -> bytes:
-        features, alert, now = state.features, state.alert, state.alert.open
+        clock, features, alert, now = state.clock, state.memory.features, state.alert, state.alert.open
         mean, mean_tops = _split(features.mean.astype("<f8"), _KEPT_BYTES)
         variance, variance_tops = _split(features.variance.astype("<f8"), _KEPT_BYTES)
         last, last_tops = _split(features.last.astype("<f4"), _LAST_BYTES)
@@ -107,18 +109,18 @@ class StateCodec:
                 format=FORMAT,
                 schema=self._digest,
                 model=state.model,
-                last_us=state.last_us,
-                since_restart=state.since_restart,
-                was_broken=state.was_broken,
-                late=state.late,
-                late_us=state.late_us,
+                last_us=clock.last_us,
+                since_restart=clock.since_restart,
+                was_broken=clock.was_broken,
+                late=clock.late,
+                late_us=clock.late_us,
                 tops=zlib.compress(mean_tops + variance_tops + last_tops, 1),
                 mean=mean,
                 variance=variance,
                 last=last,
                 missing={i: int(features.missing[i]) for i in np.flatnonzero(features.missing).tolist()},
                 rows=features.rows,
-                recent=state.recent.astype("<f4").tobytes(),
+                recent=state.memory.recent.astype("<f4").tobytes(),
                 over=alert.over,
                 since_open=alert.since_open,
                 open=(now.alert_id, now.opened_us, now.severity, now.leading, now.since_event, now.quiet)
@@ -145,16 +147,11 @@ class StateCodec:
         )
         now: Any = core.open
         return State(
-            features=features,
-            trailing=Trailing(core.trailing_rows, ring, count=core.trailing_count),
-            recent=_floats(core.recent).reshape(-1, self._sensors),
-            alert=AlertState(core.over, core.since_open, OpenAlert(*now) if now else None, core.muted),
             model=core.model,
-            last_us=core.last_us,
-            since_restart=core.since_restart,
-            was_broken=core.was_broken,
-            late=core.late,
-            late_us=core.late_us,
+            clock=Clock(core.last_us, core.since_restart, core.was_broken, core.late, core.late_us),
+            memory=Memory(features, _floats(core.recent).reshape(-1, self._sensors)),
+            trailing=Trailing(core.trailing_rows, ring, count=core.trailing_count),
+            alert=AlertState(core.over, core.since_open, OpenAlert(*now) if now else None, core.muted),
             grade=core.grade,
         )
 

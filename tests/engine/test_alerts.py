@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sheetbreak.engine.advance import advance
-from sheetbreak.engine.alerts import IDLE, AlertPolicy, AlertState, Judged, change_grade, judge, pass_by
+from sheetbreak.engine.alerts import IDLE, AlertPolicy, AlertState, ScoredRow, change_grade, judge, pass_by
 from sheetbreak.engine.features import FeatureParams
 from sheetbreak.engine.model import Artifact
 from sheetbreak.engine.scoring import Scaler, ScoreParams, TopSensor
@@ -188,5 +188,5 @@ def test_a_state_in_which_nothing_happens_becomes_idle(
 
 def _fold(policy: AlertPolicy, state: AlertState, *, over: bool) -> AlertState:
     top = (TopSensor("x1", 1.0, 1.0, 0.0),)
-    row = Judged("pm1", 0, 9.0 if over else 1.0, LEVEL, over=over, top=top, model="m")
+    row = ScoredRow("pm1", 0, 9.0 if over else 1.0, LEVEL, over=over, top=top, model="m")
     return judge(policy, state, row, may_open=True)[0]

@@ -282,8 +282,8 @@ def test_features_are_held_while_restarting_and_learn_again_after():
     before = run(model(), rows.take(slice(0, fold_rows)))[0]["pm1"]
     held = run(model(), rows.take(slice(0, fold_rows + 15)))[0]["pm1"]
     after = run(model(), rows.take(slice(0, fold_rows + 16)))[0]["pm1"]
-    assert same(before.features.mean, held.features.mean)
-    assert not same(held.features.mean, after.features.mean)
+    assert same(before.memory.features.mean, held.memory.features.mean)
+    assert not same(held.memory.features.mean, after.memory.features.mean)
 
 
 class Spy:
@@ -331,7 +331,7 @@ def test_repeated_and_late_rows_are_refused_and_say_why():
     assert "1999-05-01T00:04:00Z is not later than the machine's last row" in str(repeated)
     assert "1999-05-01T00:02:00Z is not later than" in str(late)
     assert late.machine == "pm1"
-    assert states["pm1"].last_us == START_US + 3 * PERIOD_US
+    assert states["pm1"].clock.last_us == START_US + 3 * PERIOD_US
 
 
 def test_one_row_from_the_future_does_not_silence_a_machine():
@@ -355,8 +355,9 @@ def test_a_clock_set_back_starts_the_machine_as_cold_as_a_new_one():
     rows = rows_of([*range(100, 150), *range(60)], broken=[49, 104])
     back = advance({}, rows, model(3))[0]["pm1"]
     fresh = advance({}, rows.take(slice(54, None)), model(3))[0]["pm1"]
-    for name in ("features", "trailing", "recent", "last_us", "since_restart", "was_broken", "late"):
+    for name in ("memory", "trailing"):
         assert same(getattr(back, name), getattr(fresh, name)), name
+    assert back.clock._replace(late_us=0) == fresh.clock._replace(late_us=0)
 
 
 def test_late_rows_that_do_not_ascend_set_no_clock_back():
@@ -398,7 +399,7 @@ def test_a_row_refused_for_its_gaps_changes_nothing():
     states, results = advance({}, rows, model())
     assert reasons(results) == [(30, "late"), (31, "late"), (32, "late"), (33, "late"), (34, "too-many-missing")]
     assert results.outcome[35:] == ["scored"] * 2
-    assert states["pm1"].late == 0
+    assert states["pm1"].clock.late == 0
 
 
 # Extremes
@@ -420,7 +421,7 @@ def test_whatever_is_read_only_finite_numbers_go_out(table: list[list[float]], k
         found = strict(message)
         if found.get("state") in ("scored", "restarting"):
             assert all(math.isfinite(found[name]) for name in ("score", "threshold", "ratio"))
-    assert np.isfinite(states["pm1"].features.mean).all()
+    assert np.isfinite(states["pm1"].memory.features.mean).all()
 
 
 def test_a_sensor_gone_wild_for_a_thousand_rows_is_forgotten_again():
@@ -431,7 +432,7 @@ def test_a_sensor_gone_wild_for_a_thousand_rows_is_forgotten_again():
     scores = [found for found in map(strict, sent) if found.get("state") == "scored"]
     assert len(scores) == 3000 - WARM_UP
     assert all(math.isfinite(found["score"]) for found in scores)
-    assert abs(states["pm1"].features.mean[3]) < LARGEST
+    assert abs(states["pm1"].memory.features.mean[3]) < LARGEST
 
 
 def test_the_reading_that_a_top_sensor_is_said_to_have_is_finite():

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from sheetbreak.engine.advance import advance
 from sheetbreak.engine.alerts import AlertPolicy
 from sheetbreak.engine.features import MASK_AFTER_ROWS, FeatureParams
-from sheetbreak.engine.imputation import MAX_ROUNDS, TOLERANCE, estimate
 from sheetbreak.engine.model import Artifact, Float32s
+from sheetbreak.engine.scores import MAX_ROUNDS, TOLERANCE, estimate
 from sheetbreak.engine.scoring import Scaler, ScoreParams
 from sheetbreak.engine.state import Missing
 from sheetbreak.engine.thresholds import Threshold
@@ -160,9 +160,9 @@ def test_a_window_with_nothing_missing_has_the_same_bits_as_under_hold(rows: Row
 def test_features_learn_from_what_was_measured_alone(rows: RowBatch):
     (by_hold, _), (by_model, _) = run(model(4), rows), run(model(4), rows, missing="model")
     for machine in by_hold:
-        assert same(by_hold[machine].features, by_model[machine].features)
-        seen = np.isfinite(by_model[machine].recent)
-        assert same(by_hold[machine].recent[seen], by_model[machine].recent[seen])
+        assert same(by_hold[machine].memory.features, by_model[machine].memory.features)
+        seen = np.isfinite(by_model[machine].memory.recent)
+        assert same(by_hold[machine].memory.recent[seen], by_model[machine].memory.recent[seen])
 
 
 @given(holed_rows(), st.integers(1, 109))
@@ -174,7 +174,7 @@ def test_a_monitor_may_be_restarted_the_other_way(rows: RowBatch, cut: int):
         after, results = advance(states, rows.take(slice(cut, None)), model(4), missing=ways[1])
         scored = np.isin(results.outcome, ["scored", "restarting"])
         assert np.isfinite(results.score[scored]).all()
-        assert ways[1] == "model" or not np.isnan(after["pm1"].recent).any()
+        assert ways[1] == "model" or not np.isnan(after["pm1"].memory.recent).any()
 
 
 def exact(window: int = 1) -> Artifact:

@@ -239,6 +239,9 @@ def same(a: object, b: object) -> bool:
         return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
     if hasattr(a, "ring") and hasattr(b, "ring"):
         return bool(a.ring.tobytes() == b.ring.tobytes() and (a.count, a.rows) == (b.count, b.rows))  # type: ignore[attr-defined]
+    if isinstance(a, tuple):
+        assert isinstance(b, tuple)
+        return len(a) == len(b) and all(map(same, a, b))
     if isinstance(a, dict):
         assert isinstance(b, dict)
         return list(a) == list(b) and all(same(a[key], b[key]) for key in a)

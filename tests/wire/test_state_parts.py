@@ -102,14 +102,17 @@ def test_a_state_of_format_1_is_taken_over(cold: tuple[StateCodec, State]):
 @given(data=st.data())
 def test_features_come_back_to_the_bit(cold: tuple[StateCodec, State], data: st.DataObject):
     codec, state = cold
-    n = len(state.features.mean)
+    n = len(state.memory.features.mean)
     doubles = st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=n, max_size=n)
     mean, variance = (_as_stored(np.array(data.draw(doubles))) for _ in range(2))
     last = np.array(data.draw(st.lists(st.floats(width=32), min_size=n, max_size=n)), np.float32)
-    state = replace(state, features=replace(state.features, mean=mean, variance=variance, last=last))
+    state = replace(
+        state,
+        memory=state.memory._replace(features=replace(state.memory.features, mean=mean, variance=variance, last=last)),
+    )
     (again,) = codec.load(codec.dump("pm1", None, state)).values()
     for name in ("mean", "variance", "last"):
-        before, after = getattr(state.features, name), getattr(again.features, name)
+        before, after = getattr(state.memory.features, name), getattr(again.memory.features, name)
         assert after.dtype == before.dtype
         assert after.tobytes() == before.tobytes()
 

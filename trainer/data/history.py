@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sheetbreak.engine.admission import Clock, take
-from sheetbreak.engine.advance import advance, arrivals_of
-from sheetbreak.engine.features import LARGEST
+from sheetbreak.engine.admission import REST, admit
+from sheetbreak.engine.advance import advance
 from sheetbreak.engine.model import Artifact
 from sheetbreak.engine.state import Results, State
+from sheetbreak.engine.windows import cold_memory, make_windows
 from sheetbreak.rows import RowBatch, by_machine
 from trainer.data.labels import Bools, Floats, Ints
 
@@ -63,18 +63,16 @@ def fold_history(rows: RowBatch, model: Artifact) -> Folded:
     manifest = model.manifest
     z, centre, spread = np.full((3, *rows.values.shape), np.nan)
     folded = Folded(z, centre, spread, np.full(len(rows), -1), *np.zeros((2, len(rows)), np.bool_))
-    arrivals, runs = arrivals_of(rows), 0
-    for machine, own in by_machine(rows).items():
-        taken = take(machine, Clock(), own, arrivals, schema=manifest.schema, break_is_stop=manifest.break_is_stop)
-        folded.stopped[taken.resting] = True
-        for stretch in taken.stretches:  # one unless a clock was set back: a history starts cold
-            state = model.features.cold()
-            hold = [since < model.features.params.hold_rows for since in stretch.since_restart]
-            values = np.clip(rows.values[stretch.rows], -LARGEST, LARGEST)
-            _, found = model.features.fold([state], values, lengths=[len(values)], hold=hold)
-            folded.z[stretch.rows], folded.centre[stretch.rows] = found.z, found.centre
-            folded.spread[stretch.rows] = found.spread
-            folded.run[stretch.rows] = runs + np.cumsum(np.array(stretch.since_restart) == 0)
-            folded.warm[stretch.rows] = np.arange(len(stretch.rows)) >= model.features.warm_up_rows
-            runs += len(stretch.rows) + 1
+    admitted = admit({}, by_machine(rows), rows, schema=manifest.schema, break_is_stop=manifest.break_is_stop)
+    using, runs = model.features, 0
+    for machine in admitted.values():
+        folded.stopped[[place for place, what, _ in machine.steps if what == REST]] = True
+        for stretch in machine.stretches:  # one unless a clock was set back: a history starts cold
+            places = stretch.places
+            before = [(stretch, cold_memory(using))]
+            windows, found, _ = make_windows(before, rows.values, using=using, length=1)
+            folded.z[places], folded.centre[places], folded.spread[places] = found.z, found.centre, found.spread
+            folded.run[places] = runs + np.cumsum(np.array(stretch.since_restart) == 0)
+            folded.warm[[places[row] for row in windows.ends.tolist()]] = True
+            runs += len(places) + 1
     return folded

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sheetbreak.engine.imputation import estimate
 from sheetbreak.engine.model import Artifact
+from sheetbreak.engine.scores import estimate
 from sheetbreak.rows import RowBatch
 from trainer.data.history import Folded, fold_history
 from trainer.data.labels import Bools, Floats, Ints

@@ -97,7 +97,7 @@ def _alarm_counter(
 
     def false_alarms_per_day(counted: Ints, threshold: Threshold) -> float:
         """Of alerts that opened at the rows `counted`, by operating day of these."""
-        alarms = history.judge(threshold, manifest.policy)
+        alarms = history.raised(threshold, manifest.policy)
         judged = replace(results, score=score, over=alarms.over, alerts=alarms.alerts)
         scored = score_rows(rows, of_rows, judged, manifest.schema)
         false = false_openings(scored, timeline(scored), horizon=HORIZONS[-1])

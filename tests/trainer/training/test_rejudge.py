@@ -39,7 +39,7 @@ def test_scores_judged_again_raise_what_the_engine_raises(
     model = _model(threshold, policy, lead_rows=lead_rows, break_is_stop=break_is_stop)
     _, results = advance({}, rows, model)
     history = ScoredHistory(rows, results.score, schema=model.manifest.schema, break_is_stop=break_is_stop)
-    found = history.judge(threshold, policy)
+    found = history.raised(threshold, policy)
     for kind, places in (("opened", found.opened), ("closed", found.closed)):
         assert sorted(places) == [place for place, event in results.alerts if event.kind == kind]
     assert found.over.tolist() == results.over.tolist()
