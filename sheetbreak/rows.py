@@ -58,11 +58,22 @@ class Schema:
     units: dict[str, str] = field(default_factory=dict)
     """By sensor."""
     csv: Dialect = Dialect()
+    learned: tuple[str, ...] = ()
+    """Of "period_s" and "stop_gap_s": those that the schema file left out, and the history's own rows say."""
+    lost_rows_s: float = 0.0
+    """Up to this, where it is longer than stop_gap_s, a gap after a row labelled intact is lost rows and no stop."""
 
     @property
     def digest(self) -> str:
-        """sha256 of what scoring depends on: sensors and their order, period, stop gap, lead rows."""
-        scoring = [list(self.sensors), float(self.period_s), float(self.stop_gap_s), self.lead_rows]
+        """sha256 of what a machine's state depends on: sensors and their order, period, lead rows.
+
+        Not the stop gap, which is learned anew in each training: 1.5 periods stand in its place.
+        """
+        return self.digest_with(1.5 * self.period_s)
+
+    def digest_with(self, stop_gap_s: float) -> str:
+        """The digest as it was made with a stop gap in it: states of that time are still read."""
+        scoring = [list(self.sensors), float(self.period_s), float(stop_gap_s), self.lead_rows]
         return hashlib.sha256(msgspec.json.encode(scoring)).hexdigest()
 
 

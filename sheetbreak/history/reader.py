@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sheetbreak.errors import DataError
 from sheetbreak.history.lines import CsvDecoder, cells_of, split_header
+from sheetbreak.history.sampling import PERIOD, STOP_GAP, settle_sampling
 from sheetbreak.rows import RowBatch, Schema
 
 HEAD_LINES = 200
@@ -14,7 +15,13 @@ HEAD_LINES = 200
 
 PROCESSMINER_COLUMNS = frozenset({"time", "y", *(f"x{i}" for i in range(1, 62))})
 PROCESSMINER = Schema(
-    time="time", broken="y", grade="x28", ignore=("x61",), time_format="%m/%d/%y %H:%M", timezone="UTC"
+    time="time",
+    broken="y",
+    grade="x28",
+    ignore=("x61",),
+    time_format="%m/%d/%y %H:%M",
+    timezone="UTC",
+    learned=(PERIOD, STOP_GAP),
 )
 """The published file: x28 is the grade, x61 is 1 only on break rows and so an outcome, never an input."""
 
@@ -73,7 +80,7 @@ def read_csv(
     sensors_from: Schema | None = None,
     unlabelled: bool = False,
 ) -> tuple[Schema, RowBatch]:
-    """The whole file: its resolved schema and its rows, in file order.
+    """The whole file: its resolved schema, the sampling settled by the rows, and its rows, in file order.
 
     `sensors_from`: a schema already resolved (a model's); the file must have its columns, and its sensors are used.
     `unlabelled`: the column of labels may be missing, as it often is where all rows are normal. Raises DataError with
@@ -94,6 +101,8 @@ def read_csv(
         record, reject = decoded.rejects[0]
         raise DataError(f"{path} line {numbers[record]}, {reject}") from reject
     _check_times(decoded.rows, numbers, path, several=resolved.machine is not None)
+    if sensors_from is None:
+        resolved = settle_sampling(decoded.rows, resolved, name=path.name)
     return resolved, decoded.rows
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sheetbreak.errors import DataError
+from sheetbreak.history.sampling import PERIOD, STOP_GAP
 from sheetbreak.history.time_formats import check_time_format
 from sheetbreak.rows import Dialect, Schema
 
@@ -114,7 +115,9 @@ def _texts(values: list[Any], name: str) -> tuple[str, ...]:
 
 
 def _check_schema(found: dict[str, Any], path: Path) -> Schema:
-    period = found.get("period_s", 120.0)
+    learned = tuple(key for key in (PERIOD, STOP_GAP) if key not in found)
+    stop_gap_given = found.get("stop_gap_s", MAX_GAP_S)
+    period = found.get("period_s", min(120.0, stop_gap_given / 1.5))
     stop_gap = found.get("stop_gap_s", 1.5 * min(period, MAX_GAP_S))
     if not MIN_PERIOD_S <= period < stop_gap <= MAX_GAP_S:
         raise DataError(
@@ -138,4 +141,4 @@ def _check_schema(found: dict[str, Any], path: Path) -> Schema:
             f"{path}: sampling.timezone {found['timezone']!r} is not known; one like Europe/Berlin or UTC"
         ) from cause
     found |= {"period_s": float(period), "stop_gap_s": float(stop_gap)}
-    return replace(Schema(), **found)
+    return replace(Schema(), learned=learned, **found)

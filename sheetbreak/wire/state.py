@@ -68,6 +68,7 @@ class StateCodec:
 
     def __init__(self, schema: Schema) -> None:
         self._digest = bytes.fromhex(schema.digest)[:8]
+        self._reads = {self._digest, bytes.fromhex(schema.digest_with(schema.stop_gap_s))[:8]}
         self._sensors = len(schema.sensors)
 
     def dump(self, machine: str, old: State | None, new: State) -> dict[bytes, bytes]:
@@ -90,7 +91,7 @@ class StateCodec:
                 continue
             try:
                 core = msgspec.msgpack.decode(value, type=_Core)
-                if core.format not in _READS or core.schema != self._digest:
+                if core.format not in _READS or core.schema not in self._reads:
                     raise ValueError("other format or schema")
                 states[stem.decode()] = self._state(core, _ring(core, stem, parts))
             except KeyError as cause:

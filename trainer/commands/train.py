@@ -15,6 +15,7 @@ from sheetbreak.cli.options import OptionParser, whole_number
 from sheetbreak.engine.model import Manifest
 from sheetbreak.errors import DataError
 from sheetbreak.history.reader import read_csv
+from sheetbreak.history.sampling import sampling_text
 from sheetbreak.history.schema_file import load_schema
 from sheetbreak.rows import BROKEN, UNKNOWN, RowBatch, Schema
 from trainer.commands.alert_options import ALERT_HELP, alert_policy
@@ -49,7 +50,7 @@ def main(argv: Sequence[str]) -> int:
 
     configure_tensorflow()
     from trainer.data.history import score_history
-    from trainer.evaluation.holdout import Held, held_out_text, judge_held_out
+    from trainer.evaluation.holdout import Held, check_useful, held_out_text, judge_held_out
     from trainer.output.progress import Progress
     from trainer.training.pipeline import Recipe, check_recipe, settings_given, train_pipeline
     from trainer.training.presets import preset_named
@@ -84,6 +85,7 @@ def main(argv: Sequence[str]) -> int:
     elif len(split.test):
         held["test"] = Held(rows, labels, trained.results, split.test)
     found = judge_held_out(held, schema, random_rows=_is_random(recipe, options))
+    check_useful(trained.results, labels, schema, name=options.csv.name)
     manifest = save(
         options.models,
         _described(trained, metrics=found.metrics, training=_provenance(options, rows, recipe, split, split_text)),
@@ -111,7 +113,7 @@ def main(argv: Sequence[str]) -> int:
         return 0
     print(
         f"{options.csv.name}: {len(rows):,} rows, {counted_labels(rows, schema)}; "
-        f"trained on {len(split.fit):,}, validated on {len(split.validation):,}\n"
+        f"trained on {len(split.fit):,}, validated on {len(split.validation):,}\n{sampling_text(schema)}\n"
     )
     print(held_out_text(found, schema, random_rows=_is_random(recipe, options), own_file=test is not None))
     print(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sheetbreak.rows import BROKEN, UNKNOWN, RowBatch, Schema
+from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, RowBatch, Schema
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
@@ -71,7 +71,7 @@ def _label(rows: RowBatch, schema: Schema, *, cut_at_gaps: bool) -> Labels:
     broken = rows.broken == BROKEN
     machine = _machine_numbers(rows.machines)
     ends_run = broken if schema.lead_rows else np.zeros_like(broken)
-    run = _runs(machine, rows.times_us, ends_run, stop_gap_us=round(schema.stop_gap_s * 1e6))
+    run = _runs(machine, rows, ends_run, schema=schema)
     if not schema.lead_rows:
         return Labels(will_break=broken, judged=np.ones_like(broken), run=run)
     # A break's own end of run changes no label: between a sound row and the next break lies no other break.
@@ -84,13 +84,14 @@ def _machine_numbers(machines: Sequence[str]) -> Ints:
     return np.fromiter((numbers.setdefault(name, len(numbers)) for name in machines), np.int64, count=len(machines))
 
 
-def _runs(machine: Ints, times_us: Ints, ends_run: Bools, *, stop_gap_us: int) -> Ints:
-    """(n,) run numbers: a new one at a machine's first row, after a longer gap and after a row that ends a
-    run.
-    """
+def _runs(machine: Ints, rows: RowBatch, ends_run: Bools, *, schema: Schema) -> Ints:
+    """(n,) run numbers: a new one at a machine's first row, after a stop and after a row that ends a run."""
     order = np.argsort(machine, kind="stable")
+    steps_us, intact = np.diff(rows.times_us[order]), rows.broken[order][:-1] == INTACT
+    gap_us, lost_us = round(schema.stop_gap_s * 1e6), round(schema.lost_rows_s * 1e6)
+    stops = (steps_us > gap_us) & ~(intact & (steps_us <= lost_us))
     first = np.ones(len(order), np.bool_)
-    first[1:] = (np.diff(machine[order]) != 0) | (np.diff(times_us[order]) > stop_gap_us) | ends_run[order][:-1]
+    first[1:] = (np.diff(machine[order]) != 0) | stops | ends_run[order][:-1]
     run = np.empty(len(order), np.int64)
     run[order] = np.cumsum(first) - 1
     return run

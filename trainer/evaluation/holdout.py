@@ -1,5 +1,6 @@
 """Held-out rows: what a trained model makes of validation and test rows, as metrics, files and a short table."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import StringIO
@@ -7,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from sheetbreak.engine.state import Results
+from sheetbreak.engine.state import DEAD_LETTER, RESTARTING, SCORED, STOPPED, WARMING_UP, Results
+from sheetbreak.errors import DataError
 from sheetbreak.rows import RowBatch, Schema
 from trainer.data.labels import Ints, Labels
 from trainer.evaluation.anomaly_tables import anomaly_table
@@ -16,6 +18,14 @@ from trainer.evaluation.tables import confusion_table, evaluation_table
 from trainer.metrics.confusion import Confusion
 from trainer.metrics.evaluation import Evaluation, Figures, measure, summarise
 from trainer.metrics.scored_rows import ScoredRows, score_rows
+
+_OUTCOMES = {
+    SCORED: "are scored",
+    RESTARTING: "come shortly after a stop",
+    WARMING_UP: "warm up",
+    STOPPED: "are breaks",
+    DEAD_LETTER: "lack too many sensors",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +79,29 @@ def judge_held_out(held: Mapping[str, Held], schema: Schema, *, random_rows: boo
         figures=figures,
         evaluations=evaluations,
         confusions=confusions,
+    )
+
+
+def check_useful(results: Results, labels: Labels, schema: Schema, *, name: str) -> None:
+    """Raises DataError for a model that would watch nothing: no row, or no row before a break, opens an alert with it.
+
+    results, labels: of the whole history, what was trained on among it.
+    """
+    watched = np.array([outcome == SCORED for outcome in results.outcome], np.bool_)
+    ahead = labels.will_break
+    if watched.any() and (watched[ahead].any() or not ahead.any()):
+        return
+    counts = Counter(results.outcome)
+    told = ", ".join(f"{count:,} {_OUTCOMES[outcome]}" for outcome, count in counts.most_common())
+    what = (
+        f"none of its {len(results.outcome):,} rows"
+        if not watched.any()
+        else (f"none of the {int(ahead.sum()):,} {'rows before a break' if schema.lead_rows else 'anomalous rows'}")
+    )
+    raise DataError(
+        f"{name}: the model would watch nothing: {what} can open an alert ({told}), so it is not kept. Rows come every "
+        f"{schema.period_s:g} s and a gap longer than {schema.stop_gap_s:g} s is a stop: is that so? If it is, give "
+        "more rows between the breaks"
     )
 
 
