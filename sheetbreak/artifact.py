@@ -8,60 +8,47 @@ The directory is written beside its place, fsynced and renamed, so that a reader
 
 import hashlib
 import os
+import re
 import shutil
-from collections.abc import Mapping
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
+from io import BufferedReader
 from pathlib import Path
-from typing import Any
+from queue import Empty, Queue
+from threading import Thread
+from typing import Any, TypeVar, cast
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from sheetbreak.engine.model import FORMAT, Artifact, Float32s, Manifest, Reconstruct
+from sheetbreak.engine.model import FORMAT, Artifact, Float32s, Manifest, check_manifest
 from sheetbreak.engine.scoring import Scorer
 from sheetbreak.errors import ArtifactError
+from sheetbreak.graph import Graph, check_golden
 
 MANIFEST, MODEL, GOLDEN, CURRENT = "manifest.json", "model.onnx", "golden.npz", "current"
-GOLDEN_TOLERANCE = 1e-5
-"""Relative: ONNX Runtime on another processor may round otherwise; a wrong model is off by far more."""
-
-
-def onnx_reconstruct(model: bytes) -> Reconstruct:
-    """The reconstruction that an ONNX graph computes, on one thread (one row takes 10 µs; threads cost more).
-
-    Raises ArtifactError when ONNX Runtime does not take it.
-    """
-    # ONNX Runtime's own builds write an id of this machine to ~/.cache as they are imported and send events to
-    # Microsoft; only this variable, set before, prevents both (disable_telemetry_events comes too late for the id).
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as cause:  # its exceptions share no public base
-        raise ArtifactError(f"{MODEL} is not a graph that ONNX Runtime takes: {cause}; train again") from cause
-    name = session.get_inputs()[0].name
-
-    def reconstruct(windows: Float32s) -> Float32s:
-        rebuilt: Float32s = session.run(None, {name: windows})[0]
-        return rebuilt
-
-    return reconstruct
+LOAD_LIMIT_S = 20.0
+"""A model loads in a tenth of a second; one that takes so long hangs, and must not hang who loads it."""
+_MANIFEST_BYTES = 64 * 1024 * 1024
+_MODEL_BYTES = 2 * 1024 * 1024 * 1024
+"""Most that protobuf, and so ONNX, takes."""
+_VERSION = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]+$")
+Loaded = TypeVar("Loaded")
 
 
 def save(models: Path, manifest: Manifest, *, files: Mapping[str, bytes], golden: Float32s, now: datetime) -> Manifest:
     """Write an artifact and make it current; returns the manifest with version, hashes and golden rows settled.
 
     files: path within the artifact -> content; model.onnx is among them. golden: (n, window, sensors) scaled rows that
-    every later load scores again. now: aware UTC. Raises ArtifactError when the directory cannot be written.
+    every later load scores again. now: aware UTC. Raises ArtifactError when the directory cannot be written, and for
+    what `load` would refuse.
     """
-    scorer = Scorer(manifest.scaler, manifest.score)
-    rebuilt = onnx_reconstruct(files[MODEL])(golden)
-    golden_scores = scorer.scores(scorer.contributions(golden, rebuilt))
+    scorer, graph = Scorer(manifest.scaler, manifest.score), Graph(files[MODEL])
+    golden_scores = scorer.scores(scorer.contributions(golden, graph.reconstruct(golden)))
     content = dict(files) | {GOLDEN: _npz(windows=golden, scores=golden_scores)}
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(content.items())}
     settings = msgspec.json.encode(manifest, order="deterministic")
@@ -75,6 +62,8 @@ def save(models: Path, manifest: Manifest, *, files: Mapping[str, bytes], golden
     )
     manifest = msgspec.structs.replace(manifest, content_sha256=_content_sha256(manifest))
     content[MANIFEST] = msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+    _decode_manifest(content[MANIFEST], "the model")
+    check_golden(Artifact.of(manifest, graph.reconstruct), graph, content[GOLDEN])
     try:
         models.mkdir(parents=True, exist_ok=True)
         beside = models / f".{manifest.version}.{os.getpid()}.tmp"
@@ -89,36 +78,61 @@ def save(models: Path, manifest: Manifest, *, files: Mapping[str, bytes], golden
 
 def load(models: Path, version: str | None = None) -> Artifact:
     """The current artifact, or the named one, verified. Raises ArtifactError saying what is wrong and what to do."""
-    version = version or current_version(models)
-    directory = models / version
+    directory = models / (version or current_version(models))
+    try:
+        return _within(LOAD_LIMIT_S, partial(_load, directory))
+    except ArtifactError:
+        raise
+    except Exception as cause:  # whatever an unfit model makes of numpy, msgspec or ONNX Runtime
+        what = f"{type(cause).__name__}: {cause}"
+        raise ArtifactError(f"{directory} cannot be loaded ({what}); restore it or train again") from cause
+
+
+def _load(directory: Path) -> Artifact:
     manifest = read_manifest(directory)
-    for name, sha256 in manifest.files.items():
-        if _sha256(directory / name) != sha256:
-            raise ArtifactError(f"{directory / name} was altered after training; restore it or train again")
     if MODEL not in manifest.files or GOLDEN not in manifest.files:
         raise ArtifactError(f"{directory}: the manifest lists no {MODEL} and {GOLDEN}; train again")
-    artifact = Artifact.of(manifest, onnx_reconstruct((directory / MODEL).read_bytes()))
-    _check_golden(artifact, directory / GOLDEN)
+    content = {}
+    for name, sha256 in manifest.files.items():
+        with _open_plain(directory / name) as file:
+            if name in (MODEL, GOLDEN):  # what is used is what was hashed
+                content[name] = file.read(_MODEL_BYTES)
+                found = hashlib.sha256(content[name]).hexdigest()
+            else:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != sha256:
+            raise ArtifactError(f"{directory / name} was altered after training; restore it or train again")
+    try:
+        graph = Graph(content[MODEL])
+        artifact = Artifact.of(manifest, graph.reconstruct)
+        check_golden(artifact, graph, content[GOLDEN])
+    except ArtifactError as unfit:
+        raise ArtifactError(f"{directory}: {unfit}") from unfit
     return artifact
 
 
 def read_manifest(directory: Path) -> Manifest:
     """The manifest of an artifact directory, its own hash checked. Raises ArtifactError."""
     path = directory / MANIFEST
-    try:
-        text = path.read_bytes()
-    except OSError as cause:
-        raise ArtifactError(f"{path}: {cause.strerror}; train a model or name another with --models") from cause
+    with _open_plain(path) as file:
+        text = file.read(_MANIFEST_BYTES)
+    manifest = _decode_manifest(text, path)
+    sound = _content_sha256(manifest, written=text) == manifest.content_sha256
+    if not sound or manifest.version != directory.resolve().name:
+        raise ArtifactError(f"{path} was altered after training; restore it or train again")
+    return manifest
+
+
+def _decode_manifest(text: bytes, path: Path | str) -> Manifest:
+    """Raises ArtifactError where it is none, or one that the engine does not work with."""
     try:
         made_for = msgspec.json.decode(text, type=_FormatOnly).format
         if made_for != FORMAT:
             raise ArtifactError(f"{path}: format {made_for}, this program reads format {FORMAT}; train again with it")
         manifest = msgspec.json.decode(text, type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError) as cause:
+        check_manifest(manifest)
+    except (ValueError, RecursionError) as cause:  # DecodeError and UnicodeDecodeError are ValueErrors
         raise ArtifactError(f"{path} is damaged: {cause}; restore it or train again") from cause
-    sound = _content_sha256(manifest, written=text) == manifest.content_sha256
-    if not sound or manifest.version != directory.resolve().name:
-        raise ArtifactError(f"{path} was altered after training; restore it or train again")
     return manifest
 
 
@@ -131,12 +145,11 @@ def current_version(models: Path) -> str:
 
 
 def list_versions(models: Path) -> list[str]:
-    """All artifacts' versions, oldest first."""
+    """All artifacts' versions, oldest first; also what is only named like one, so that nothing unfit goes unnamed."""
     if not models.is_dir():
         return []
-    return sorted(
-        p.name for p in models.iterdir() if (p / MANIFEST).is_file() and not p.is_symlink() and p.name[0] != "."
-    )
+    found = (path for path in models.iterdir() if path.is_dir() and not path.is_symlink() and path.name[0] != ".")
+    return sorted(path.name for path in found if _VERSION.match(path.name) or os.path.lexists(path / MANIFEST))
 
 
 def use(models: Path, version: str) -> None:
@@ -176,22 +189,6 @@ class _FormatOnly(msgspec.Struct):
     format: int
 
 
-def _check_golden(artifact: Artifact, path: Path) -> None:
-    manifest = artifact.manifest
-    try:
-        with np.load(path, allow_pickle=False) as golden:
-            windows, expected = golden["windows"], golden["scores"]
-        shape = (manifest.window, len(manifest.schema.sensors))
-        if windows.shape[1:] != shape or windows.dtype != np.float32 or len(windows) != len(expected):
-            raise ValueError(f"golden rows of shape {windows.shape}, expected (n, {shape[0]}, {shape[1]})")
-        scores = artifact.scorer.scores(artifact.scorer.contributions(windows, artifact.reconstruct(windows)))
-    except Exception as cause:  # whatever ONNX Runtime or a shape makes of an unfit graph
-        raise ArtifactError(f"{path.parent}: the model cannot score its golden rows: {cause}; train again") from cause
-    if not np.allclose(scores, expected, rtol=GOLDEN_TOLERANCE, atol=1e-9):
-        worst = float(np.max(np.abs(scores - expected)))
-        raise ArtifactError(f"{path.parent}: golden rows score otherwise than at training, by {worst:.2g}; train again")
-
-
 def _content_sha256(manifest: Manifest, *, written: bytes | None = None) -> str:
     """Of a manifest that was read, only the fields count that were `written`: later versions have more of them."""
     bare = msgspec.json.encode(msgspec.structs.replace(manifest, content_sha256=""), order="deterministic")
@@ -207,12 +204,38 @@ def _only(known: Any, value: Any) -> Any:
     return value
 
 
-def _sha256(path: Path) -> str:
+@contextmanager
+def _open_plain(path: Path) -> Iterator[BufferedReader]:
+    """A file that ends: no pipe, device or directory. Raises ArtifactError, also for what cannot be read."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        # Without O_NONBLOCK a pipe without a writer would be waited for.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ArtifactError(f"{path} is no plain file; restore it or train again")
+            yield file
     except OSError as cause:
-        raise ArtifactError(f"{path}: {cause.strerror}; restore it or train again") from cause
+        what = "restore it or train again" if path.parent.is_dir() else "train a model or name another with --models"
+        raise ArtifactError(f"{path}: {cause.strerror}; {what}") from cause
+
+
+def _within(limit_s: float, action: Callable[[], Loaded]) -> Loaded:
+    """What `action` returns or raises. Raises ArtifactError when it does not end in time; its thread is left behind."""
+    done: Queue[tuple[Loaded | None, BaseException | None]] = Queue()
+
+    def work() -> None:
+        try:
+            done.put((action(), None))
+        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+            done.put((None, error))
+
+    Thread(target=work, name="load-model", daemon=True).start()
+    try:
+        found, error = done.get(timeout=limit_s)
+    except Empty:
+        raise ArtifactError(f"the model has not loaded in {limit_s:.0f} s; restore it or train again") from None
+    if error is not None:
+        raise error
+    return cast("Loaded", found)
 
 
 def _npz(**arrays: npt.NDArray[Any]) -> bytes:

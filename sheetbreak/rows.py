@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import msgspec
 import numpy as np
@@ -12,6 +13,9 @@ from sheetbreak.errors import RowError
 
 UNKNOWN, INTACT, BROKEN = -1, 0, 1
 """Codes of RowBatch.broken: no label, the sheet holds, the sheet is broken at this row."""
+MAX_NAME_CHARS = 200
+"""Of a machine, a grade or a sensor: each becomes a key, a label or part of a message, so none may be without end."""
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +39,10 @@ class Schema:
 
     sensors: tuple[str, ...] = ()
     """Numeric inputs in the order of every array's last axis; empty until resolved against a CSV's header."""
-    period_s: float = 120.0
-    stop_gap_s: float = 180.0
+    period_s: Seconds = 120.0
+    stop_gap_s: Seconds = 180.0
     """A longer time between two rows of a machine is a stop."""
-    lead_rows: int = 2
+    lead_rows: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 2
     """Rows before a break that count as "will break"; 0: judge the row itself."""
     time: str | None = None
     broken: str | None = None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sheetbreak.artifact import current_version, list_versions, load, prune, read_manifest, use
 from sheetbreak.cli.options import OptionParser, whole_number
+from sheetbreak.engine.model import Manifest
 from sheetbreak.errors import ArtifactError
 
 
@@ -76,13 +77,19 @@ def _list(models: Path) -> int:
         except ArtifactError as error:
             print(f"{mark} {version:<24}unusable: {error}")
             continue
-        auc = manifest.metrics.get("test", {}).get("roc_auc")
         print(
             f"{mark} {version:<24}{manifest.preset:<10}{manifest.family:<18}{manifest.threshold.policy:<18}"
-            f"{len(manifest.schema.sensors):>7}{'-' if auc is None else f'{auc:.2f}':>6}  "
+            f"{len(manifest.schema.sensors):>7}{_test_auc(manifest):>6}  "
             f"{manifest.training.get('data', '-')}"
         )
     return 0
+
+
+def _test_auc(manifest: Manifest) -> str:
+    """As the list shows it; a dash where the evaluation was not of that kind."""
+    test = manifest.metrics.get("test")
+    auc = test.get("roc_auc") if isinstance(test, dict) else None
+    return f"{auc:.2f}" if isinstance(auc, float) else "-"
 
 
 def _verify(models: Path, versions: Sequence[str]) -> int:

@@ -3,8 +3,11 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
 
+from msgspec import Meta
+
+from sheetbreak.engine.ranges import Rows, SomeRows
 from sheetbreak.engine.scoring import TopSensor
 from sheetbreak.times import duration, format_time
 
@@ -19,21 +22,21 @@ Severity = Literal["warning", "critical"]
 class AlertPolicy:
     """When an alert opens and closes; rows are sampling periods."""
 
-    open_after: int = 1
+    open_after: SomeRows = 1
     """On-delay: rows over the threshold in a row before an alert opens."""
-    close_after: int = 5
+    close_after: SomeRows = 5
     """Off-delay: rows in a row under close_ratio before it closes."""
-    close_ratio: float = 1.0
+    close_ratio: Annotated[float, Meta(gt=0, le=1)] = 1.0
     """Deadband: a row is quiet when score / threshold is at or below this; at most 1."""
-    restart_rows: int = 15
+    restart_rows: Rows = 15
     """Rows after a restart that open no alert."""
-    update_every: int = 15
+    update_every: SomeRows = 15
     """Rows between two updates of one alert, at least."""
-    critical_ratio: float = 1.3
+    critical_ratio: Annotated[float, Meta(ge=1)] = 1.3
     """score / threshold from which an alert is critical."""
-    rearm_rows: int = 0
+    rearm_rows: Rows = 0
     """Rows after one at which an alert was closed that open no other."""
-    grade_change_rows: int = 0
+    grade_change_rows: Rows = 0
     """Rows from a change of grade on that open no alert."""
 
 

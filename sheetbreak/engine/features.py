@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sheetbreak.engine.moments import Bools, Floats, Learning, as_stored, standardise
+from sheetbreak.engine.ranges import NotNegative, Positive, Rows
 
 Float32s = npt.NDArray[np.float32]
 Counts = npt.NDArray[np.uint8]
@@ -33,16 +34,16 @@ class FeatureParams:
     kind: Literal["streaming-z", "identity"]
     fallback: tuple[float, ...]
     """Training medians: a sensor's value before its first one."""
-    start_sd: tuple[float, ...] = ()
+    start_sd: tuple[NotNegative, ...] = ()
     """Standard deviation over the first tenth of the training rows: a machine's variance begins there (streaming-z)."""
-    floor_ratio: float = 0.05
+    floor_ratio: NotNegative = 0.05
     """The standard deviation never counts as less than this share of start_sd."""
-    half_life_rows: float = 120.0
-    warm_up_rows: int = 120
+    half_life_rows: Positive = 120.0
+    warm_up_rows: Rows = 120
     """Rows of a machine before the first one that is scored."""
-    hold_rows: int = 15
+    hold_rows: Rows = 15
     """Rows after a restart during which mean and variance are held: they look unlike the run to come."""
-    clip_sd: float = 6.0
+    clip_sd: Positive = 6.0
     """A value counts as at most this many standard deviations away inside the update."""
 
 

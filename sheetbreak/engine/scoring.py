@@ -7,6 +7,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from sheetbreak.engine.ranges import Positive
+
 Floats = npt.NDArray[np.float64]
 
 _FAR = 1e6
@@ -18,9 +20,8 @@ class Scaler:
     """(feature - centre) / scale, clipped; fitted on training rows only."""
 
     centre: tuple[float, ...]
-    scale: tuple[float, ...]
-    """Positive."""
-    clip: float | None = None
+    scale: tuple[Positive, ...]
+    clip: Positive | None = None
     floor: float | None = None
     """The least scaled value where it is not -clip: 0 for inputs scaled to 0–1."""
 
@@ -31,9 +32,9 @@ class ScoreParams:
 
     kind: Literal["clipped-mean", "mse"]
     """clipped-mean: mean over sensors of min(|residual| / rms, clip). mse: mean squared residual."""
-    rms: tuple[float, ...] = ()
+    rms: tuple[Positive, ...] = ()
     """Each sensor's root mean square residual on training rows (clipped-mean)."""
-    clip: float = 8.0
+    clip: Positive = 8.0
 
 
 class TopSensor(NamedTuple):

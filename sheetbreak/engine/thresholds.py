@@ -5,6 +5,8 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from sheetbreak.engine.ranges import NotNegative, Positive, Share, SomeRows, Text
+
 TRAILING_ROWS = 1440
 """Scored rows that the trailing quantile looks back on: two days at 2 minutes."""
 TRAILING_MIN_ROWS = 240
@@ -15,15 +17,15 @@ TRAILING_MIN_ROWS = 240
 class Threshold:
     """What the trainer chose: a level, and for `trailing` the quantile that adapts it."""
 
-    level: float
+    level: NotNegative
     """The fixed level, in units of the score."""
-    policy: str
+    policy: Text
     """The policy as the user named it, with its parameter: "trailing:0.985", "quantile:.99"."""
-    quantile: float | None = None
+    quantile: Share | None = None
     """For a trailing threshold: the quantile of the last scores, 0 to 1."""
-    trailing_rows: int = TRAILING_ROWS
-    min_rows: int = TRAILING_MIN_ROWS
-    grade_levels: dict[str, float] = field(default_factory=dict)
+    trailing_rows: SomeRows = TRAILING_ROWS
+    min_rows: SomeRows = TRAILING_MIN_ROWS
+    grade_levels: dict[Text, Positive] = field(default_factory=dict)
     """Of a grade that has a level of its own, above 0; the others have `level`. A trailing window holds scores of the
     grade divided by own level / level, and its quantile is multiplied by that: one window a machine, whatever it makes.
     """

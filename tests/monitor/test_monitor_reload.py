@@ -109,3 +109,54 @@ def test_a_signal_reloads_before_the_next_look_at_the_link(tmp_path: Path) -> No
     monitor.signals.reload = True
     monitor.run()
     assert {answer["model"] for answer in outputs_of(monitor.topic, "scores")} == {second.version}
+
+
+def test_a_model_seen_while_it_is_being_copied_is_taken_up_once_it_is_whole(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """`cp -r` of a directory of models makes the link before the files, and the files bit by bit."""
+    elsewhere, models = tmp_path / "elsewhere", tmp_path / "models"
+    save_model(models)
+    version = save_model(elsewhere, level=9.0, now=later(1)).version
+    names = [str(path.relative_to(elsewhere / version)) for path in (elsewhere / version).rglob("*") if path.is_file()]
+    monitor = Monitor(topic_of(mill_rows(150)), models, max_records=5)
+    (models / "link").symlink_to(version)
+    pieces = [(name, half) for name in sorted(names, reverse=True) for half in (False, True)]
+
+    def copy_on(_batch: Batch) -> None:
+        monitor.clock.now += 2
+        if monitor.topic.positions[0] == 10:
+            (models / "link").rename(models / "current")
+        elif monitor.topic.positions[0] > 10 and pieces:
+            name, whole = pieces.pop(0)
+            content = (elsewhere / version / name).read_bytes()
+            (models / version).mkdir(exist_ok=True)
+            (models / version / name).write_bytes(content if whole else content[: len(content) // 2])
+
+    monitor.at_poll = copy_on
+    monitor.run()
+    assert monitor.watch.model.version == version
+    assert monitor.sample("sheetbreak_model_reloads_total", result="ok") == 1
+    assert caplog.text.count("event=model-refused") <= 2, "told as it changes, not at every look"
+
+
+def test_a_model_that_could_not_be_read_is_tried_again(tmp_path: Path) -> None:
+    """A share that is away and back: nothing of the artifact's own look need change."""
+    save_model(tmp_path)
+    monitor = Monitor(topic_of(mill_rows(150)), tmp_path, max_records=5)
+    second = save_model(tmp_path, level=9.0, now=later(1))
+    graph, away = tmp_path / second.version / "model.onnx", tmp_path / "away.onnx"
+    graph.rename(away)
+    graph.symlink_to(tmp_path / "not-mounted" / "model.onnx")
+
+    def mount(_batch: Batch) -> None:
+        monitor.clock.now += 2
+        if monitor.topic.positions[0] == 100:
+            (tmp_path / "not-mounted").mkdir(exist_ok=True)
+            if away.exists():
+                away.rename(tmp_path / "not-mounted" / "model.onnx")
+
+    monitor.at_poll = mount
+    monitor.run()
+    assert monitor.sample("sheetbreak_model_reloads_total", result="refused") == 1
+    assert monitor.watch.model.version == second.version

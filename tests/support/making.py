@@ -12,7 +12,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from sheetbreak.artifact import MODEL, load, onnx_reconstruct, save
+from sheetbreak.artifact import MODEL, load, save
 from sheetbreak.engine.advance import advance
 from sheetbreak.engine.alerts import AlertPolicy
 from sheetbreak.engine.features import FeatureParams
@@ -20,6 +20,7 @@ from sheetbreak.engine.model import Artifact, Manifest
 from sheetbreak.engine.scoring import Scaler, ScoreParams
 from sheetbreak.engine.state import Missing, Results, State
 from sheetbreak.engine.thresholds import Threshold
+from sheetbreak.graph import onnx_reconstruct
 from sheetbreak.rows import RowBatch, Schema
 from sheetbreak.times import parse_time
 from sheetbreak.wire.messages import encode_alert, encode_dead_letter, encode_score

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from sheetbreak.artifact import MODEL, onnx_reconstruct
+from sheetbreak.artifact import MODEL
 from sheetbreak.engine.alerts import AlertPolicy
 from sheetbreak.engine.features import FeatureParams
 from sheetbreak.engine.model import Artifact, Float32s, Manifest, Reconstruct
@@ -21,6 +21,7 @@ from sheetbreak.engine.scoring import ScoreParams
 from sheetbreak.engine.state import Results
 from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.errors import DataError
+from sheetbreak.graph import onnx_reconstruct
 from sheetbreak.rows import RowBatch, Schema
 from trainer.data.history import score_history
 from trainer.data.inputs import Inputs, compute_inputs, fit_features, fit_scaler
