@@ -2,15 +2,14 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.support.kafka_broker import broker  # noqa: F401 - one for the whole session
-from tests.support.side_by_side import ALONE, InGroups, room, turn_of
+from tests.support.side_by_side import InGroups, turn_of
 
 # TensorFlow reads these as it is imported, in this process and in the programs that tests start.
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
@@ -24,8 +23,15 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 ELSEWHERE = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "PYTHONUNBUFFERED")
 REAL_CSV = "processminer-rare-event-mts.csv"
 
-# Deadlines are flaky on a shared machine; nothing is remembered on disk; CI sees the same examples always.
-settings.register_profile("sheetbreak", deadline=None, database=None, derandomize="CI" in os.environ)
+# A server that a test starts is asked directly, whatever proxy the world outside is reached through.
+os.environ["no_proxy"] = os.environ["NO_PROXY"] = "127.0.0.1,localhost,::1"
+
+# How long an example takes says nothing about it; nothing is remembered on disk; every run sees the same examples.
+# New ones: make quick ARGS="--hypothesis-profile new"
+for profile, derandomize in (("sheetbreak", True), ("new", False)):
+    settings.register_profile(
+        profile, deadline=None, database=None, derandomize=derandomize, suppress_health_check=[HealthCheck.too_slow]
+    )
 settings.load_profile("sheetbreak")
 
 _real_data = os.environ.get("SHEETBREAK_DATA")  # before the fixture below takes it away
@@ -38,13 +44,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> InGroups:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: turn_of(item.path))
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)  # outside of the timeout, which is for the test and not for the wait
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    side_by_side = "PYTEST_XDIST_WORKER" in os.environ
-    with room(alone=item.path.is_relative_to(ALONE)) if side_by_side else nullcontext():
-        return (yield)
 
 
 @pytest.fixture(scope="session", autouse=True)

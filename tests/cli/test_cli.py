@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from sheetbreak.cli.commands import COMMANDS, Command, command, dispatch, imported, run
 from sheetbreak.cli.options import OptionParser, positive_number, whole_number
 from sheetbreak.errors import ArtifactError, DataError, StreamFenced, StreamUnavailable
+from tests.support.patience import PATIENCE_S
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -97,7 +98,7 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
         assert writer.stdout.readline() == b"0\n"
         writer.stdout.close()
         assert writer.stderr.read() == b""
-        assert writer.wait(20) == 0
+        assert writer.wait(PATIENCE_S) == 0
 
 
 def test_a_reader_that_went_before_the_last_flush_is_no_error() -> None:
@@ -107,7 +108,7 @@ def test_a_reader_that_went_before_the_last_flush_is_no_error() -> None:
         assert writer.stdout is not None
         writer.stdout.close()
         writer.stdout = None
-        _, errors = writer.communicate(timeout=20)
+        _, errors = writer.communicate(timeout=PATIENCE_S)
     assert (writer.returncode, errors) == (0, b"")
 
 
@@ -121,9 +122,7 @@ def test_a_broken_pipe_that_is_not_standard_output_is_a_bug() -> None:
 @pytest.mark.parametrize("closed", ["0", "1", "2"])
 def test_a_standard_stream_that_is_closed_is_no_bug_and_no_file_of_ours_takes_its_place(closed: str) -> None:
     body = "taken = open('own.txt', 'w').fileno(); print('result', flush=True); return 0 if taken > 2 else 9"
-    done = subprocess.run(
-        ["sh", "-c", f'exec "$0" -c "$1" {closed}>&-', sys.executable, _program(body)], check=False, timeout=30
-    )
+    done = subprocess.run(["sh", "-c", f'exec "$0" -c "$1" {closed}>&-', sys.executable, _program(body)], check=False)
     assert done.returncode == 0
     assert Path("own.txt").read_text() == ""
 
@@ -134,7 +133,7 @@ def test_a_full_disk_is_the_users_to_mend_and_no_bug(body: str) -> None:
     with Path("/dev/full").open("w") as full:
         pipe = subprocess.PIPE
         program = [sys.executable, "-c", _program(body)]
-        done = subprocess.run(program, check=False, stdout=full, stderr=pipe, text=True, timeout=30)
+        done = subprocess.run(program, check=False, stdout=full, stderr=pipe, text=True)
     assert (done.returncode, done.stderr) == (2, f"error: {os.strerror(28)}; {REMEDY}\n")
 
 
@@ -323,6 +322,4 @@ def _program(body: str) -> str:
 
 
 def _python(*argv: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *argv], check=False, capture_output=True, text=True, timeout=60, env=os.environ
-    )
+    return subprocess.run([sys.executable, *argv], check=False, capture_output=True, text=True, env=os.environ)

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from tests.support.services import need
+from tests.support.start_scripts import elsewhere
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ("topics", "trainer", "replay", "monitor")
@@ -189,10 +190,9 @@ class Container:
         )
         program.chmod(0o755)
         text = (ROOT / "deploy" / script).read_text()
-        for name in ("input", "models", "history"):
-            text = text.replace(f"/{name}/", f"{folder}/{name}/")
+        paths = [path for path in ("/input/", "/models/", "/history/") if path in text]
         self.script = folder / "start.sh"
-        self.script.write_text(text)
+        self.script.write_text(elsewhere(text, {path: f"{folder}{path}" for path in paths}))
 
     def start(self, *arguments: str, code: int = 0, **variables: str) -> list[str]:
         """Run the script; returns what sheetbreak was told."""
@@ -205,7 +205,7 @@ class Container:
             "SHEETBREAK_SEED": "0",
             **variables,
         }
-        done = subprocess.run(["sh", str(self.script), *arguments], env=environment, timeout=20, check=False)
+        done = subprocess.run(["sh", str(self.script), *arguments], env=environment, check=False)
         assert done.returncode == code
         return (self.folder / "told").read_text().replace(f"{self.folder}", "").splitlines()
 

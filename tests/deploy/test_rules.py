@@ -4,7 +4,6 @@ import json
 import shutil
 import socket
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -14,7 +13,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.support.patience import PATIENCE_S, wait_for
 from tests.support.services import need
+from tests.support.start_scripts import elsewhere
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 PROMETHEUS, ALERTMANAGER = DEPLOY / "prometheus", DEPLOY / "alertmanager"
@@ -32,7 +33,7 @@ def alerts() -> dict[str, dict[str, Any]]:
 
 
 def run(*command: str | Path) -> str:
-    done = subprocess.run([str(word) for word in command], check=False, capture_output=True, text=True, timeout=240)
+    done = subprocess.run([str(word) for word in command], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -129,42 +130,42 @@ def alertmanager(tmp_path: Path) -> Iterator[str]:
 
 def test_while_no_monitor_runs_the_other_alerts_are_silent(alertmanager: str) -> None:
     others = sorted(alerts().keys() - {"SheetbreakMonitorDown"})
-    assert inhibited(alertmanager, [*others, "SomebodyElse"]) == set()
-    assert inhibited(alertmanager, ["SheetbreakMonitorDown"]) == set(others)
+    send(alertmanager, [*others, "SomebodyElse"])
+    wait_for(lambda: {"SomebodyElse", *others} <= in_state(alertmanager, "active"))
+    assert in_state(alertmanager, "suppressed") == set()
+    send(alertmanager, ["SheetbreakMonitorDown"])
+    # Inhibition is worked out as alerts are sent on, group by group.
+    wait_for(lambda: set(others) <= in_state(alertmanager, "suppressed"))
+    assert in_state(alertmanager, "suppressed") == set(others)
 
 
-def inhibited(url: str, names: list[str]) -> set[str]:
-    """Send alerts of these names, after those already sent. Returns the names of all that are inhibited."""
+def send(url: str, names: list[str]) -> None:
     body = json.dumps([{"labels": {"alertname": name, "machine": "pm1"}} for name in names]).encode()
     request = urllib.request.Request(f"{url}/api/v2/alerts", body, {"Content-Type": "application/json"})
-    urllib.request.urlopen(request, timeout=5).close()
-    # Inhibition is worked out as alerts are sent on, group by group; operators' groups have no wait.
-    deadline = time.monotonic() + 10
-    silent: set[str] = set()
-    while time.monotonic() < deadline and not silent:
-        with urllib.request.urlopen(f"{url}/api/v2/alerts?inhibited=true", timeout=5) as answer:
-            listed = json.load(answer)
-        silent = {alert["labels"]["alertname"] for alert in listed if alert["status"]["state"] == "suppressed"}
-        if "SheetbreakMonitorDown" not in names:
-            break
-        time.sleep(0.1)
-    return silent
+    urllib.request.urlopen(request, timeout=PATIENCE_S).close()
+
+
+def in_state(url: str, state: str) -> set[str]:
+    """The names of all alerts that are active, or suppressed by another."""
+    with urllib.request.urlopen(f"{url}/api/v2/alerts?inhibited=true", timeout=PATIENCE_S) as answer:
+        listed = json.load(answer)
+    return {alert["labels"]["alertname"] for alert in listed if alert["status"]["state"] == state}
 
 
 def started_config(folder: Path, webhooks: dict[str, str]) -> Path:
     """The configuration as the container's start script makes it."""
-    script = (ALERTMANAGER / "start.sh").read_text().replace("/etc/alertmanager/", f"{ALERTMANAGER}/")
-    script = script.replace("/tmp/", f"{folder}/").replace("exec /bin/alertmanager", ": ")
-    subprocess.run(["sh", "-c", script], check=True, env={"PATH": "/usr/bin:/bin", **webhooks}, timeout=10)
+    places = {"/etc/alertmanager/": f"{ALERTMANAGER}/", "/tmp/": f"{folder}/", "exec /bin/alertmanager": ": "}
+    script = elsewhere((ALERTMANAGER / "start.sh").read_text(), places)
+    subprocess.run(["sh", "-c", script], check=True, env={"PATH": "/usr/bin:/bin", **webhooks})
     return folder / "alertmanager.yml"
 
 
 def _wait_for(url: str, log: Path) -> None:
-    deadline = time.monotonic() + 30
-    while True:
+    def answers() -> bool:
         try:
-            urllib.request.urlopen(url, timeout=2).close()
-            return
+            urllib.request.urlopen(url, timeout=PATIENCE_S).close()
         except (urllib.error.URLError, OSError):
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.1)
+            return False
+        return True
+
+    wait_for(answers, says=log.read_text)

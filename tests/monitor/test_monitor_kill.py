@@ -2,12 +2,14 @@
 
 import random
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.support.mill import mill_csv, mill_rows, save_model
 from tests.support.monitor_process import ALL, command, run
+from tests.support.patience import PATIENCE_S
 from tests.support.services import plain_environment
 
 ROWS = 12_000
@@ -49,7 +51,7 @@ def test_a_monitor_killed_at_random_moments_loses_and_repeats_no_output(sources:
                     raise subprocess.TimeoutExpired([], 0)
                 except subprocess.TimeoutExpired:
                     process.kill()
-            if process.wait(60) == 0:
+            if process.wait(PATIENCE_S) == 0:
                 break
             kills += 1
             sizes.append(out.stat().st_size)
@@ -94,8 +96,8 @@ def test_two_monitors_on_one_state_are_refused(sources: Path) -> None:
         env=plain_environment(),
     ) as process:
         assert process.stderr is not None
-        while b"partition-assigned" not in process.stderr.readline():
-            pass
+        while b"partition-assigned" not in (line := process.stderr.readline()):
+            assert line, "it has ended"
         other = run("rows.csv", "--state", "state")
         assert other.returncode == 2
         assert b"in use by another monitor" in other.stderr
@@ -107,4 +109,4 @@ def _wait_for_growth(out: Path, process: "subprocess.Popen[bytes]") -> None:
     """Until it has written something, or ended."""
     before = out.stat().st_size
     while process.poll() is None and out.stat().st_size <= before:
-        pass
+        time.sleep(0.0005)  # on one core a wait that never sleeps would take the time of what it waits for

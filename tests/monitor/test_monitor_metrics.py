@@ -17,6 +17,7 @@ from sheetbreak.errors import DataError, RowError, StreamUnavailable
 from sheetbreak.streams.memory import MemoryStream
 from tests.support.mill import SENSORS, WARM_UP_ROWS, mill_rows, save_model
 from tests.support.monitor_rig import FakeClock, Monitor, outputs_of, topic_of
+from tests.support.patience import PATIENCE_S
 
 CONTRACT = {
     "sheetbreak_rows": {"machine", "outcome"},
@@ -63,7 +64,7 @@ def web(monitor: Monitor) -> Iterator[Web]:
 
 
 def get(web: Web, path: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], str]:
-    connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=PATIENCE_S)
     connection.request(method, path, headers=headers)
     response = connection.getresponse()
     body = response.read().decode()

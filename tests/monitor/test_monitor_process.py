@@ -5,7 +5,6 @@ import random
 import signal
 import socket
 import sys
-import time
 import urllib.request
 from base64 import b64decode
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ import pytest
 from monitor import alerts_command as alerts
 from tests.support.mill import mill_csv, mill_rows, save_model
 from tests.support.monitor_process import ALL, Running, command, messages, run
+from tests.support.patience import PATIENCE_S, wait_for
 
 
 @pytest.fixture
@@ -155,7 +155,6 @@ def test_a_stop_signal_ends_a_monitor_that_waits_for_a_fifos_writer(models: Path
     os.mkfifo(tmp_path / "rows.csv")
     with Running(command("rows.csv"), stderr=tmp_path / "log") as monitor:
         _wait_for(monitor, "event=started")
-        time.sleep(0.2)
         monitor.process.send_signal(signal.SIGTERM)
         assert monitor.wait() == 0
 
@@ -171,7 +170,7 @@ def test_a_csv_through_a_fifo_is_scored(models: Path, tmp_path: Path) -> None:
 
 def test_sighup_and_a_moved_link_reload_the_model(monitor: Running, models: Path) -> None:
     with monitor:
-        rows = iter(mill_rows(2000))
+        rows = iter(mill_rows(5000))
 
         def version() -> object:
             monitor.send(next(rows))
@@ -180,10 +179,10 @@ def test_sighup_and_a_moved_link_reload_the_model(monitor: Running, models: Path
         first = version()
         second = save_model(models, now=datetime(2026, 6, 1, tzinfo=UTC)).version
         monitor.process.send_signal(signal.SIGHUP)
-        time.sleep(0.7)  # one empty poll: the signal is looked at between batches
-        assert (first != second, version()) == (True, second)
+        wait_for(lambda: version() != first, says=monitor.stderr.read_text)  # the signal is looked at between batches
+        assert version() == second
         third = save_model(models, now=datetime(2026, 6, 2, tzinfo=UTC)).version
-        time.sleep(1.6)
+        wait_for(lambda: version() != second, says=monitor.stderr.read_text)
         assert version() == third
 
 
@@ -227,7 +226,7 @@ def test_metrics_health_and_readiness_are_served_while_it_runs(models: Path, tmp
         monitor.answer()
         answers = {}
         for path in ("/metrics", "/healthz", "/readyz"):
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as response:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=PATIENCE_S) as response:
                 answers[path] = response.read().decode()
         assert 'sheetbreak_rows_total{machine="pm1",outcome="warming_up"} 1.0' in answers["/metrics"]
         assert (answers["/healthz"], answers["/readyz"]) == ("ok\n", "ready\n")
@@ -273,7 +272,7 @@ def test_alerts_are_readable_on_a_terminal_and_by_the_alerts_command(models: Pat
             shown += os.read(ours, 65536)
         except OSError:  # the terminal's other side is closed
             break
-    assert process.wait(10) == 0
+    assert process.wait(PATIENCE_S) == 0
     os.close(ours)
     lines = shown.decode().splitlines()
     assert lines
@@ -290,7 +289,4 @@ def test_alerts_are_readable_on_a_terminal_and_by_the_alerts_command(models: Pat
 
 
 def _wait_for(monitor: Running, event: str) -> None:
-    end = time.monotonic() + 15
-    while event not in monitor.stderr.read_text():
-        assert time.monotonic() < end, monitor.stderr.read_text()
-        time.sleep(0.05)
+    wait_for(lambda: event in monitor.stderr.read_text(), says=monitor.stderr.read_text)

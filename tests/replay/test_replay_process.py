@@ -1,11 +1,14 @@
 """The replay as a program: live on a pipe, quiet when nobody reads, clean when it is asked to end."""
 
+import array
+import fcntl
 import os
 import pty
 import select
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +16,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.support.patience import PATIENCE_S, wait_for
 from tests.support.services import plain_environment
+
+NEVER = "0.001x"
+"""A speed at which the second row is due in more than a day."""
 
 
 @pytest.fixture
@@ -54,22 +61,29 @@ class Replay:
         assert self.process.stdout is not None
         return self.process.stdout.fileno()
 
-    def line(self, timeout_s: float = 20) -> bytes:
+    def line(self) -> bytes:
         """The next line that comes out; waits for it."""
         line = b""
         while not line.endswith(b"\n"):
-            assert select.select([self.out], [], [], timeout_s)[0], "nothing came"
+            assert select.select([self.out], [], [], PATIENCE_S)[0], "nothing came"
             byte = os.read(self.out, 1)
             assert byte, "ended"
             line += byte
         return line
 
-    def is_silent(self, seconds: float) -> bool:
-        return not select.select([self.out], [], [], seconds)[0]
+    def fill_the_pipe(self) -> None:
+        """Wait until there is no room for another row in it."""
+        held = array.array("i", [0])
+
+        def is_full() -> bool:
+            fcntl.ioctl(self.out, termios.FIONREAD, held)
+            return held[0] > 60_000
+
+        wait_for(is_full, says=lambda: f"{held[0]} bytes are in the pipe")
 
     def rest(self) -> tuple[bytes, bytes, int]:
         """What else comes out, what it says, its exit code."""
-        out, err = self.process.communicate(timeout=60)
+        out, err = self.process.communicate(timeout=PATIENCE_S)
         return out or b"", err or b"", self.process.returncode
 
 
@@ -82,25 +96,23 @@ def lines_of(out: bytes) -> list[bytes]:
 
 
 def test_a_row_is_out_as_soon_as_it_is_due(mill):
+    begun = time.monotonic()
     with Replay(mill, "--speed", "120x") as replay:
-        replay.line()
-        begun = time.monotonic()
-        replay.line()
-        replay.line()
-        assert 1.5 < time.monotonic() - begun < 20
-        assert replay.is_silent(0.3)
+        first, second, third = replay.line(), replay.line(), replay.line()
+        assert time.monotonic() - begun > 2, "the third row is due two seconds after the first"
+        assert replay.process.poll() is None, "they came out while the others were waited for"
+    times = [msgspec.json.decode(line)["time"] for line in (first, second, third)]
+    assert times == [f"1999-05-01T00:0{2 * i}:00Z" for i in range(3)]
 
 
 def test_a_reader_that_goes_ends_the_replay_at_once_and_quietly(mill):
-    with Replay(mill) as replay:  # at 1x the next row is due in two minutes
+    with Replay(mill, "--speed", NEVER) as replay:
         replay.line()
         assert replay.process.stdout is not None
         replay.process.stdout.close()
         replay.process.stdout = None
-        begun = time.monotonic()
         _, err, code = replay.rest()
         assert (code, err) == (0, b"")
-        assert time.monotonic() - begun < 20
 
 
 def test_a_reader_that_goes_in_mid_stream_ends_the_replay_quietly(mill):
@@ -115,20 +127,18 @@ def test_a_reader_that_goes_in_mid_stream_ends_the_replay_quietly(mill):
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_a_signal_ends_the_wait_for_the_next_row(mill, number, code):
-    with Replay(mill) as replay:
+    with Replay(mill, "--speed", NEVER) as replay:
         replay.line()
-        begun = time.monotonic()
         replay.process.send_signal(number)
         out, err, ended = replay.rest()
         assert (out, err, ended) == (b"", b"", code)
-        assert time.monotonic() - begun < 20
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_a_signal_at_full_speed_never_cuts_a_record_in_two(mill, number, code):
     with Replay(mill, "--speed", "max", "--loop") as replay:
         first = replay.line()
-        time.sleep(0.2)  # the pipe is full now, a record half in it
+        replay.fill_the_pipe()  # a record half in it
         replay.process.send_signal(number)
         out, err, ended = replay.rest()
         assert (err, ended) == (b"", code)
@@ -138,9 +148,9 @@ def test_a_signal_at_full_speed_never_cuts_a_record_in_two(mill, number, code):
 def test_a_signal_ends_a_replay_whose_reader_has_stalled(mill):
     with Replay(mill, "--speed", "max", "--loop") as replay:
         replay.line()
-        time.sleep(0.2)
+        replay.fill_the_pipe()
         replay.process.send_signal(signal.SIGTERM)
-        assert replay.process.wait(timeout=20) == 0
+        assert replay.process.wait(timeout=PATIENCE_S) == 0
 
 
 def test_a_loop_never_ends_and_its_times_always_ascend(mill):
@@ -179,9 +189,9 @@ def test_progress_is_shown_on_a_terminal_when_the_rows_go_elsewhere(mill, tmp_pa
         os.close(theirs)
         shown = b""
         while b"of 300 (" not in shown:
-            assert select.select([ours], [], [], 20)[0]
+            assert select.select([ours], [], [], PATIENCE_S)[0]
             shown += os.read(ours, 1024)
-        assert replay.process.wait(timeout=20) == 0
+        assert replay.process.wait(timeout=PATIENCE_S) == 0
     assert len(lines_of(out.read_bytes())) == 300
 
 

@@ -17,34 +17,31 @@ HEAVY = {
     *{"plotly", "optuna", "pyarrow"},
 }
 
-# Imports the modules named by its arguments; prints the CPU seconds that took (other processes share the
-# machine's cores) and the top-level modules it loaded.
+# Imports the modules named by its arguments; prints the top-level modules that this loaded.
 PROBE = """
-import json, sys, time
+import json, sys
 before = set(sys.modules)
-start = time.process_time()
 for name in sys.argv[1:]:
     __import__(name)
-seconds = time.process_time() - start
-print(json.dumps([seconds, sorted({name.partition(".")[0] for name in set(sys.modules) - before})]))
+print(json.dumps(sorted({name.partition(".")[0] for name in set(sys.modules) - before})))
 """
 
 
 def test_importing_any_shared_module_loads_numpy_and_msgspec_and_no_other_library(checkout: Path) -> None:
     shared = [name for name in modules_of(checkout, "sheetbreak") if not _is_of_kafka(name)]
-    _, loaded = imported(*shared)
-    _, allowed = imported("numpy", "msgspec.json")
+    loaded = imported(*shared)
+    allowed = imported("numpy", "msgspec.json")
     others = loaded - allowed - sys.stdlib_module_names - {"sheetbreak"}
     assert not {name for name in others if not name.startswith("_sysconfigdata")}  # named by platform
 
 
 def test_everything_the_monitor_needs_is_imported_without_tensorflow(checkout: Path) -> None:
-    _, loaded = imported(*needed_by_the_monitor(checkout))
+    loaded = imported(*needed_by_the_monitor(checkout))
     assert not loaded & (HEAVY | {"trainer", "replay"})
 
 
 def test_a_replay_loads_no_learning_library(checkout: Path) -> None:
-    _, loaded = imported(*modules_of(checkout, "replay"))
+    loaded = imported(*modules_of(checkout, "replay"))
     assert not loaded & (HEAVY | {"onnxruntime", "prometheus_client", "trainer", "monitor"})
 
 
@@ -65,7 +62,9 @@ def test_no_file_has_outgrown_its_purpose(checkout: Path) -> None:
 
 
 def test_every_page_and_file_that_code_and_docs_point_to_is_there(checkout: Path) -> None:
-    tracked = subprocess.run(["git", "ls-files"], cwd=checkout, capture_output=True, text=True, check=True)
+    tracked = subprocess.run(
+        ["git", "-c", "safe.directory=*", "ls-files"], cwd=checkout, capture_output=True, text=True, check=True
+    )
     missing = set()
     for name in tracked.stdout.splitlines():
         path = checkout / name
@@ -146,10 +145,9 @@ def _is_of_kafka(module: str) -> bool:
     return module.startswith("sheetbreak.streams.kafka")
 
 
-def imported(*modules: str) -> tuple[float, set[str]]:
-    """CPU seconds to import the modules in a new interpreter, and the top-level modules then loaded."""
+def imported(*modules: str) -> set[str]:
+    """The top-level modules that are loaded once a new interpreter has imported these."""
     probe = [sys.executable, "-c", PROBE, *modules]
-    done = subprocess.run(probe, check=False, capture_output=True, text=True, timeout=60, env=plain_environment())
+    done = subprocess.run(probe, check=False, capture_output=True, text=True, env=plain_environment())
     assert done.returncode == 0, done.stderr
-    seconds, loaded = json.loads(done.stdout)
-    return float(seconds), set(loaded)
+    return set(json.loads(done.stdout))

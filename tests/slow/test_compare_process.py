@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.histories import SCHEMA_TOML, mill_like, write_csv
+from tests.support.patience import PATIENCE_S
 from tests.support.program import start, wait_for
 from trainer.commands.compare import main
 
@@ -34,7 +35,8 @@ def test_killed_and_started_again_it_gives_the_same_table_as_undisturbed_on_one_
     process = start("compare", str(csv), *OPTIONS, "--jobs", "2", "--json", "two.json")
     wait_for(lambda: len(list(work.glob("*.npz"))) >= 5, process)
     os.kill(process.pid, signal.SIGKILL)
-    process.communicate(timeout=60)  # returns once nobody holds its output: the processes it started have ended, too
+    # Returns once nobody holds its output: the processes it started have ended, too.
+    process.communicate(timeout=PATIENCE_S)
     finished = sorted(work.glob("*.npz"))
     assert 5 <= len(finished) < 24
     assert not (tmp_path / "two.json").exists()
@@ -57,7 +59,7 @@ def test_what_it_started_ends_with_it_even_in_the_midst_of_a_long_training(tmp_p
     wait_for(lambda: _children(process.pid) >= 3, process)  # both, and the one that tracks resources
     os.kill(process.pid, signal.SIGKILL)
     try:
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE_S)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

@@ -30,9 +30,7 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         ["simulate", "--days", "8", "--machines", "2", "--out", "mill.csv"],
         ["train", "mill.csv", *request.param],
     ):
-        subprocess.run(
-            [*SHEETBREAK, *arguments], cwd=folder, check=True, capture_output=True, timeout=200, env=plain_environment()
-        )
+        subprocess.run([*SHEETBREAK, *arguments], cwd=folder, check=True, capture_output=True, env=plain_environment())
     return folder
 
 
@@ -67,7 +65,6 @@ def _output(folder: Path, arguments: list[str], *, fed: bytes | None = None) -> 
         cwd=folder,
         input=fed,
         capture_output=True,
-        timeout=200,
         check=True,
         env=plain_environment(),
     )

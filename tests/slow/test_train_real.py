@@ -5,11 +5,11 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
+from tests.support.patience import PATIENCE_S, wait_for
 from trainer.commands.train import main
 
 
@@ -49,12 +49,13 @@ def test_an_interrupted_training_leaves_the_model_before_it_current(real_csv: Pa
     before = sorted(Path("models").iterdir()), Path("models/current").readlink()
     command = [sys.executable, "-m", "trainer", str(real_csv), "--preset", "article"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as training:
-        deadline = time.monotonic() + 120
-        while not list(Path("models").glob("tensorboard/*/train/*")):  # the first epoch is about to begin
+
+        def about_to_begin_the_first_epoch() -> bool:
             assert training.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+            return bool(list(Path("models").glob("tensorboard/*/train/*")))
+
+        wait_for(about_to_begin_the_first_epoch, nap_s=0.02)
         training.send_signal(signal.SIGINT)
-        assert training.wait(timeout=60) == 130
+        assert training.wait(timeout=PATIENCE_S) == 130
     after = sorted(p for p in Path("models").iterdir() if p.name != "tensorboard"), Path("models/current").readlink()
     assert after == before

@@ -6,6 +6,7 @@ import signal
 import pytest
 
 from sheetbreak.errors import DataError
+from tests.support.patience import PATIENCE_S
 from tests.support.program import start, wait_for
 from tests.trainer.comparison.test_tune import OPTIONS, prepared, tuned, undisturbed  # noqa: F401 - the fixture
 from trainer.commands.tune import main
@@ -16,7 +17,7 @@ def test_interrupted_killed_and_started_again_it_finds_the_same(undisturbed, tmp
     process = start("tune", str(csv), *OPTIONS, "--jobs", "1")
     wait_for(lambda: len(list(work.glob("*.npz"))) >= 5, process)
     os.kill(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
     assert "interrupted: what is finished is kept in tune-work" in err
     assert "defaults    dev AUC" in out
@@ -27,7 +28,7 @@ def test_interrupted_killed_and_started_again_it_finds_the_same(undisturbed, tmp
     with pytest.raises(DataError, match="another tune is at this search"):
         main([str(csv), *OPTIONS, "--jobs", "1"])
     os.kill(process.pid, signal.SIGKILL)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE_S)
     (journal,) = work.glob("*.journal")
     with journal.open("a") as file:  # what a kill may leave
         file.write('{"op_code":4,"worker_')

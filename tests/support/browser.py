@@ -10,14 +10,13 @@ import os
 import select
 import shutil
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
+from tests.support.patience import PATIENCE_S, wait_for
 from tests.support.services import need
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-PATIENCE_S = 120.0
 
 
 def find_chromium() -> str:
@@ -38,6 +37,7 @@ class Browser:
             "--headless=new",
             "--no-sandbox",  # containers run as root
             "--disable-gpu",
+            "--disable-dev-shm-usage",  # a container's /dev/shm may be too small for a page
             "--hide-scrollbars",
             "--no-first-run",
             "--disable-background-networking",
@@ -80,11 +80,8 @@ class Browser:
 
     def wait(self, expression: str) -> Any:
         """The first value of an expression that is true."""
-        end = time.monotonic() + PATIENCE_S
-        while not (found := self.run(f"document.documentElement && ({expression})")):
-            assert time.monotonic() < end, f"{expression} never came; errors: {self.errors}"
-            time.sleep(0.05)
-        return found
+        test = f"document.documentElement && ({expression})"
+        return wait_for(lambda: self.run(test), says=lambda: f"{expression} never came; errors: {self.errors}")
 
     def run(self, expression: str) -> Any:
         """The value of a JavaScript expression in the page."""
@@ -104,7 +101,7 @@ class Browser:
 
     def close(self) -> None:
         os.close(self._write)  # the browser ends with its pipe
-        self._process.wait(30)
+        self._process.wait(PATIENCE_S)
         os.close(self._read)
 
     def _call(self, method: str, **parameters: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from sheetbreak.cli.topics import main as topics
 from sheetbreak.wire.topics import ROWS, TOPICS
+from tests.support.patience import PATIENCE_S, patiently, wait_for
 from tests.support.services import need
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "kafka-broker"
@@ -46,7 +47,7 @@ class Broker:
             return int(free.getsockname()[1])
 
     def start(self) -> None:
-        self.address = self._run("start", "--heap", HEAP, *self.port, *self.settings)
+        self.address = self._run("start", "--heap", HEAP, "--wait", str(PATIENCE_S), *self.port, *self.settings)
 
     def stop(self, *, kill: bool = False) -> None:
         self._run("stop", *(["--kill"] if kill else []))
@@ -70,7 +71,7 @@ class Broker:
 
     def run_topics(self, action: str, *options: str) -> None:
         """`sheetbreak topics`."""
-        assert topics([action, self.url(), *options]) == 0
+        assert patiently(lambda: topics([action, self.url(), *options])) == 0
 
     def write(
         self, topic: str, values: Sequence[bytes], *, partition: int | None = None, key: bytes | None = None
@@ -84,7 +85,8 @@ class Broker:
     def read(self, topic: str, *, committed: bool = True) -> list[Any]:
         """All records that a consumer sees now, partition by partition, in order."""
         with self._consumer("read_uncommitted") as consumer:
-            partitions = [TopicPartition(topic, p) for p in sorted(consumer.partitions_for_topic(topic))]
+            known = wait_for(lambda: consumer.partitions_for_topic(topic))
+            partitions = [TopicPartition(topic, p) for p in sorted(known)]
             # Of a transaction that has just been committed the markers come a moment later: they are waited for.
             ends = consumer.end_offsets(partitions)
         found: dict[Any, list[Any]] = {tp: [] for tp in partitions}
@@ -112,7 +114,6 @@ class Broker:
             [sys.executable, str(SCRIPT), action, "--dir", str(self.folder), *options],
             capture_output=True,
             text=True,
-            timeout=120,
             check=False,
             env=os.environ | {"JDK_JAVA_OPTIONS": COMPILED_ONCE},
         )

@@ -51,18 +51,21 @@ class KafkaMill:
 
     @contextlib.contextmanager
     def sending(self, count: int, *, pause_s: float) -> Iterator[None]:
-        """Rows of every machine go in, `count` at a time, until the end of the `with` or of the rows.
+        """Rows of every machine go in, `count` at a time, until the end of the `with`.
 
-        A mill of plenty of rows: on a busy machine all that is waited for takes longer, and they go on going in.
+        They wait while 50 times as many are not answered: however slow the machine, the rows last, and every monitor
+        finds some that wait for it.
         """
         stop = threading.Event()
         whole = len(next(iter(self.rows.values())))
 
         def work() -> None:
-            producer = self._producer()
+            producer, watcher = self._producer(), self._consumer()
             while not stop.wait(pause_s) and self.sent + count <= whole:
-                self._send(producer, count)
+                if (self.sent - 50 * count) * len(self.rows) < self._written(watcher):
+                    self._send(producer, count)
             producer.close()
+            watcher.close()
 
         thread = threading.Thread(target=work)
         thread.start()
@@ -97,10 +100,20 @@ class KafkaMill:
     def written(self) -> int:
         """Up to where the topic of scores is written, committed or not: cheap to ask often."""
         if self._watcher is None:
-            self._watcher = KafkaConsumer(bootstrap_servers=self.broker.address)
+            self._watcher = self._consumer()
+        return self._written(self._watcher)
+
+    def _consumer(self) -> Any:
+        return KafkaConsumer(bootstrap_servers=self.broker.address)
+
+    def _written(self, watcher: Any) -> int:
         topic = self.prefix + "scores"
-        partitions = [TopicPartition(topic, p) for p in self._watcher.partitions_for_topic(topic)]
-        return sum(self._watcher.end_offsets(partitions).values())
+        partitions = [TopicPartition(topic, p) for p in watcher.partitions_for_topic(topic)]
+        return sum(watcher.end_offsets(partitions).values())
+
+    def has_written_more(self, before: int) -> bool:
+        """More than `written` told before."""
+        return self.written() > before
 
     def answered(self) -> int:
         return sum(len(self.broker.read(self.prefix + name)) for name in ("scores", "dead-letters"))

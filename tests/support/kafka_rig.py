@@ -6,9 +6,10 @@ from sheetbreak.streams.kafka.options import KafkaOptions, Security
 from sheetbreak.streams.kafka.stream import KafkaStream, open_kafka
 from sheetbreak.wire.topics import OUTPUTS
 from tests.support.kafka_broker import Broker
+from tests.support.patience import PATIENCE_S
 
 SESSION_S = 6.0
-"""The least that a broker allows."""
+"""The least that a broker allows: a quarter of it is how soon a member hears of another."""
 
 
 class KafkaRig:
@@ -31,14 +32,24 @@ class KafkaRig:
     def finish(self) -> None:
         """A topic has no end."""
 
-    def open(self, *, max_records: int = 500, instance: str = "one", interval_s: float = 0.05) -> KafkaStream:
+    def open(
+        self,
+        *,
+        max_records: int = 500,
+        instance: str = "one",
+        interval_s: float = 0.05,
+        session_s: float = SESSION_S,
+    ) -> KafkaStream:
         options = KafkaOptions(
             group=self.prefix + "group",
             instance_id=instance,
             topic_prefix=self.prefix,
             max_rows=max_records,
-            session_timeout_s=SESSION_S,
+            session_timeout_s=session_s,
             commit_interval_s=interval_s,
+            # A slow machine's transactions are slow, not dead.
+            transaction_timeout_s=2 * PATIENCE_S,
+            hang_limit_s=2 * PATIENCE_S,
             security=Security(),
         )
         _, stream = open_kafka(self.url, emit=OUTPUTS, options=options)

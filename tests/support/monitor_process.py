@@ -4,14 +4,13 @@ import os
 import select
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from tests.support.services import plain_environment
+from tests.support.patience import PATIENCE_S
 
 ALL = "alerts,scores,dead-letters"
 
@@ -27,7 +26,6 @@ def run(*arguments: str, stdin: bytes = b"") -> "subprocess.CompletedProcess[byt
         input=stdin,
         capture_output=True,
         check=False,
-        timeout=60,
     )
 
 
@@ -36,9 +34,9 @@ def messages(output: bytes) -> list[dict[str, Any]]:
 
 
 class Running:
-    """A monitor on a pipe; use as a context. timed: it runs without coverage."""
+    """A monitor on a pipe; use as a context."""
 
-    def __init__(self, arguments: Sequence[str], *, stderr: Path, timed: bool = False) -> None:
+    def __init__(self, arguments: Sequence[str], *, stderr: Path) -> None:
         self._log = stderr.open("wb")
         self.process = subprocess.Popen(
             arguments,
@@ -46,7 +44,6 @@ class Running:
             stdout=subprocess.PIPE,
             stderr=self._log,
             bufsize=0,
-            env=plain_environment() if timed else None,
         )
         self.stderr = stderr
 
@@ -65,20 +62,19 @@ class Running:
         assert self.process.stdin is not None
         self.process.stdin.write(b"".join(row + b"\n" for row in rows))
 
-    def answer(self, timeout_s: float = 10) -> dict[str, Any]:
+    def answer(self) -> dict[str, Any]:
         """The next line that comes out."""
         assert self.process.stdout is not None
         line = b""
-        end = time.monotonic() + timeout_s
         while not line.endswith(b"\n"):
-            ready, _, _ = select.select([self.process.stdout], [], [], max(0.0, end - time.monotonic()))
-            assert ready, f"no answer in {timeout_s} s; it said: {self.stderr.read_text()}"
+            ready, _, _ = select.select([self.process.stdout], [], [], PATIENCE_S)
+            assert ready, f"no answer; it said: {self.stderr.read_text()}"
             byte = os.read(self.process.stdout.fileno(), 1)
             assert byte, f"ended; it said: {self.stderr.read_text()}"
             line += byte
         decoded: dict[str, Any] = msgspec.json.decode(line)
         return decoded
 
-    def wait(self, timeout_s: float = 10) -> int:
+    def wait(self) -> int:
         """Its exit code."""
-        return self.process.wait(timeout_s)
+        return self.process.wait(PATIENCE_S)

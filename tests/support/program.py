@@ -29,6 +29,7 @@ def start(*arguments: str) -> "subprocess.Popen[str]":
 
 
 def wait_for(condition: Callable[[], object], process: "subprocess.Popen[str]") -> None:
+    """As long as the program runs: pytest's timeout ends what never comes."""
     while not condition():
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)

@@ -3,13 +3,13 @@
 A rig is the world around a stream: it feeds the input, starts and kills the reader, looks at what came out.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 from sheetbreak.streams.protocol import Batch, Output, Record, Snapshot, Stream
-
-PATIENCE_POLLS = 200
-"""Empty polls of 0.1 s before a check gives up: a broker may take seconds to hand out partitions."""
+from tests.support.patience import PATIENCE_S, patiently
 
 
 class Rig(Protocol):
@@ -46,14 +46,23 @@ def rows(count: int, *, first: int = 0) -> list[bytes]:
 def poll_until(stream: Stream, count: int) -> list[Batch]:
     """Poll until `count` records came, or the stream ended, or patience did."""
     batches: list[Batch] = []
-    idle = 0
-    while sum(len(batch.records) for batch in batches) < count and idle < PATIENCE_POLLS:
-        batch = stream.poll(0.1)
-        idle = 0 if batch.records else idle + 1
+    until = time.monotonic() + PATIENCE_S
+    while sum(len(batch.records) for batch in batches) < count and time.monotonic() < until:
+        batch = patiently(lambda: stream.poll(0.1))
         batches.append(batch)
         if batch.end:
             break
     return batches
+
+
+def commit(stream: Stream, batch: Batch, outputs: Sequence[Output], snapshots: Sequence[Snapshot]) -> None:
+    """Commit, called again while it takes long: a busy broker may need seconds."""
+    patiently(partial(stream.commit, batch, outputs, snapshots))
+
+
+def restore(stream: Stream, partition: int) -> Mapping[bytes, bytes]:
+    """What was kept for the partition, asked for again while the broker does not answer."""
+    return patiently(partial(stream.restore, partition))
 
 
 def records_of(batches: Sequence[Batch]) -> list[Record]:
@@ -76,7 +85,7 @@ def expected_answers(values: Sequence[bytes]) -> list[bytes]:
 def commit_all(stream: Stream, batches: Sequence[Batch]) -> None:
     for batch in batches:
         if batch.records:
-            stream.commit(batch, answers(batch), [])
+            commit(stream, batch, answers(batch), [])
 
 
 def parts(partition: int, **values: bytes) -> list[Snapshot]:
@@ -121,7 +130,7 @@ def test_outputs_appear_with_their_commit_and_not_before(rig: Rig) -> None:
     stream = rig.open(max_records=10)
     first, *more = [batch for batch in poll_until(stream, 20) if batch.records]
     assert rig.published() == []
-    stream.commit(first, answers(first), [])
+    commit(stream, first, answers(first), [])
     assert rig.published() == expected_answers(values_of([first]))
     commit_all(stream, more)
     assert rig.published() == expected_answers(rows(20))
@@ -133,7 +142,7 @@ def test_a_commit_without_outputs_or_state_is_a_commit(rig: Rig) -> None:
     stream = rig.open()
     for batch in poll_until(stream, 2):
         if batch.records:
-            stream.commit(batch, [], [])
+            commit(stream, batch, [], [])
     assert rig.published() == []
 
 
@@ -143,13 +152,13 @@ def test_a_large_output_arrives_whole(rig: Rig) -> None:
     stream = rig.open()
     large = b'{"x":"' + b"y" * 700_000 + b'"}'
     batch = next(batch for batch in poll_until(stream, 1) if batch.records)
-    stream.commit(batch, [Output("dead-letters", b"", large)], [])
+    commit(stream, batch, [Output("dead-letters", b"", large)], [])
     assert rig.published() == [large]
 
 
 def test_a_waiting_poll_returns_in_time_without_records(rig: Rig) -> None:
     stream = rig.open()
-    batch = stream.poll(0.05)
+    batch = patiently(lambda: stream.poll(0.05))
     assert not batch.records
     assert batch.end == (not rig.waits)
 
@@ -169,7 +178,7 @@ def test_nothing_was_kept_for_a_new_reader(rig: Rig) -> None:
     stream = rig.open()
     for batch in poll_until(stream, 1):
         for partition in batch.assigned:
-            assert stream.restore(partition) == {}
+            assert restore(stream, partition) == {}
 
 
 def test_closing_with_a_batch_in_hand_is_allowed(rig: Rig) -> None:
@@ -188,7 +197,7 @@ def test_what_was_committed_does_not_come_again(rewinding_rig: Rig) -> None:
     rewinding_rig.feed(rows(30))
     stream = rewinding_rig.open(max_records=10)
     first = next(batch for batch in poll_until(stream, 10) if batch.records)
-    stream.commit(first, answers(first), [])
+    commit(stream, first, answers(first), [])
     left = rows(30)[len(first.records) :]
     assert values_of(poll_until(rewinding_rig.open(), len(left))) == left
 
@@ -203,8 +212,8 @@ def test_a_closed_reader_goes_on_like_a_killed_one(rewinding_rig: Rig) -> None:
     rewinding_rig.feed(rows(20))
     stream = rewinding_rig.open(max_records=10)
     first = next(batch for batch in poll_until(stream, 10) if batch.records)
-    stream.commit(first, answers(first), [])
-    stream.poll(0.05)
+    commit(stream, first, answers(first), [])
+    patiently(lambda: stream.poll(0.05))
     stream.close()
     left = rows(20)[len(first.records) :]
     assert values_of(poll_until(rewinding_rig.open(), len(left))) == left
@@ -217,7 +226,7 @@ def test_a_new_reader_after_every_commit_answers_every_record_once(rewinding_rig
         batch = next((batch for batch in poll_until(stream, 1) if batch.records), None)
         if batch is None:
             break
-        stream.commit(batch, answers(batch), [])
+        commit(stream, batch, answers(batch), [])
         if len(rewinding_rig.published()) == 23:
             break
     assert rewinding_rig.published() == expected_answers(rows(23))
@@ -238,12 +247,12 @@ def test_kept_parts_come_back_the_last_value_of_each_key(rewinding_rig: Rig) -> 
     batches = [batch for batch in poll_until(stream, 20) if batch.records]
     binary = bytes(range(256)) * 40
     kept_in = batches[0].records[0].partition
-    stream.commit(batches[0], [], parts(kept_in, core=b"old", chunk=binary))
-    stream.commit(batches[1], [], parts(kept_in, core=b"new", other=b"\x00"))
+    commit(stream, batches[0], [], parts(kept_in, core=b"old", chunk=binary))
+    commit(stream, batches[1], [], parts(kept_in, core=b"new", other=b"\x00"))
     rewinding_rig.feed(rows(1, first=20))  # so that every kind of stream has a reason to hand the partition out
     again = rewinding_rig.open()
     poll_until(again, 1)
-    assert again.restore(kept_in) == {b"core": b"new", b"chunk": binary, b"other": b"\x00"}
+    assert restore(again, kept_in) == {b"core": b"new", b"chunk": binary, b"other": b"\x00"}
 
 
 def test_parts_of_a_batch_that_was_not_committed_are_not_kept(rewinding_rig: Rig) -> None:
@@ -251,10 +260,10 @@ def test_parts_of_a_batch_that_was_not_committed_are_not_kept(rewinding_rig: Rig
     stream = rewinding_rig.open(max_records=10)
     batches = [batch for batch in poll_until(stream, 20) if batch.records]
     kept_in = batches[0].records[0].partition
-    stream.commit(batches[0], answers(batches[0]), parts(kept_in, core=b"first"))
+    commit(stream, batches[0], answers(batches[0]), parts(kept_in, core=b"first"))
     again = rewinding_rig.open()
     poll_until(again, 1)
-    assert again.restore(kept_in) == {b"core": b"first"}
+    assert restore(again, kept_in) == {b"core": b"first"}
     assert rewinding_rig.published() == expected_answers(values_of(batches[:1]))
 
 
@@ -264,8 +273,8 @@ def test_many_parts_in_one_commit_are_kept_together(rewinding_rig: Rig) -> None:
     batch = next(batch for batch in poll_until(stream, 1) if batch.records)
     partition = batch.records[0].partition
     many = {f"machine-{i}": b"%d" % i * 300 for i in range(1000)}
-    stream.commit(batch, [], parts(partition, **many))
+    commit(stream, batch, [], parts(partition, **many))
     rewinding_rig.feed(rows(1, first=1))
     again = rewinding_rig.open()
     poll_until(again, 1)
-    assert again.restore(partition) == {key.encode(): value for key, value in many.items()}
+    assert restore(again, partition) == {key.encode(): value for key, value in many.items()}

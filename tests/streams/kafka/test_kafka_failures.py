@@ -18,6 +18,7 @@ from kafka import KafkaProducer
 
 from tests.support.kafka_broker import Broker
 from tests.support.kafka_counter import FENCED
+from tests.support.patience import PATIENCE_S, wait_for
 
 SESSION_S = 6
 """The least that a broker allows."""
@@ -75,20 +76,17 @@ class Mill:
     def log(self, process: "subprocess.Popen[str]") -> str:
         return (self.folder / f"{self.processes.index(process)}.log").read_text()
 
-    def wait_for(self, process: "subprocess.Popen[str]", word: str, patience_s: float = 180) -> None:
-        until = time.monotonic() + patience_s
-        while word not in self.log(process):
-            assert time.monotonic() < until, self.logs()
-            time.sleep(0.02)
+    def wait_for(self, process: "subprocess.Popen[str]", word: str) -> None:
+        wait_for(lambda: word in self.log(process), says=self.logs, nap_s=0.02)
 
     def scored(self) -> int:
         return len(self.broker.read(self.prefix + "scores"))
 
-    def wait_for_all(self, patience_s: float = 180) -> None:
-        until = time.monotonic() + patience_s
-        while self.scored() < sum(self.sent):
-            assert time.monotonic() < until, f"{self.scored()} of {self.sent} scored\n{self.logs()}"
-            time.sleep(0.2)
+    def wait_for_all(self) -> None:
+        def says() -> str:
+            return f"{self.scored()} of {self.sent} scored\n{self.logs()}"
+
+        wait_for(lambda: self.scored() >= sum(self.sent), says=says, nap_s=0.2)
 
     def logs(self) -> str:
         return "\n".join(f"--- {process.pid}\n{self.log(process)[-2000:]}" for process in self.processes)
@@ -139,7 +137,6 @@ def test_a_process_killed_at_random_moments_loses_and_doubles_nothing(mill_of: C
     assert aborted > 0, "no kill met a transaction: this test saw nothing"
 
 
-@pytest.mark.timeout(400)
 def test_a_broker_killed_in_the_middle_of_transactions_loses_and_doubles_nothing(
     mill_of: Callable[[int], Mill],
 ) -> None:
@@ -201,11 +198,12 @@ def test_of_two_processes_with_one_id_one_ends_with_code_3(mill_of: Callable[[in
     mill.feed(500)
     mill.wait_for_all()
     second = mill.start("twin")
-    until = time.monotonic() + 60
-    while first.poll() is None and second.poll() is None:
-        assert time.monotonic() < until, mill.logs()
+
+    def one_has_ended() -> bool:
         mill.feed(200)
-        time.sleep(0.2)
+        return {first.poll(), second.poll()} != {None}
+
+    wait_for(one_has_ended, says=mill.logs, nap_s=0.2)
     time.sleep(1)
     codes = {first.poll(), second.poll()}
     assert codes == {FENCED, None}, mill.logs()
@@ -221,7 +219,7 @@ def test_sigterm_ends_a_process_between_batches(mill_of: Callable[[int], Mill]) 
     while not mill.scored():
         time.sleep(0.02)
     process.terminate()
-    assert process.wait(10) == 0, mill.log(process)
+    assert process.wait(PATIENCE_S) == 0, mill.log(process)
     mill.start()
     mill.wait_for_all()
     mill.check()

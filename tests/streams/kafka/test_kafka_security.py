@@ -16,8 +16,9 @@ from sheetbreak.streams.kafka.options import KafkaOptions, Security, parse_addre
 from sheetbreak.streams.kafka.stream import KafkaStream, open_kafka
 from sheetbreak.wire.topics import OUTPUTS
 from tests.support.kafka_broker import Broker, need_java
+from tests.support.patience import wait_for
 from tests.support.services import need
-from tests.support.stream_checks import answers, expected_answers, parts, poll_until, rows
+from tests.support.stream_checks import answers, commit, expected_answers, parts, poll_until, restore, rows
 
 PASSWORD = "correct-horse-battery"
 PREFIX = "SHEETBREAK_KAFKA_"
@@ -103,7 +104,7 @@ def open_guarded(broker: Broker, variables: Mapping[str, str], prefix: str) -> K
 
 def error_of(stream: KafkaStream) -> SheetbreakError:
     with pytest.raises(SheetbreakError) as raised:
-        poll_until(stream, 1)
+        wait_for(lambda: stream.poll(0.1).records, nap_s=0)
     stream.close()
     return raised.value
 
@@ -119,9 +120,9 @@ def test_a_stream_works_over_tls_and_sasl_and_no_log_line_holds_the_password(
         stream = open_guarded(guarded, variables, prefix)
         for batch in poll_until(stream, 20):
             for partition in batch.assigned:
-                assert stream.restore(partition) == {}
+                assert restore(stream, partition) == {}
             if batch.records:
-                stream.commit(batch, answers(batch), parts(0, core=b"x"))
+                commit(stream, batch, answers(batch), parts(0, core=b"x"))
         stream.close()
     assert guarded.values(prefix + "scores") == expected_answers(rows(20))
     assert len(caplog.records) > 100

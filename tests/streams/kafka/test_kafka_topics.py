@@ -1,7 +1,6 @@
 """`sheetbreak topics`: what it creates, what it mends, what it refuses, and what the check says."""
 
 import itertools
-import time
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from sheetbreak.streams.kafka.options import Security, parse_address
 from sheetbreak.streams.kafka.topics import Facts, inspect
 from sheetbreak.wire.topics import ROWS, SCORES, STATE, TOPICS
 from tests.support.kafka_broker import Broker
+from tests.support.patience import wait_for
 
 _serial = itertools.count()
 
@@ -69,10 +69,7 @@ def test_without_a_prefix_they_have_the_contracts_names(broker: Broker, capsys: 
     # All tests share the broker, and in some of them these topics are missing.
     admin = new_admin(parse_address(broker.url("x")), Security())
     admin.delete_topics(list(TOPICS))
-    until = time.monotonic() + 30
-    while inspect(admin, list(TOPICS)):
-        assert time.monotonic() < until
-        time.sleep(0.1)
+    wait_for(lambda: not inspect(admin, list(TOPICS)))
     admin.close()
 
 

@@ -1,16 +1,19 @@
 """The watchdog ends a process whose transaction hangs, and no other."""
 
+import queue
 import subprocess
 import sys
 import threading
 import time
-
-import pytest
+from collections.abc import Callable
 
 from sheetbreak.streams.kafka.commit_thread import Watchdog, can_connect
+from tests.support.patience import PATIENCE_S, wait_for
 
 TICK_S = 0.01
 LIMIT_S = 0.1
+LOOKS = 10
+"""At the broker, within the limit: one a tick."""
 
 
 class Expired(threading.Event):
@@ -19,35 +22,56 @@ class Expired(threading.Event):
         self.set()
 
 
-def watchdog(expired: Expired, *, reachable: bool = True) -> Watchdog:
-    return Watchdog(LIMIT_S, reachable=lambda: reachable, expire=expired, tick_s=TICK_S)
+def watchdog(expired: Expired, *, reachable: Callable[[], bool] = lambda: True) -> Watchdog:
+    return Watchdog(LIMIT_S, reachable=reachable, expire=expired, tick_s=TICK_S)
 
 
 def test_a_transaction_that_hangs_with_the_broker_there_expires() -> None:
     expired = Expired()
     with watchdog(expired).watching():
-        assert expired.wait(5)
+        assert expired.wait(PATIENCE_S)
     assert "hangs" in expired.reason
 
 
 def test_a_broker_that_is_away_is_waited_for() -> None:
     expired = Expired()
-    dog = watchdog(expired, reachable=False)
+    looks: list[float] = []
+
+    def away() -> bool:
+        looks.append(time.monotonic())
+        return False
+
+    dog = watchdog(expired, reachable=away)
     with dog.watching():
-        assert not expired.wait(10 * LIMIT_S)
+        wait_for(lambda: len(looks) > 3 * LOOKS)
+        assert not expired.is_set()
     dog.close()
 
 
 def test_transactions_that_end_never_add_up() -> None:
+    """Each ends after half of the looks that it may have, in the midst of one: no clock but the looks themselves."""
     expired = Expired()
-    dog = watchdog(expired)
-    until = time.monotonic() + 10 * LIMIT_S
-    while time.monotonic() < until:
+    begun: queue.SimpleQueue[None] = queue.SimpleQueue()
+    may_end: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def look() -> bool:
+        begun.put(None)
+        may_end.get(timeout=PATIENCE_S)
+        return True
+
+    dog = watchdog(expired, reachable=look)
+    for _ in range(10):
         with dog.watching():
-            time.sleep(LIMIT_S / 4)
+            for _ in range(LOOKS // 2):
+                begun.get(timeout=PATIENCE_S)
+                may_end.put(None)
+            begun.get(timeout=PATIENCE_S)
+        may_end.put(None)
     assert not expired.is_set()
     with dog.watching():  # it still watches
-        assert expired.wait(5)
+        for _ in range(2 * LOOKS):
+            may_end.put(None)
+        assert expired.wait(PATIENCE_S)
 
 
 def test_an_ended_watchdog_leaves_no_thread() -> None:
@@ -56,11 +80,7 @@ def test_an_ended_watchdog_leaves_no_thread() -> None:
     with dog.watching():
         pass
     dog.close()
-    for _ in range(100):
-        if not any(thread.name == "kafka-watchdog" for thread in threading.enumerate()):
-            return
-        time.sleep(0.05)
-    pytest.fail("its thread goes on")
+    wait_for(lambda: not any(thread.name == "kafka-watchdog" for thread in threading.enumerate()))
 
 
 def test_the_process_ends_at_once_with_a_reason_and_without_cleaning_up() -> None:
@@ -71,11 +91,11 @@ logging.basicConfig()
 atexit.register(print, "cleaned up")
 try:
     with Watchdog({LIMIT_S}, reachable=lambda: True, tick_s={TICK_S}).watching():
-        time.sleep(60)
+        time.sleep({PATIENCE_S})
 finally:
     print("went on")
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "event=watchdog" in done.stderr
     assert done.stdout == ""

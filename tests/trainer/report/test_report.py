@@ -24,6 +24,7 @@ FILE = "<i>mill&.csv"
 PLANT = '[columns]\ntime = "time"\nbroken = "broken"\nmachine = "machine"\n'
 EVERYWHERE = {"error", "roc", "precision-recall", "confusion", "sensors", "breaks", "recall", "lead"}
 HEALTH = {"gaps", "faults", "drift"}
+MOST_ELEMENTS = 20_000
 
 
 def write_csv(path: Path, rows: RowBatch) -> Path:
@@ -101,7 +102,8 @@ def test_every_plot_is_drawn_without_an_error_or_a_request_and_fits_the_screen(f
     assert drawn.keys() == plots
     assert all(count > 0 for count in drawn.values()), drawn
     assert browser.errors == []
-    assert browser.busy_s() < 5  # of one core, all plots drawn: under 2 s where nothing else runs
+    # What takes time when a page is opened: only what is chosen is drawn, not every break's plot.
+    assert browser.run("document.querySelectorAll('*').length") < MOST_ELEMENTS
     # A heatmap is an image that the page makes itself; nothing else is asked for, of the network or the disk.
     asked = [address for address in browser.requests if not address.startswith("data:")]
     assert asked == [(folder / page).resolve().as_uri()]
