@@ -166,6 +166,7 @@ class Loop:
         for rows, results in scored.results:
             self._metrics.count(rows, results)
         self._metrics.count_rejects(scored.rejects)
+        self._metrics.count_missing(scored.missing)
         self._tell_of_dead_letters(scored)
         self.records += len(batch.records)
         self._metrics.observe_latency([r.timestamp_ms for r in batch.records], now_s=self._clock.time())

@@ -77,6 +77,12 @@ class Metrics:
         self._trained = Gauge(
             "sheetbreak_model_trained_timestamp_seconds", "When the model was trained.", registry=registry
         )
+        self._missing = Counter(
+            "sheetbreak_missing_cells_total",
+            "Cells with a word or a sentinel instead of a reading, by the first words seen.",
+            ["sensor", "word"],
+            registry=registry,
+        )
         for result in ("ok", "unavailable", "lost", "fenced"):
             self.commits.labels(result)
         for result in ("ok", "refused"):
@@ -116,6 +122,11 @@ class Metrics:
             known = error.machine in self._machines or len(self._machines) < _NAMED_BY_REJECTS
             machine = self._machine(error.machine if known else "")
             machine.rows[DEAD_LETTER] += 1
+
+    def count_missing(self, words: Mapping[tuple[str, str], int]) -> None:
+        """Take in cells that hold no reading, by sensor and word; the decoder bounds how many words there are."""
+        for (sensor, word), cells in words.items():
+            self._missing.labels(sensor, word).inc(cells)
 
     def show_states(self, states: Mapping[str, State]) -> None:
         """What a machine's state itself says: of those just restored, or just advanced."""

@@ -1,7 +1,7 @@
 """One batch through the pure core: from records to what is to be committed. Changes nothing."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sheetbreak.engine.advance import advance
 from sheetbreak.engine.model import Artifact
@@ -37,6 +37,8 @@ class ScoredBatch:
     """One a partition."""
     rejects: list[RowError]
     """Records that could not be decoded."""
+    missing: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """By sensor and word: cells that hold no reading."""
 
 
 def score_batch(
@@ -59,7 +61,7 @@ def score_batch(
     answers = _Answers(batch, opened, model.version)
     for place, error in decoded.rejects:
         answers.bury(place, error)
-    scored = ScoredBatch([], [], {}, [], [error for _, error in decoded.rejects])
+    scored = ScoredBatch([], [], {}, [], [error for _, error in decoded.rejects], decoded.missing)
     for partition, places, rows in _by_partition(batch, decoded.rows, decoded.index):
         known = states.get(partition, {})
         before = {**_of(history, rows), **_of(known, rows)} if history else known

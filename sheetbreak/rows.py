@@ -1,6 +1,7 @@
 """Rows of sensor values: their schema, their columnar form in memory and their JSON form on the wire."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
@@ -120,6 +121,8 @@ class Decoded:
     index: list[int]
     """Per row: its record's place in the sequence; ascending."""
     rejects: list[tuple[int, RowError]]
+    missing: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """By sensor and word: cells of the rows that hold a word or a sentinel instead of a reading, NaN in `rows`."""
 
 
 def grade_name(text: str) -> str | None:

@@ -8,10 +8,13 @@ from typing import Annotated, Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from sheetbreak.errors import RowError
+from sheetbreak.missing import Missing
 from sheetbreak.rows import UNKNOWN, Decoded, RowBatch, Schema
 from sheetbreak.times import EPOCH, MICROSECOND, format_time
+from sheetbreak.wire.cells import Words, blank_words, quote_bare_words
 
 MAX_MACHINE_CHARS = 200
 _MAX_KNOWN_STRANGERS = 1000
@@ -22,6 +25,10 @@ _AT_ONCE = 256
 """Rows decoded before they become columns: 3.7 µs each, where 6 to 7.5 went with the thousands of a backlog."""
 _NO_FIELD_NAME = re.compile(r'[\x00-\x1f"\\]')
 """A stranger with such a name cannot become a field (msgspec refuses it): its rows take the slow way, each time."""
+_MAX_WORDS_TOLD = 200
+"""Pairs of a sensor and a word in its cells that are told and counted by themselves."""
+_SENTINEL, _OTHER = "a sentinel", "other"
+Floats = npt.NDArray[np.float64]
 _Machine = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_MACHINE_CHARS)]
 log = logging.getLogger(__name__)
 
@@ -53,6 +60,8 @@ class WireDecoder:
 
     def __init__(self, schema: Schema) -> None:
         self._sensors = schema.sensors
+        self._missing = Missing.of(schema.missing)
+        self._words_told: set[tuple[str, str]] = set()
         self._strangers: list[str] = []
         self._decoder = self._make_decoder(forbid_unknown=True)
         self._lenient = self._make_decoder(forbid_unknown=False)
@@ -61,23 +70,28 @@ class WireDecoder:
         """Rows and rejects of JSON records; `offsets` is what CSV lines without a time need: one call for both."""
         index: list[int] = []
         rejects: list[tuple[int, RowError]] = []
+        words = Words()
         table = _Table(len(values), len(self._sensors))
         for first in range(0, len(values), _AT_ONCE):
             found = []
             for i, value in enumerate(values[first : first + _AT_ONCE], first):
                 try:
-                    found.append(self._row(value))
+                    found.append(self._row(value, words))
                     index.append(i)
                 except RowError as reject:
                     rejects.append((i, reject))
             table.add(found)
-        return Decoded(table.rows(), index, rejects)
+        rows = table.rows()
+        if self._missing.sentinels:
+            words.update(self._blank_sentinels(rows.values))
+        self._tell(words)
+        return Decoded(rows, index, rejects, self._bounded(words))
 
-    def _row(self, value: bytes) -> Any:
+    def _row(self, value: bytes, words: Words) -> Any:
         try:
             row = self._decoder.decode(value)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as cause:
-            row = self._decode_unusual(value, cause)
+            row = self._decode_unusual(value, cause, words)
         if not row.machine.isprintable():
             what = "machine holds a control character; expected a name that prints"
             raise RowError(f"not a row: {what}", reason="not-a-row")
@@ -86,8 +100,12 @@ class WireDecoder:
             raise RowError(f"not a row: {what}", reason="not-a-row", machine=row.machine)
         return row
 
-    def _decode_unusual(self, value: bytes, cause: Exception) -> Any:
-        """The row after all, its unknown sensors noted; else raises RowError from `cause`."""
+    def _decode_unusual(self, value: bytes, cause: Exception, words: Words) -> Any:
+        """The row after all, its unknown sensors noted and its cells without a number counted in `words`; else raises
+        RowError from `cause`.
+        """
+        quoted = None if isinstance(cause, msgspec.ValidationError) else quote_bare_words(value)
+        value = quoted or value
         try:
             names = msgspec.json.decode(value, type=_NamesOnly).values
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -103,7 +121,41 @@ class WireDecoder:
         try:
             return self._lenient.decode(value)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as still:
+            return self._without_words(value, still, words)
+
+    def _without_words(self, value: bytes, cause: Exception, words: Words) -> Any:
+        try:
+            mended = blank_words(value, frozenset(self._sensors))
+            if mended is None:
+                raise _row_error(value, cause) from cause
+            row = self._lenient.decode(mended[0])
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as still:
             raise _row_error(value, still) from still
+        words.update(mended[1])
+        return row
+
+    def _blank_sentinels(self, values: Floats) -> Words:
+        """Set sentinels to NaN, in place; how many, by sensor."""
+        found = self._missing.blank_sentinels(values).tolist()
+        return Words({(sensor, _SENTINEL): count for sensor, count in zip(self._sensors, found, strict=True) if count})
+
+    def _tell(self, words: Words) -> None:
+        """One line for each sensor and word, up to a bound."""
+        new = [pair for pair in words if pair not in self._words_told]
+        for sensor, word in new[: _MAX_WORDS_TOLD - len(self._words_told)]:
+            self._words_told.add((sensor, word))
+            known = word == _SENTINEL or self._missing.is_word(word)
+            note = "counts as missing" + (
+                "" if known else "; no word known for that: if it should not be, mend the feed"
+            )
+            log.warning("event=missing-cell sensor=%s word=%r note=%r", sensor, word, note)
+
+    def _bounded(self, words: Words) -> Words:
+        """The same counts, those of words that were not told of together: they become labels of a metric."""
+        bounded = Words()
+        for (sensor, word), count in words.items():
+            bounded[sensor, word if (sensor, word) in self._words_told else _OTHER] += count
+        return bounded
 
     def _make_decoder(self, *, forbid_unknown: bool) -> "msgspec.json.Decoder[Any]":
         names = [*self._sensors, *(name for name in self._strangers if not _NO_FIELD_NAME.search(name))]

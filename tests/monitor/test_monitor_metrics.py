@@ -16,7 +16,7 @@ from monitor.web import Web
 from sheetbreak.errors import DataError, RowError, StreamUnavailable
 from sheetbreak.streams.memory import MemoryStream
 from tests.support.mill import SENSORS, WARM_UP_ROWS, mill_rows, save_model
-from tests.support.monitor_rig import FakeClock, Monitor, outputs_of, topic_of
+from tests.support.monitor_rig import FakeClock, Monitor, outputs_of, topic_of, with_cell
 from tests.support.patience import PATIENCE_S
 
 CONTRACT = {
@@ -36,6 +36,7 @@ CONTRACT = {
     "sheetbreak_model_info": {"version", "family"},
     "sheetbreak_model_trained_timestamp_seconds": set(),
     "sheetbreak_model_reloads": {"result"},
+    "sheetbreak_missing_cells": {"sensor", "word"},
 }
 
 
@@ -50,6 +51,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def monitor(models: Path) -> Monitor:
     """A monitor that has seen a machine with alerts and a break, a repeated row and a record that is none."""
     rows = mill_rows(150, breaks=(100,))
+    rows[40] = with_cell(rows[40], "x2", "Bad")
     topic = topic_of([*rows, rows[-1], b"{"])
     monitor = Monitor(topic, models)
     monitor.metrics.show_lag({0: 7})
@@ -93,6 +95,17 @@ def test_rows_are_counted_by_what_became_of_them(monitor: Monitor) -> None:
     assert states.count("restarting") == 15
     assert monitor.sample("sheetbreak_rows_total", machine="", outcome="dead_letter") == 1
     assert monitor.sample("sheetbreak_rows_total", machine="pm1", outcome="dead_letter") == 1
+
+
+def test_cells_without_a_number_are_counted_and_their_rows_are_scored(models: Path) -> None:
+    rows = mill_rows(150)
+    for place in range(60, 150, 30):
+        rows[place] = with_cell(rows[place], "x2", "Bad")
+    monitor = Monitor(topic_of(rows), models).run()
+    assert monitor.sample("sheetbreak_missing_cells_total", sensor="x2", word="Bad") == 3
+    assert monitor.sample("sheetbreak_rows_total", machine="pm1", outcome="dead_letter") == 0
+    assert monitor.sample("sheetbreak_rows_total", machine="pm1", outcome="restarting") == 0
+    assert [answer["imputed"] for answer in outputs_of(monitor.topic, "scores")[60:150:30]] == [["x2"]] * 3
 
 
 def test_gauges_show_the_last_scored_row(monitor: Monitor) -> None:

@@ -1,5 +1,6 @@
 """The monitor's loop in memory: a stream without a broker, a clock that only sleeping moves."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -149,3 +150,10 @@ def topic_of(*partitions: Sequence[bytes], ended: bool = True) -> MemoryTopic:
         topic.feed(values, partition=number, timestamp_ms=1_700_000_900_000)
     topic.ended = ended
     return topic
+
+
+def with_cell(row: bytes, sensor: str, cell: Any) -> bytes:
+    """The wire row with something else in a sensor's cell."""
+    fields = json.loads(row)
+    fields["values"][sensor] = cell
+    return json.dumps(fields).encode()

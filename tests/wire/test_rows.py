@@ -146,14 +146,8 @@ def test_nan_is_written_as_null():
         (wire(values=...), "not-a-row", "`values`"),
         (wire(values=None), "not-a-row", "values"),
         (wire(values=[1, 2]), "not-a-row", "values"),
-        (wire(values={"x1": "1"}), "not-a-row", "$.values.x1"),
-        (wire(values={"x1": True}), "not-a-row", "$.values.x1"),
-        (wire(values={"x1": {}}), "not-a-row", "$.values.x1"),
-        (wire(values={"größe ✓": "hoch"}), "not-a-row", "$.values.größe ✓"),
-        (wire().replace(b"1.0", b"NaN"), "not-json", "invalid"),
-        (wire().replace(b"1.0", b"Infinity"), "not-json", "invalid"),
-        (wire().replace(b"1.0", b"1e400"), "not-a-row", "out of range"),
-        (wire().replace(b"1.0", b"1" + b"0" * 400), "not-a-row", "out of range"),
+        (wire(machine=float("nan")), "not-a-row", "machine"),
+        (wire(time=5, values={"x1": "Bad"}), "not-a-row", "time"),
         (wire(grade=96), "not-a-row", "grade"),
         (wire(broken=1), "not-a-row", "broken"),
         (wire(broken="false"), "not-a-row", "broken"),
@@ -166,7 +160,7 @@ def test_what_is_not_a_row_is_refused_and_says_why(record: bytes, reason: str, s
 
 
 def test_a_refused_row_names_its_machine_where_that_can_be_read():
-    assert refusal(wire(values={"x1": "high"})).machine == "pm1"
+    assert refusal(wire(values={"x1": "high"}, time=5)).machine == "pm1"
     assert refusal(wire(time="0001-01-01T00:00:00Z")).machine == "pm1"
     assert refusal(wire(machine="pm1\n")).machine == ""
     assert refusal(wire(machine="m\n" * 300, values=7)).machine == ""
@@ -259,12 +253,12 @@ def test_an_unknown_sensor_may_hold_anything(value: str):
         assert decoder.decode([record]).rows.values[:, 0].tolist() == [5]
 
 
-def test_a_known_sensor_is_judged_as_strictly_beside_an_unknown_one():
+def test_a_known_sensors_word_is_missing_beside_an_unknown_sensor_too():
     decoder = WireDecoder(SCHEMA)
     for _ in range(2):
-        [(_, error)] = decoder.decode([wire(values={"x1": "high", "zz": 1})]).rejects
-        assert (error.reason, error.machine) == ("not-a-row", "pm1")
-        assert "$.values.x1" in str(error)
+        decoded = decoder.decode([wire(values={"x1": "high", "x2": 3, "zz": 1})])
+        assert np.array_equal(decoded.rows.values[0, :2], [np.nan, 3], equal_nan=True)
+        assert decoded.missing == {("x1", "high"): 1}
 
 
 def test_a_sender_of_ever_new_names_is_served_without_end_and_logged_within_bounds(caplog: pytest.LogCaptureFixture):
