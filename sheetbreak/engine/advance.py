@@ -140,7 +140,8 @@ def _under(model: Artifact, state: State | None) -> State:
         return cold_state(model)
     if state.model == model.version:
         return state
-    return replace(state, trailing=Trailing(model.manifest.threshold.trailing_rows), model=model.version)
+    memory = Memory(*model.features.taken_over(*state.memory))
+    return replace(state, memory=memory, trailing=Trailing(model.manifest.threshold.trailing_rows), model=model.version)
 
 
 def _windows(

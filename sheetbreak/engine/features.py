@@ -6,7 +6,7 @@ however the rows are batched: state is rounded to its stored precision after eve
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Literal, NamedTuple
 
@@ -45,6 +45,9 @@ class FeatureParams:
     """Rows after a restart during which mean and variance are held: they look unlike the run to come."""
     clip_sd: Positive = 6.0
     """A value counts as at most this many standard deviations away inside the update."""
+    offset: tuple[float, ...] = ()
+    """What a machine's state is relative to: the training medians, so that a sensor far from nought loses no digit of
+    its spread; empty in models made before, whose states are in plant units."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +55,17 @@ class FeatureState:
     """What a machine's features depend on, beside the row itself; a value, never changed in place."""
 
     mean: Floats
-    """(sensors,) exponentially weighted mean, plant units."""
+    """(sensors,) exponentially weighted mean, plant units above `offset`."""
     variance: Floats
     """(sensors,) exponentially weighted variance, plant units squared."""
     last: Float32s
-    """(sensors,) the last value seen; NaN before there is one."""
+    """(sensors,) the last value seen, above `offset`; NaN before there is one."""
     missing: Counts
     """(sensors,) rows since the sensor was last seen, at most MASK_AFTER_ROWS + 1."""
     rows: int
     """Rows folded so far, at most warm_up_rows (1 where there is no warm-up)."""
+    offset: Floats | None = None
+    """(sensors,) plant units; None: 0."""
 
 
 class Features(NamedTuple):
@@ -85,7 +90,11 @@ class FeatureFold:
         self.params = params
         self._fallback = np.asarray(params.fallback, np.float64)
         self._streaming = params.kind == "streaming-z"
-        self.normal = np.zeros_like(self._fallback) if self._streaming else self._fallback
+        offset = np.asarray(params.offset, np.float64)
+        self.offset = offset if offset.any() else None
+        """(sensors,) what states are relative to; None: 0."""
+        self._home = self._above(self._fallback)
+        self.normal = np.zeros_like(self._fallback) if self._streaming else self._home
         """(sensors,) the features of sensors that count as normal."""
         start = np.asarray(params.start_sd, np.float64) if self._streaming else np.ones_like(self._fallback)
         # A constant sensor has no spread of its own: any number keeps z finite, and 1 in its units is neutral.
@@ -112,7 +121,23 @@ class FeatureFold:
             last=np.full(sensors, np.nan, np.float32),
             missing=self._none_missing,
             rows=0,
+            offset=self.offset,
         )
+
+    def taken_over(self, state: FeatureState, recent: Float32s) -> tuple[FeatureState, Float32s]:
+        """A state of another model, and the features of its last rows, relative to this one's offset."""
+        was = np.zeros_like(self._fallback) if state.offset is None else state.offset
+        now = np.zeros_like(self._fallback) if self.offset is None else self.offset
+        if np.array_equal(was, now):
+            return state, recent
+        moved = was - now
+        if not self._streaming:
+            recent = (recent + moved).astype(np.float32)
+        mean, last = as_stored(state.mean + moved), (state.last + moved).astype(np.float32)
+        return replace(state, mean=mean, last=last, offset=self.offset), recent
+
+    def _above(self, values: Floats) -> Floats:
+        return values if self.offset is None else values - self.offset
 
     def fold(
         self, states: Sequence[FeatureState], values: Floats, *, lengths: Sequence[int], hold: Sequence[bool]
@@ -122,7 +147,7 @@ class FeatureFold:
         values: (n, sensors) plant units within ±LARGEST, NaN where missing. lengths: rows of each machine. hold: per
         row, whether mean and variance stay as they are.
         """
-        filled = self._fill(states, values, lengths)
+        filled = self._fill(states, self._above(values), lengths)
         moments = np.array([[state.mean for state in states], [state.variance for state in states]])
         if self._streaming:
             for i, first in enumerate(_firsts(lengths)):
@@ -134,14 +159,18 @@ class FeatureFold:
             )
         else:
             z, centre, spread = filled.values.copy(), np.zeros_like(values), np.ones_like(values)
+        observed = filled.values
+        if self.offset is not None:
+            centre = centre + self.offset
+            observed = np.where(filled.gaps, observed + self.offset, values) if filled.imputed else values
         for row, sensors in filled.masked.items():
             z[row, sensors] = self.normal[sensors]
         after = []
         for i, (state, last, missing) in enumerate(zip(states, filled.last, filled.missing, strict=True)):
             mean, variance = moments[:, i].copy()  # a machine that is not seen again must not keep those of all
             rows = min(state.rows + lengths[i], max(self.params.warm_up_rows, 1)) if self._streaming else state.rows
-            after.append(FeatureState(mean, variance, last, missing, rows))
-        return after, Features(z, filled.values, centre, spread, filled.imputed, filled.masked)
+            after.append(FeatureState(mean, variance, last, missing, rows, self.offset))
+        return after, Features(z, observed, centre, spread, filled.imputed, filled.masked)
 
     def _fill(self, states: Sequence[FeatureState], values: Floats, lengths: Sequence[int]) -> "_Filled":
         """Put the last value of a machine's sensor where it is missing."""
@@ -165,7 +194,7 @@ class FeatureFold:
         for i in rows:
             gap, row = filled.gaps[i], filled.values[i]
             if gap.any():
-                row[gap] = np.where(np.isnan(last), self._fallback, last)[gap]
+                row[gap] = np.where(np.isnan(last), self._home, last)[gap]
                 filled.imputed[i] = np.flatnonzero(gap).tolist()
             missing = np.where(gap, np.minimum(missing + 1, MASK_AFTER_ROWS + 1), 0).astype(np.uint8)
             last = np.where(gap, last, row).astype(np.float32)

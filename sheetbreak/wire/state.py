@@ -1,8 +1,8 @@
 """A machine's state as bytes, in parts, so that a commit writes the core and, when one is full, a chunk of scores.
 
-Keys: machine, NUL, part ("core", "t00"…"t89"); a machine's name holds no control character. The scores of the chunk
-being filled go with the core: a record for them at every row would be an eighth of what is written. What a part says
-is exact: a state that went through bytes gives the same scores, to the bit, as one that did not.
+Keys: machine, NUL, part ("core", "offset", "t00"…"t89"); a machine's name holds no control character. The scores of the
+chunk being filled go with the core: a record for them at every row would be an eighth of what is written. What a part
+says is exact: a state that went through bytes gives the same scores, to the bit, as one that did not.
 """
 
 import logging
@@ -24,12 +24,13 @@ from sheetbreak.engine.windows import Memory
 from sheetbreak.rows import Schema
 
 CHUNK_SCORES = 16
-FORMAT = 2
+FORMAT, IN_PLANT_UNITS = 3, 2
 _KEPT_BYTES = 5
 """The upper bytes of a float64 that features.py keeps of mean and variance."""
 _LAST_BYTES = 4
-_READS = (1, FORMAT)
-"""Format 1 ends before `muted`: it says that nothing is muted and no grade known."""
+_READS = (1, IN_PLANT_UNITS, FORMAT)
+"""Format 1 ends before `muted`: it says that nothing is muted and no grade known. Format 2 is in plant units, as states
+are still written of a model without offset; in format 3 mean and last value are relative to the part "offset"."""
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,11 @@ class _Core(msgspec.Struct, array_like=True, gc=False):
     grade: str | None = None
 
 
+class _Core3(_Core, array_like=True, gc=False):
+    offset: int = 0
+    """crc32 of the part "offset"; 0 where there is none."""
+
+
 class StateCodec:
     """Dumps and loads the states of machines that share a schema."""
 
@@ -75,6 +81,9 @@ class StateCodec:
         """The parts of `new` that differ from those of `old` (all of them when there was none)."""
         stem = machine.encode() + b"\0"
         parts = {stem + b"core": self._core(new)}
+        offset = _offset_bytes(new)
+        if offset and (old is None or offset != _offset_bytes(old)):
+            parts[stem + b"offset"] = offset
         ring = new.trailing.ring
         for chunk in _chunks_to_write(old.trailing if old is not None else None, new.trailing):
             parts[stem + b"t%02d" % chunk] = ring[chunk * CHUNK_SCORES : (chunk + 1) * CHUNK_SCORES].tobytes()
@@ -90,10 +99,13 @@ class StateCodec:
             if part != b"core":
                 continue
             try:
-                core = msgspec.msgpack.decode(value, type=_Core)
+                core = msgspec.msgpack.decode(value, type=_Core3)
                 if core.format not in _READS or core.schema not in self._reads:
                     raise ValueError("other format or schema")
-                states[stem.decode()] = self._state(core, _ring(core, stem, parts))
+                offset = parts[stem + b"\0offset"] if core.format == FORMAT else b""
+                if zlib.crc32(offset) != core.offset or len(offset) not in (0, 8 * self._sensors):
+                    raise ValueError("it and the part offset are not of one commit")
+                states[stem.decode()] = self._state(core, _ring(core, stem, parts), offset)
             except KeyError as cause:
                 _tell_dropped(stem, f"part {cause} is missing")
             except (ValueError, IndexError, TypeError, zlib.error) as cause:  # DecodeError is a ValueError
@@ -101,13 +113,14 @@ class StateCodec:
         return states
 
     def _core(self, state: State) -> bytes:
+        offset = _offset_bytes(state)
         clock, features, alert, now = state.clock, state.memory.features, state.alert, state.alert.open
         mean, mean_tops = _split(features.mean.astype("<f8"), _KEPT_BYTES)
         variance, variance_tops = _split(features.variance.astype("<f8"), _KEPT_BYTES)
         last, last_tops = _split(features.last.astype("<f4"), _LAST_BYTES)
         return msgspec.msgpack.encode(
-            _Core(
-                format=FORMAT,
+            (_Core3 if offset else _Core)(
+                format=FORMAT if offset else IN_PLANT_UNITS,
                 schema=self._digest,
                 model=state.model,
                 last_us=clock.last_us,
@@ -132,10 +145,11 @@ class StateCodec:
                 tail=state.trailing.ring[slice(*_being_filled(state.trailing.count, state.trailing.rows))].tobytes(),
                 muted=alert.muted,
                 grade=state.grade,
+                **({"offset": zlib.crc32(offset)} if offset else {}),
             )
         )
 
-    def _state(self, core: _Core, ring: "array[float]") -> State:
+    def _state(self, core: _Core3, ring: "array[float]", offset: bytes) -> State:
         missing = np.zeros(self._sensors, np.uint8)
         missing[list(core.missing)] = list(core.missing.values())
         tops, n = zlib.decompress(core.tops), self._sensors
@@ -145,6 +159,7 @@ class StateCodec:
             last=_join(core.last, tops[2 * n :], "<f4").astype(np.float32),
             missing=missing,
             rows=core.rows,
+            offset=np.frombuffer(offset, "<f8").astype(np.float64) if offset else None,
         )
         now: Any = core.open
         return State(
@@ -155,6 +170,12 @@ class StateCodec:
             alert=AlertState(core.over, core.since_open, OpenAlert(*now) if now else None, core.muted),
             grade=core.grade,
         )
+
+
+def _offset_bytes(state: State) -> bytes:
+    """Each sensor's offset; empty where the state is in plant units."""
+    offset = state.memory.features.offset
+    return b"" if offset is None else offset.astype("<f8").tobytes()
 
 
 def _tell_dropped(stem: bytes, reason: str) -> None:

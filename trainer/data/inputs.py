@@ -69,11 +69,12 @@ def fit_features(
         )
     fallback = tuple(np.nanmedian(values, axis=0).tolist())
     if kind == "identity":
-        return FeatureParams(kind, fallback)
+        return FeatureParams(kind, fallback, offset=fallback)
     machines = np.array(rows.machines)[normal]
     first = max(int(len(normal) * _FIRST_PART), 2)
     early, whole = (_spread(values[:n], machines[:n]) for n in (first, len(normal)))
-    return FeatureParams(kind, fallback, start_sd=tuple(np.where(early > 0, early, whole).tolist()))
+    start_sd = tuple(np.where(early > 0, early, whole).tolist())
+    return FeatureParams(kind, fallback, start_sd=start_sd, offset=fallback)
 
 
 def compute_inputs(

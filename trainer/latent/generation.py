@@ -64,15 +64,16 @@ def in_plant_units(features: Floats, fold: FeatureFold) -> Floats:
     with the fold's own half-life; of the spread the logarithm is, whatever the draws' variance that has a balance.
     """
     params = fold.params
+    offset = 0.0 if fold.offset is None else fold.offset
     if params.kind == "identity":
-        return features
-    home, cold = np.asarray(params.fallback), fold.cold()
+        return features if fold.offset is None else features + offset
+    home, cold = np.asarray(params.fallback) - offset, fold.cold()
     keep = 0.5 ** (1.0 / params.half_life_rows)
     floor = cold.variance * params.floor_ratio**2
     state = replace(cold, mean=home, rows=1)
     values = np.empty_like(features)
     for row, z in enumerate(features):
-        values[row] = state.mean + z * np.sqrt(np.maximum(state.variance, floor))
+        values[row] = offset + state.mean + z * np.sqrt(np.maximum(state.variance, floor))
         (state,), _ = fold.fold([state], values[row : row + 1], lengths=[1], hold=[False])
         state = replace(
             state,

@@ -38,8 +38,9 @@ def test_a_window_holds_consecutive_rows_of_one_run_and_every_run_long_enough_ha
         own = [i for i in np.flatnonzero(labels.run == run) if rows.broken[i] != BROKEN]
         expected += [own[k : k + window] for k in range(len(own) - window + 1)]
     assert sorted(inputs.index.tolist()) == sorted(expected)
+    above = (rows.values - np.array(features.offset)).astype(np.float32)
     for rows_of_window in inputs.index:
-        np.testing.assert_array_equal(inputs.features[rows_of_window], rows.values[rows_of_window].astype(np.float32))
+        np.testing.assert_array_equal(inputs.features[rows_of_window], above[rows_of_window])
 
 
 def test_a_break_without_a_gap_ends_a_window_only_where_breaks_are_stops() -> None:
@@ -71,7 +72,8 @@ def test_windows_are_scaled_and_end_at_the_rows_asked_for() -> None:
     ends = np.array([10, 11, 59, 150])  # 59 is a break
     windows = inputs.windows(ends, scaler)
     assert windows.index[:, -1].tolist() == [10, 11, 150]
-    expected = (rows.values[[9, 10, 149]] - np.array(scaler.centre)) / np.array(scaler.scale)
+    above = rows.values - np.array(features.offset)
+    expected = (above[[9, 10, 149]] - np.array(scaler.centre)) / np.array(scaler.scale)
     np.testing.assert_allclose(windows.gather()[:, 0], expected, rtol=1e-5, atol=1e-6)
 
 
