@@ -1,0 +1,105 @@
+"""Names of columns and words of labels, as mills of several countries write them: what a column is likely to be."""
+
+import re
+from functools import lru_cache
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+TIME = _words(
+    """
+    time timestamp datetime date zeit zeitstempel datum uhrzeit zeitpunkt messzeit aika aikaleima pvm paivays
+    päiväys kello tid tidpunkt tidsstämpel klockslag heure horodatage temps date_heure fecha hora tiempo data
+    ora tempo czas dato ts epoch unix unixtime recorded logged sampled
+    """
+)
+BROKEN = _words(
+    """
+    broken break breaks sheetbreak sheet_break webbreak web_break paperbreak breakage failure fault failed
+    abriss abrisse bahnabriss papierabriss riss bruch katko katkot ratakatko banbrott avbrott brott casse
+    rupture rottura rotura quebra zryw label anomaly anomalous is_anomaly outlier
+    """
+)
+MAYBE_BROKEN = _words(
+    """
+    y target class status state zustand betriebszustand maschinenzustand event ereignis alarm störung stoerung
+    stop stillstand tila häiriö läge etat état estado stato stan meldung bahn web sheet outcome
+    """
+)
+MACHINE = _words(
+    """
+    machine maschine maschinen machines line linie anlage pm kone linja maskin ligne maquina máquina macchina
+    maszyna unit asset equipment device plant mill
+    """
+)
+GRADE = _words(
+    """
+    grade product produkt produktsorte papiersorte sorte papersorte grade_code gradecode product_code
+    productcode recipe rezept rezeptur laji lajike tuote kvalitet sort qualité qualite quality_code grado
+    calidad producto prodotto qualita qualità gatunek artikel artikelnummer material quality qualität qualitaet
+    """
+)
+NO_GRADE = _words(
+    """
+    shift schicht vuoro skift operator bediener fahrer name user remark remarks comment comments bemerkung
+    bemerkungen kommentar notiz note notes huomautus reason grund syy anmärkning
+    """
+)
+BREAK_WORDS = _words(
+    """
+    1 true yes y ja j oui si sí kyllä x t wahr break broken sheetbreak webbreak abriss bahnabriss papierabriss
+    riss gerissen bruch katko ratakatko poikki banbrott brott casse rupture rottura rotura quebra failure fail
+    failed fault anomaly anomalous anomalie abnormal defect
+    """
+)
+SOUND_WORDS = _words(
+    """
+    0 false no n nein non nej ei f falsch ok o.k. okay good gut normal intact holds run running runs läuft lauf
+    laufend betrieb produktion production in_betrieb produziert käy ajo ajossa i_drift drift marche en_marche
+    marcha bene none kein keiner healthy i.o. io
+    """
+)
+
+
+def hint(name: str, words: frozenset[str]) -> int:
+    """How much a column's name says that it is one of `words`: 2 the name is one, 1 a part of it is, 0 nothing."""
+    plain = _joined(name)
+    if plain in words:
+        return 2
+    parts = plain.split("_")
+    if any(part in words for part in parts):
+        return 1
+    long = [word for word in words if len(word) >= 5]
+    return int(any(part.endswith(word) or part.startswith(word) for part in parts for word in long))
+
+
+def is_break_word(text: str) -> bool:
+    """Whether the text of a label says that the sheet broke: "Abriss", "sheet break 2", "ja", "1.0"."""
+    return _says(text, BREAK_WORDS)
+
+
+def is_sound_word(text: str) -> bool:
+    """Whether the text of a label says that all is well: "ok", "in Betrieb", "nein", "0"."""
+    return _says(text, SOUND_WORDS)
+
+
+@lru_cache(maxsize=1024)
+def _joined(name: str) -> str:
+    """`PaperGrade [code]` → paper_grade_code."""
+    split = re.sub(r"(?<=[a-zäöüß])(?=[A-ZÄÖÜ])", "_", name)
+    return "_".join(re.findall(r"[^\W_]+", split.casefold()))
+
+
+def _says(text: str, words: frozenset[str]) -> bool:
+    plain = text.casefold().strip()
+    if re.fullmatch(r"[01][.,]0+", plain):
+        plain = plain[0]
+    if plain in words or _joined(plain) in words:
+        return True
+    parts = _joined(plain).split("_")
+    if {"no", "kein", "keine", "ei", "nicht", "not", "ohne"} & set(parts):
+        return False
+    long = [word for word in words if len(word) >= 4]
+    return any(part in long or (len(part) > 5 and part.endswith(tuple(long))) for part in parts)
