@@ -5,6 +5,17 @@ set -eu
 [ $# -eq 0 ] || exec sheetbreak "$@"
 say() { echo "trainer: $*" >&2; }
 
+# Docker makes a folder where a mount's file is not there.
+refuse_folder() { # NAME PATH VALUE
+    [ ! -d "$2" ] || {
+        say "$1 names no file: $3 is not there, or is a folder; write its path in .env (it begins with / or ./)," \
+            "remove the empty folder that Docker made in its place, then docker-compose up -d again"
+        exit 2
+    }
+}
+refuse_folder MILL_CSV /input/mill.csv "${MILL_CSV:-}"
+refuse_folder MILL_SCHEMA /input/plant.toml "${MILL_SCHEMA:-}"
+
 # What is played as the live stream lies beside what is trained on, for the replay.
 if [ -s /input/mill.csv ]; then
     history=/input/mill.csv live=/input/mill.csv
@@ -30,4 +41,13 @@ else
     echo "$inputs" >/history/trained-from
 fi
 
+# A mill's own history is played from the first row on that the model has not seen; another seed's from its start.
+: >/history/live-from
+if [ "$live" = /input/mill.csv ]; then
+    python3 -c '
+import json, sys
+training = json.load(open(sys.argv[1]))["training"]
+print(training["fit_rows"] + training["validation_rows"])
+' /models/current/manifest.json >/history/live-from 2>/dev/null || say "its manifest names no split: all rows are played"
+fi
 printf '%s\n' "$live" >/history/live.tmp && mv /history/live.tmp /history/live

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.support.kafka_broker import Broker
 from tests.support.services import need
 from tests.support.start_scripts import elsewhere
 
@@ -25,10 +27,19 @@ def test_the_services_are_those_of_the_contract() -> None:
     assert set(SERVICES) == {*OURS, "kafka", "prometheus", "alertmanager", "grafana"}
 
 
-def test_ports_are_published_on_this_machine_alone() -> None:
+def test_ports_are_published_on_this_machine_alone_unless_another_address_is_named() -> None:
     published = [port for service in SERVICES.values() for port in service.get("ports", ())]
     assert len(published) == 4
-    assert all(port.startswith("127.0.0.1:") for port in published)
+    assert all(port.startswith("${BIND_ADDRESS:-127.0.0.1}:") for port in published)
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_no_container_can_fill_the_disk_the_memory_or_the_table_of_processes(name: str) -> None:
+    service = SERVICES[name]
+    assert service["init"] is True
+    assert service["mem_limit"]
+    assert service["pids_limit"]
+    assert service["logging"]["options"] == {"max-size": "10m", "max-file": "5"}
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
@@ -89,6 +100,16 @@ def test_every_setting_stands_in_the_example_with_its_default() -> None:
     assert settings == {name: "" if name in placeholders else default for name, default in used.items()}
     page = (ROOT / "docs/operating.md").read_text()
     assert all(name in used for name in re.findall(r"\b(?:MILL|TRAIN|REPLAY|GRAFANA)_\w+", page))
+
+
+def test_the_brokers_probe_asks_a_real_broker_and_starts_no_jvm(broker: Broker) -> None:
+    assert SERVICES["kafka"]["healthcheck"]["test"] == ["CMD", "/deploy/probe.sh", "kafka", "9092"]
+    probe = ROOT / "deploy" / "kafka" / "probe.sh"
+    host, _, port = broker.address.rpartition(":")
+    assert subprocess.run([probe, host, port], check=False).returncode == 0
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # an open port is no broker
+        assert subprocess.run([probe, "127.0.0.1", str(silent.getsockname()[1])], check=False).returncode
+    assert "java" not in probe.read_text().lower()
 
 
 def test_images_of_others_are_pinned_and_the_broker_is_the_tests_own() -> None:
@@ -170,6 +191,9 @@ def _runs(command: list[str]) -> bool:
     return not subprocess.run(command, check=False, capture_output=True).returncode
 
 
+MANIFEST = '{"training": {"fit_rows": 600, "validation_rows": 200}}'
+
+
 class Container:
     """A start script on folders of this machine, beside a sheetbreak that notes what it is told."""
 
@@ -183,10 +207,10 @@ class Container:
         program.write_text(
             "#!/bin/sh\n"
             f'case "$*" in --version) echo "sheetbreak ${{VERSION:-0.1.0}}"; exit;; esac\n'
-            f'echo "$* schema=$SHEETBREAK_SCHEMA" >>{folder}/told\n'
+            f'echo "$*${{SHEETBREAK_FROM:+ from=$SHEETBREAK_FROM}} schema=$SHEETBREAK_SCHEMA" >>{folder}/told\n'
             'if [ "$1" = simulate ]; then for out; do :; done; echo "$*" >"$out"; fi\n'
             f'if [ "$1" = train ]; then [ -z "$FAILS" ] || exit 2; mkdir -p {folder}/models/v1; '
-            f"touch {folder}/models/v1/manifest.json; ln -sfn v1 {folder}/models/current; fi\n"
+            f"echo '{MANIFEST}' >{folder}/models/v1/manifest.json; ln -sfn v1 {folder}/models/current; fi\n"
         )
         program.chmod(0o755)
         text = (ROOT / "deploy" / script).read_text()
@@ -255,8 +279,43 @@ def test_a_mills_own_csv_is_trained_on_and_played_with_its_schema(trainer: Conta
     assert (trainer.folder / "history" / "live").read_text().strip().endswith("/input/mill.csv")
 
 
+def test_a_mills_own_csv_is_played_from_the_first_row_that_the_model_has_not_seen(tmp_path: Path) -> None:
+    (tmp_path / "trainer").mkdir()
+    trainer = Container(tmp_path / "trainer", "trainer/start.sh")
+    (trainer.folder / "input" / "mill.csv").write_text("when,flow\n")
+    trainer.start()
+    (tmp_path / "replay").mkdir()
+    replay = Container(tmp_path / "replay", "replay/start.sh")
+    for name in ("live", "live-from"):
+        shutil.copy(trainer.folder / "history" / name, replay.folder / "history" / name)
+    (told,) = replay.start()
+    assert " from=800 " in told
+    (told,) = replay.start(SHEETBREAK_FROM="5")
+    assert " from=5 " in told
+
+
 def test_the_trainers_container_is_sheetbreak_when_it_is_told_a_command(trainer: Container) -> None:
     assert trainer.start("models", "use", "v7") == ["models use v7 schema="]
+
+
+@pytest.mark.parametrize(("name", "file"), [("MILL_CSV", "mill.csv"), ("MILL_SCHEMA", "plant.toml")])
+def test_a_setting_that_names_no_file_is_told_by_its_name_and_value(
+    trainer: Container, capfd: pytest.CaptureFixture[str], name: str, file: str
+) -> None:
+    (trainer.folder / "input" / file).unlink()
+    (trainer.folder / "input" / file).mkdir()  # as Docker does
+    assert trainer.start(code=2, **{name: "./mil.csv"}) == []
+    assert f"{name} names no file: ./mil.csv" in capfd.readouterr().err
+
+
+def test_a_replay_that_is_off_plays_nothing_and_stays(tmp_path: Path) -> None:
+    replay = Container(tmp_path, "replay/start.sh")
+    (tmp_path / "history" / "live").write_text("/history/live-1.csv\n")
+    sleep = tmp_path / "bin" / "sleep"
+    sleep.write_text(f"#!/bin/sh\necho sleep $* >>{tmp_path}/told\n")
+    sleep.chmod(0o755)
+    assert replay.start(REPLAY="off") == ["sleep infinity"]
+    assert replay.start(REPLAY="of", code=2) == []
 
 
 def test_the_replay_plays_what_the_trainer_left_and_is_never_late(tmp_path: Path) -> None:

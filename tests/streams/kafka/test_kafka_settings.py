@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,8 @@ from hypothesis import strategies as st
 
 from sheetbreak.errors import DataError
 from sheetbreak.streams.kafka.options import (
+    _VARIABLES,
+    PREFIX,
     Address,
     KafkaOptions,
     Secret,
@@ -151,3 +154,9 @@ def test_an_instance_id_that_kafka_would_refuse_is_refused_at_once(name):
 def test_the_transactional_id_is_the_same_after_every_restart_and_another_for_another_instance():
     assert KafkaOptions(instance_id="a").transactional_id == KafkaOptions(instance_id="a").transactional_id
     assert KafkaOptions(instance_id="a").transactional_id != KafkaOptions(instance_id="b").transactional_id
+
+
+def test_the_docs_name_every_variable(checkout: Path) -> None:
+    page = (checkout / "docs" / "operating.md").read_text()
+    ours = [name for name in _VARIABLES if "PLAIN_" not in name]
+    assert [name for name in ours if f"`{PREFIX}{name}`" not in page] == []
