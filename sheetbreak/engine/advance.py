@@ -26,7 +26,7 @@ from sheetbreak.engine.state import (
     State,
     cold_state,
 )
-from sheetbreak.engine.thresholds import Trailing
+from sheetbreak.engine.thresholds import Trailing, begin_steering
 from sheetbreak.engine.windows import Memory, Windows, cold_memory, make_windows
 from sheetbreak.rows import RowBatch, by_machine
 
@@ -62,6 +62,7 @@ def advance(
             trailing=was.trailing,
             alert=was.alert,
             grade=was.grade,
+            steering=was.steering,
             explain=explained,
         )
         for machine, was in before.items()
@@ -74,6 +75,7 @@ def advance(
             one.levels.trailing,
             one.alert,
             one.levels.grade,
+            one.levels.steering,
         )
         for machine, one in decided.items()
     }
@@ -140,8 +142,9 @@ def _under(model: Artifact, state: State | None) -> State:
         return cold_state(model)
     if state.model == model.version:
         return state
-    memory = Memory(*model.features.taken_over(*state.memory))
-    return replace(state, memory=memory, trailing=Trailing(model.manifest.threshold.trailing_rows), model=model.version)
+    memory, threshold = Memory(*model.features.taken_over(*state.memory)), model.manifest.threshold
+    trailing, steering = Trailing(threshold.trailing_rows), begin_steering(threshold)
+    return replace(state, memory=memory, trailing=trailing, steering=steering, model=model.version)
 
 
 def _windows(

@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from sheetbreak.engine.admission import BROKE, REST, RUN, SET_BACK, Step
+from sheetbreak.engine.admission import BROKE, GAP, REST, RUN, SET_BACK, Step
 from sheetbreak.engine.alerts import (
     IDLE,
     WARNED_ROWS,
@@ -25,8 +25,17 @@ from sheetbreak.engine.alerts import (
     stop,
 )
 from sheetbreak.engine.scoring import TopSensor
-from sheetbreak.engine.thresholds import Threshold, Trailing, comparable, level_now
-from sheetbreak.rows import RowBatch
+from sheetbreak.engine.thresholds import (
+    JUDGED_ROWS,
+    Steering,
+    Threshold,
+    Trailing,
+    Wheel,
+    begin_steering,
+    comparable,
+    level_now,
+)
+from sheetbreak.rows import UNKNOWN, RowBatch
 
 NONE = float("nan")
 
@@ -74,6 +83,8 @@ class Levels(NamedTuple):
     trailing: Trailing
     """After the steps, as is `grade`."""
     grade: str | None
+    steering: Steering | None
+    """Without the alarms of these steps: they are not known here."""
 
 
 class Decided(NamedTuple):
@@ -98,13 +109,17 @@ def hold_levels(
     restart_rows: int,
     trailing: Trailing,
     grade: str | None,
+    steering: Steering | None = None,
+    labels: Sequence[int] = (),
 ) -> Levels:
     """Hold each step's score against the level that the scores before it give.
 
-    scores, grades: by place. restart_rows: of so many rows after a stop the trailing level leaves the scores out.
-    trailing, grade: as they were before; where a row names no grade, it goes on as it was.
+    scores, grades, labels: by place. restart_rows: of so many rows after a stop the trailing level leaves the scores
+    out. trailing, grade, steering: as they were before; where a row names no grade, it goes on as it was. labels:
+    needed where the threshold is steered; then there are at most JUDGED_ROWS steps: what opens in them counts later.
     """
     trailing = trailing.copy()
+    wheel = Wheel(threshold.rate, steering) if threshold.rate and steering else None
     level, over, breaks, changes = array("d"), array("q"), array("q"), array("q")
     for i, (place, what, since_restart) in enumerate(steps):
         score = None
@@ -119,16 +134,25 @@ def hold_levels(
             breaks.append(i)
         elif what == SET_BACK:  # what is known of scores and grade is of another time
             trailing, grade = Trailing(threshold.trailing_rows), None
+        if wheel and what not in (RUN, REST) and _may_be_break(what, place, labels):
+            wheel.waiting.clear()
         if score is None:
             level.append(NONE)
             continue
-        now = level_now(threshold, trailing, grade)
+        now = level_now(threshold, trailing, grade, share=wheel.share if wheel else None)
         level.append(now)
         if score > now:
             over.append(i)
         if since_restart >= restart_rows:
             trailing.add(comparable(threshold, score, grade))
-    return Levels(level, over, breaks, changes, trailing, grade)
+        if wheel:
+            wheel.turn(labelled=labels[place] != UNKNOWN)
+    return Levels(level, over, breaks, changes, trailing, grade, wheel.steering if wheel else None)
+
+
+def _may_be_break(what: str, place: int, labels: Sequence[int]) -> bool:
+    """Whether an alarm before this end of a run may have been true: a feed without labels shows a break as a gap."""
+    return what == BROKE or (what == GAP and labels[place] == UNKNOWN)
 
 
 def raise_alerts(
@@ -206,16 +230,90 @@ def decide(
     trailing: Trailing,
     alert: AlertState,
     grade: str | None,
+    steering: Steering | None = None,
     explain: Explain,
 ) -> Decided:
-    """Both halves, for one machine. trailing, alert, grade: as they were before its steps; they do not change."""
-    levels = hold_levels(
+    """Both halves, for one machine. trailing, alert, grade, steering: as they were before its steps; they stay so."""
+    if rules.threshold.rate is None:
+        levels = hold_levels(
+            steps,
+            scores,
+            rows.grades,
+            threshold=rules.threshold,
+            restart_rows=rules.policy.restart_rows,
+            trailing=trailing,
+            grade=grade,
+        )
+        return raise_alerts(machine, steps, scores, rows, levels=levels, rules=rules, alert=alert, explain=explain)
+    return _decide_steered(
+        machine,
         steps,
         scores,
-        rows.grades,
-        threshold=rules.threshold,
-        restart_rows=rules.policy.restart_rows,
+        rows,
+        rules=rules,
         trailing=trailing,
+        alert=alert,
         grade=grade,
+        steering=steering or begin_steering(rules.threshold),
+        explain=explain,
     )
-    return raise_alerts(machine, steps, scores, rows, levels=levels, rules=rules, alert=alert, explain=explain)
+
+
+def _decide_steered(
+    machine: str,
+    steps: Sequence[Step],
+    scores: Sequence[float | None],
+    rows: RowBatch,
+    *,
+    rules: Rules,
+    trailing: Trailing,
+    alert: AlertState,
+    grade: str | None,
+    steering: Steering | None,
+    explain: Explain,
+) -> Decided:
+    """Both halves in turn, JUDGED_ROWS steps at a time: a level depends on no alarm that is younger."""
+    whole = Levels(array("d"), array("q"), array("q"), array("q"), trailing, grade, steering)
+    found, labels = Decided(whole, alert, {}, [], []), rows.broken.tolist()
+    for first in range(0, len(steps), JUDGED_ROWS):
+        some = steps[first : first + JUDGED_ROWS]
+        levels = hold_levels(
+            some,
+            scores,
+            rows.grades,
+            threshold=rules.threshold,
+            restart_rows=rules.policy.restart_rows,
+            trailing=whole.trailing,
+            grade=whole.grade,
+            steering=whole.steering,
+            labels=labels,
+        )
+        part = raise_alerts(machine, some, scores, rows, levels=levels, rules=rules, alert=found.alert, explain=explain)
+        assert levels.steering is not None
+        opened = {place for place, event in part.alerts if event.kind == "opened"}
+        waiting = levels.steering.waiting + _waiting(some, levels, opened, labels)
+        whole = Levels(
+            whole.level + levels.level,
+            whole.over + array("q", (first + i for i in levels.over)),
+            whole.breaks + array("q", (first + i for i in levels.breaks)),
+            whole.changes + array("q", (first + i for i in levels.changes)),
+            levels.trailing,
+            levels.grade,
+            levels.steering._replace(waiting=waiting),
+        )
+        found = Decided(whole, part.alert, found.top | part.top, found.alerts + part.alerts, found.breaks + part.breaks)
+    return found
+
+
+def _waiting(steps: Sequence[Step], levels: Levels, opened: set[int], labels: Sequence[int]) -> tuple[int, ...]:
+    """Of the alarms that opened in these steps and that no break followed yet: scored rows since, oldest first."""
+    waiting = list[int]()
+    for (place, what, _), level in zip(steps, levels.level, strict=True):
+        if what not in (RUN, REST):
+            if _may_be_break(what, place, labels):
+                waiting.clear()
+        elif level == level:  # it has a score
+            waiting = [rows + 1 for rows in waiting]
+            if place in opened:
+                waiting.append(0)
+    return tuple(waiting)

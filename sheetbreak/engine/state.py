@@ -11,7 +11,7 @@ from sheetbreak.engine.admission import Clock
 from sheetbreak.engine.alerts import AlertEvent, AlertState
 from sheetbreak.engine.model import Artifact
 from sheetbreak.engine.scoring import TopSensor
-from sheetbreak.engine.thresholds import Trailing
+from sheetbreak.engine.thresholds import Steering, Trailing, begin_steering
 from sheetbreak.engine.windows import Memory, cold_memory
 from sheetbreak.errors import RowError
 
@@ -33,6 +33,8 @@ class State:
     alert: AlertState
     grade: str | None = None
     """The last one known; a feed may name it at its changes alone."""
+    steering: Steering | None = None
+    """Where the wheel of a steered threshold stands."""
 
 
 @dataclass(slots=True)
@@ -57,5 +59,6 @@ class Results:
 
 def cold_state(model: Artifact) -> State:
     """The state of a machine never seen."""
-    trailing = Trailing(model.manifest.threshold.trailing_rows)
-    return State(model.version, Clock(), cold_memory(model.features), trailing, AlertState())
+    threshold = model.manifest.threshold
+    trailing, steering = Trailing(threshold.trailing_rows), begin_steering(threshold)
+    return State(model.version, Clock(), cold_memory(model.features), trailing, AlertState(), steering=steering)

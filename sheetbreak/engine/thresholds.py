@@ -1,9 +1,14 @@
-"""When is a score too high: a fixed level, or a quantile of the machine's own last scores; of each grade, if asked."""
+"""Level that a score is held against: fixed, a quantile of the machine's own last scores, or one steered to a rate.
 
+Each grade may have a level of its own.
+"""
+
+import math
 from array import array
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sheetbreak.engine.ranges import NotNegative, Positive, Share, SomeRows, Text
 
@@ -11,6 +16,34 @@ TRAILING_ROWS = 1440
 """Scored rows that the trailing quantile looks back on: two days at 2 minutes."""
 TRAILING_MIN_ROWS = 240
 """Until the trailing window holds this many scores the fixed level serves."""
+JUDGED_ROWS = 30
+"""An alarm is known to be false when so many scored rows have passed without a break."""
+_GAIN, _BLIND_GAIN = 0.4, 0.1
+"""How far one false alarm turns the wheel: by a factor of exp(-gain). Less where the feed names no breaks."""
+_BLIND_FACTOR = 1.35
+"""Without labels true alarms count too: so many times the rate that is asked for is steered to."""
+_LEAST_SHARE, _MOST_SHARE = 0.003, 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A rate of false alarms to steer to."""
+
+    per_day: Positive
+    """False alarms an operating day."""
+    rows_per_day: Positive
+    """Rows of an operating day."""
+    share: Share = 0.06
+    """Where a machine that was never seen begins: see Steering."""
+
+
+class Steering(NamedTuple):
+    """Where a machine's wheel stands."""
+
+    share: float
+    """The level is the quantile 1 - share of the machine's last scores."""
+    waiting: tuple[int, ...] = ()
+    """Of each alarm of which it is not known yet whether it is false: scored rows since it opened, oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +55,15 @@ class Threshold:
     policy: Text
     """The policy as the user named it, with its parameter: "trailing:0.985", "quantile:.99"."""
     quantile: Share | None = None
-    """For a trailing threshold: the quantile of the last scores, 0 to 1."""
+    """For a trailing threshold: the quantile of the last scores, 0 to 1. Of a steered one: where it begins."""
     trailing_rows: SomeRows = TRAILING_ROWS
     min_rows: SomeRows = TRAILING_MIN_ROWS
     grade_levels: dict[Text, Positive] = field(default_factory=dict)
     """Of a grade that has a level of its own, above 0; the others have `level`. A trailing window holds scores of the
     grade divided by own level / level, and its quantile is multiplied by that: one window a machine, whatever it makes.
     """
+    rate: Rate | None = None
+    """The quantile is steered to this rate of false alarms."""
 
 
 class Trailing:
@@ -78,12 +113,52 @@ class Trailing:
         return low + (self.ordered[below + 1] - low) * (place - below)
 
 
-def level_now(threshold: Threshold, trailing: Trailing, grade: str | None = None) -> float:
-    """The level that the next score, of a row of this grade, is held against."""
+def level_now(
+    threshold: Threshold, trailing: Trailing, grade: str | None = None, *, share: float | None = None
+) -> float:
+    """The level that the next score, of a row of this grade, is held against.
+
+    share: where the wheel of a steered threshold stands.
+    """
     if threshold.quantile is None or len(trailing) < threshold.min_rows:
         return threshold.grade_levels.get(grade, threshold.level) if grade else threshold.level
-    level = trailing.quantile(threshold.quantile)
+    level = trailing.quantile(threshold.quantile if share is None else 1 - share)
     return level * _ratio(threshold, grade) if threshold.grade_levels else level
+
+
+def begin_steering(threshold: Threshold) -> Steering | None:
+    """The wheel of a machine that was never seen; None where nothing is steered."""
+    return Steering(threshold.rate.share) if threshold.rate else None
+
+
+class Wheel:
+    """Steers a machine's share from row to row, so that false alarms come at the rate that is asked for.
+
+    Every scored row: share *= exp(gain * (rate a row - alarms now known to be false)). An alarm that nothing follows
+    turns the share down by exp(-gain) at once; the rows between turn it up again.
+    """
+
+    __slots__ = ("_rate", "share", "waiting")
+
+    def __init__(self, rate: Rate, steering: Steering) -> None:
+        self._rate, self.share, self.waiting = rate, steering.share, list(steering.waiting)
+
+    def turn(self, *, labelled: bool) -> None:
+        """A scored row goes by. labelled: whether the feed says if the sheet broke at it."""
+        rate = self._rate
+        self.waiting = [rows + 1 for rows in self.waiting]
+        false = 0
+        while self.waiting and self.waiting[0] >= JUDGED_ROWS:
+            del self.waiting[0]
+            false += 1
+        wanted = rate.per_day / rate.rows_per_day
+        step = _GAIN * (wanted - false) if labelled else _BLIND_GAIN * (wanted * _BLIND_FACTOR - false)
+        self.share = min(max(self.share * math.exp(step), _LEAST_SHARE), _MOST_SHARE)
+
+    @property
+    def steering(self) -> Steering:
+        """Where it stands, as a value."""
+        return Steering(self.share, tuple(self.waiting))
 
 
 def comparable(threshold: Threshold, score: float, grade: str | None) -> float:

@@ -19,7 +19,7 @@ from sheetbreak.engine.admission import Clock
 from sheetbreak.engine.alerts import AlertState, OpenAlert
 from sheetbreak.engine.features import FeatureState
 from sheetbreak.engine.state import State
-from sheetbreak.engine.thresholds import Trailing
+from sheetbreak.engine.thresholds import Steering, Trailing
 from sheetbreak.engine.windows import Memory
 from sheetbreak.rows import Schema
 
@@ -62,6 +62,8 @@ class _Core(msgspec.Struct, array_like=True, gc=False):
     """The scores in the chunk being filled, up to the newest."""
     muted: int = 0
     grade: str | None = None
+    share: float | None = None
+    waiting: tuple[int, ...] = ()
 
 
 class _Core3(_Core, array_like=True, gc=False):
@@ -145,6 +147,8 @@ class StateCodec:
                 tail=state.trailing.ring[slice(*_being_filled(state.trailing.count, state.trailing.rows))].tobytes(),
                 muted=alert.muted,
                 grade=state.grade,
+                share=state.steering.share if state.steering else None,
+                waiting=state.steering.waiting if state.steering else (),
                 **({"offset": zlib.crc32(offset)} if offset else {}),
             )
         )
@@ -169,6 +173,7 @@ class StateCodec:
             trailing=Trailing(core.trailing_rows, ring, count=core.trailing_count),
             alert=AlertState(core.over, core.since_open, OpenAlert(*now) if now else None, core.muted),
             grade=core.grade,
+            steering=None if core.share is None else Steering(core.share, tuple(core.waiting)),
         )
 
 

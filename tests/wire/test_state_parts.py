@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from sheetbreak.artifact import load
 from sheetbreak.engine.alerts import AlertState
 from sheetbreak.engine.state import State, cold_state
-from sheetbreak.engine.thresholds import Trailing
-from sheetbreak.wire.state import CHUNK_SCORES, StateCodec
+from sheetbreak.engine.thresholds import Steering, Trailing
+from sheetbreak.wire.state import CHUNK_SCORES, StateCodec, _Core
 from tests.support.making import same
 from tests.support.mill import save_model
 
@@ -94,9 +94,16 @@ def test_a_state_of_format_1_is_taken_over(cold: tuple[StateCodec, State]):
     parts = codec.dump("pm1", None, state)
     core = msgspec.msgpack.decode(parts[b"pm1\0core"])
     assert core[0] == 2
-    parts[b"pm1\0core"] = msgspec.msgpack.encode([1, *core[1:-2]])
+    parts[b"pm1\0core"] = msgspec.msgpack.encode([1, *core[1 : _Core.__struct_fields__.index("muted")]])
     (again,) = codec.load(parts).values()
     assert same(again, replace(state, alert=AlertState(since_open=3), grade=None))
+
+
+def test_where_the_wheel_of_a_steered_level_stands_comes_back(cold: tuple[StateCodec, State]):
+    codec, state = cold
+    state = replace(state, steering=Steering(0.04321, (29, 3, 0)))
+    (again,) = codec.load(codec.dump("pm1", None, state)).values()
+    assert again.steering == state.steering
 
 
 @given(data=st.data())
