@@ -133,6 +133,7 @@ class Loop:
 
     def _take_over(self, batch: Batch, opened: Opened) -> None:
         self._drop(batch.revoked)
+        self._metrics.count_lost(batch)
         if batch.revoked:
             log.info("event=partitions-revoked partitions=%s", ",".join(map(str, batch.revoked)))
         for partition in batch.assigned:

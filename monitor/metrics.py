@@ -20,6 +20,7 @@ from sheetbreak.engine.model import Manifest
 from sheetbreak.engine.state import DEAD_LETTER, RESTARTING, SCORED, STOPPED, WARMING_UP, Results, State
 from sheetbreak.errors import RowError
 from sheetbreak.rows import RowBatch
+from sheetbreak.streams.protocol import Batch
 
 SENSOR_SERIES_MACHINES = 50
 """With more machines than this, one series per machine and sensor is made only on request."""
@@ -68,6 +69,9 @@ class Metrics:
         )
         self._latency = Latency()
         self._lag = Gauge("sheetbreak_consumer_lag_rows", "Rows not yet read.", ["partition"], registry=registry)
+        self._rows_lost = Counter(
+            "sheetbreak_rows_lost_total", "Rows gone before they were read.", ["partition"], registry=registry
+        )
         self._model = Gauge(
             "sheetbreak_model_info",
             "The model that scores; always 1.",
@@ -127,6 +131,13 @@ class Metrics:
         """Take in cells that hold no reading, by sensor and word; the decoder bounds how many words there are."""
         for (sensor, word), cells in words.items():
             self._missing.labels(sensor, word).inc(cells)
+
+    def count_lost(self, batch: Batch) -> None:
+        """Take in rows that the stream lost; a partition that is ours has its series from the start, at 0."""
+        for partition in batch.assigned:
+            self._rows_lost.labels(str(partition))
+        for partition, rows in batch.lost.items():
+            self._rows_lost.labels(str(partition)).inc(rows)
 
     def show_states(self, states: Mapping[str, State]) -> None:
         """What a machine's state itself says: of those just restored, or just advanced."""

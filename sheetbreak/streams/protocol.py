@@ -5,7 +5,7 @@ implementation passes the same checks (tests/support/stream_checks.py).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 
@@ -53,6 +53,8 @@ class Batch:
     """True when the stream has ended; never on Kafka."""
     token: Any = None
     """What the stream itself needs at commit time (positions, group metadata); opaque to everyone else."""
+    lost: Mapping[int, int] = field(default_factory=dict)
+    """Rows, by partition, that were gone from the stream before they were read; each is said once."""
 
 
 class Stream(Protocol):

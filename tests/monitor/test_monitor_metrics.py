@@ -30,6 +30,7 @@ CONTRACT = {
     "sheetbreak_sensor_error_share": {"machine", "sensor"},
     "sheetbreak_last_row_timestamp_seconds": {"machine"},
     "sheetbreak_consumer_lag_rows": {"partition"},
+    "sheetbreak_rows_lost": {"partition"},
     "sheetbreak_batch_duration_seconds": set(),
     "sheetbreak_end_to_end_latency_seconds": set(),
     "sheetbreak_commits": {"result"},

@@ -29,6 +29,8 @@ FETCH_WAIT_MS = 10
 we commit, and what it has just missed waits for the next one. Without any wait each row would be a fetch."""
 PARTITION_FETCH_BYTES = 8 * 1024 * 1024
 """A full batch from one partition; with kafka-python's 1 MiB a backlog comes in batches of a thousand rows."""
+METADATA_MS = 2_000
+"""How old may be what we know of the input: a topic made again or grown is seen so soon."""
 _IDLE_WAIT_MS = 500
 _MANAGER_LOG = logging.getLogger("kafka.net.manager")
 _RECONNECT_MS = 1_000
@@ -113,7 +115,9 @@ def new_group_consumer(address: Address, options: KafkaOptions, security: Securi
         group_id=options.group,
         group_instance_id=options.instance_id,
         enable_auto_commit=False,
-        auto_offset_reset="earliest",  # "latest" would lose what was written before the group first joined
+        # We say where each partition goes on (positions.py); a client that jumps by itself loses or doubles rows.
+        auto_offset_reset="none",
+        metadata_max_age_ms=METADATA_MS,
         isolation_level="read_committed",  # also makes a new owner wait for its predecessor's pending offsets
         max_poll_records=options.max_rows,
         max_partition_fetch_bytes=PARTITION_FETCH_BYTES,

@@ -1,26 +1,28 @@
 """Our part in the consumer group: which partitions are ours, and from which offset each goes on."""
 
+import logging
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from kafka import TopicPartition
 from kafka.structs import MemberState
 
+from sheetbreak.streams.kafka.positions import (
+    Log,
+    Place,
+    Start,
+    read_place,
+    start_from,
+    start_from_state,
+    topic_id_text,
+)
+
 _COMMITTED_MS = 10_000
 """A predecessor's pending offsets are waited for this long; then the poll says StreamUnavailable."""
+_REFRESH_MS = 2_000
 
-
-class Place(NamedTuple):
-    """Where the group is in one partition of the input."""
-
-    offset: int | None
-    """The next one to read; None where nothing was ever committed."""
-    state_at: int | None
-    """The offset that the newest kept state belongs to; None where we did not say so (reset by hand, say)."""
-
-    @property
-    def metadata(self) -> str:
-        """What is committed beside the offset, so that state that went missing is noticed."""
-        return "" if self.state_at is None else f"state={self.state_at}"
+log = logging.getLogger(__name__)
 
 
 def is_stable(group: Any) -> bool:
@@ -51,6 +53,10 @@ class Membership:
         self._generation: tuple[int, str] | None = None
         self.places: dict[int, Place] = {}
         """By partition, as far as we know what the group has committed."""
+        self.starts: dict[int, Start] = {}
+        """By partition, where it goes on after what was committed last."""
+        self.logs: dict[int, Log] = {}
+        """By partition, what the broker held when we settled."""
 
     def holds(self, group: Any) -> bool:
         """Whether we are still in the generation that we settled in; if not, what was polled is void.
@@ -61,10 +67,14 @@ class Membership:
             self._generation = None
         return self._generation is not None
 
+    def unsettle(self) -> None:
+        """What was polled since the last batch is void: it comes again after `settle`."""
+        self._generation = None
+
     def leave(self) -> tuple[int, ...]:
         """Nothing is ours any more. Returns what was."""
         gone = tuple(sorted(self.places))
-        self._generation, self.places = None, {}
+        self._generation, self.places, self.starts, self.logs = None, {}, {}, {}
         return gone
 
     def settle(self, consumer: Any, group: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -75,26 +85,78 @@ class Membership:
         Raises errors of kafka-python; then nothing has changed, and it is to be called again.
         """
         ours = sorted(tp.partition for tp in consumer.assignment())
-        places = {partition: self._committed(consumer, partition) for partition in ours}
+        places = self._committed(consumer, ours)
         kept = {p for p in ours if p in self.places and self.places[p].offset == places[p].offset}
-        for partition, place in places.items():
+        logs = self._logs(consumer, ours)
+        starts = {p: self.starts[p] if p in kept else _start(places[p], log) for p, log in logs.items()}
+        for partition, start in starts.items():
             # For those kept, too: what was polled of them and not committed must come again, and kafka-python
             # goes on from where it was when a partition comes back.
-            tp = TopicPartition(self._topic, partition)
-            if place.offset is None:
-                consumer.seek_to_beginning(tp)
-            else:
-                consumer.seek(tp, place.offset)
+            consumer.seek(TopicPartition(self._topic, partition), start.offset)
         revoked = tuple(sorted(self.places.keys() - kept))
-        self.places = places
+        self.places = {p: self.places[p] if p in kept else place for p, place in places.items()}
+        self.starts, self.logs = starts, logs
         self._generation = (group.generation_id, group.member_id)
         return tuple(p for p in ours if p not in kept), revoked
 
-    def _committed(self, consumer: Any, partition: int) -> Place:
+    def go_on_from_state(self, consumer: Any, partition: int, position: int, topic_id: str) -> Start:
+        """Go on where the newest state belongs: nothing is committed (offsets expire after a stand-still)."""
+        start = self.starts[partition] = start_from_state(position, topic_id, self.logs[partition])
+        consumer.seek(TopicPartition(self._topic, partition), start.offset)
+        if start.event == "input-made-again":  # that is why nothing is committed
+            return start
+        text = "event=offsets-expired partition=%d state_at=%d goes_on_at=%d note=%r"
+        log.warning(text, partition, position, start.offset, "the group has no committed offset here, the state has")
+        return start
+
+    def committed(self, places: Mapping[int, Place]) -> None:
+        """The group is there now."""
+        self.places.update(places)
+        self.starts.update({partition: Start(place.offset or 0) for partition, place in places.items()})
+
+    def _committed(self, consumer: Any, ours: Sequence[int]) -> dict[int, Place]:
         # Stable offsets (the consumer is read_committed): those of a transaction still open are waited for.
-        tp = TopicPartition(self._topic, partition)
-        found = consumer.committed(tp, metadata=True, timeout_ms=_COMMITTED_MS)
-        if found is None:
-            return Place(None, None)
-        name, _, at = (found.metadata or "").partition("=")
-        return Place(int(found.offset), int(at) if name == "state" and at.isdigit() else None)
+        # Asked for all at once; the public `committed` asks for one, a round trip each.
+        asked = [TopicPartition(self._topic, partition) for partition in ours]
+        coordinator = consumer._coordinator  # noqa: SLF001 - see above
+        found = coordinator.fetch_committed_offsets(asked, timeout_ms=_COMMITTED_MS)
+        return {tp.partition: read_place(found.get(tp)) for tp in asked}
+
+    def _logs(self, consumer: Any, ours: Iterable[int]) -> dict[int, Log]:
+        """What the broker holds of our partitions.
+
+        A leader that does not know its own end yet, just after its election, says so (KIP-207) and is asked again.
+        """
+        asked = [TopicPartition(self._topic, partition) for partition in ours]
+        if not asked:
+            return {}
+        begins = consumer.beginning_offsets(asked, timeout_ms=_COMMITTED_MS)
+        ends = consumer.end_offsets(asked, timeout_ms=_COMMITTED_MS)
+        topic_id = known_topic(consumer, self._topic).topic_id
+        return {tp.partition: Log(topic_id, begins[tp], ends[tp]) for tp in asked}
+
+
+class KnownTopic(NamedTuple):
+    """What a client's newest metadata say of a topic."""
+
+    topic_id: str
+    partitions: int
+    """0 while the topic is not there."""
+
+
+def known_topic(consumer: Any, topic: str) -> KnownTopic:
+    """The topic in the consumer's metadata; asks nobody."""
+    cluster = consumer._cluster  # noqa: SLF001 - nothing public tells a topic's id
+    return KnownTopic(topic_id_text(cluster.topic_id(topic)), len(cluster.partitions_for_topic(topic) or ()))
+
+
+def refresh(consumer: Any, *, older_than_s: float) -> None:
+    """Ask for the consumer's metadata again, unless they are younger. Raises KafkaTimeoutError."""
+    cluster = consumer._cluster  # noqa: SLF001 - as in `known_topic`
+    if time.monotonic() - cluster._last_successful_refresh_ms / 1000 > older_than_s:  # noqa: SLF001
+        asked = cluster.request_update()
+        consumer._net.run(consumer._manager.wait_for, asked, _REFRESH_MS)  # noqa: SLF001 - as the client itself does
+
+
+def _start(place: Place, log: Log) -> Start:
+    return Start(log.begin) if place.offset is None else start_from(place.offset, place.topic_id, log)

@@ -2,11 +2,11 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from sheetbreak.errors import DataError
 from sheetbreak.streams.kafka.bulk_producer import Partitioner
@@ -18,11 +18,16 @@ from sheetbreak.streams.kafka.clients import (
     new_group_consumer,
     new_producer,
 )
+from sheetbreak.streams.kafka.membership import KnownTopic, known_topic, refresh
 from sheetbreak.streams.kafka.options import Address, KafkaOptions, Security
 from sheetbreak.streams.kafka.topics import Facts, Names, check_topics, mend_command
+from sheetbreak.streams.protocol import Record
 
 _CLOSE_MS = 1_000
 _LOOK_EVERY_S = 4.0
+_FRESH_S = 0.25
+"""A topic is not deleted, made again and filled beyond where we were in so short a time."""
+_FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 0.1, 5.0
 
 
 @dataclass(slots=True)
@@ -36,6 +41,10 @@ class Session:
     """Bytes of a record at most, by topic."""
     batch_bytes: int
     partition_of: Partitioner
+    input: KnownTopic
+    """The input's id and partitions, as everything here takes them to be."""
+    state_id: str
+    """The id of the state topic."""
 
 
 def open_session(address: Address, names: Names, options: KafkaOptions, security: Security) -> Session:
@@ -47,7 +56,16 @@ def open_session(address: Address, names: Names, options: KafkaOptions, security
     limits = {name: min(f.max_message_bytes or MAX_RECORD_BYTES, MAX_RECORD_BYTES) for name, f in facts.items()}
     # The broker's limit is on a batch, not on a record.
     batch_bytes = min(BATCH_BYTES, *(limits[name] for name in (*names.outputs.values(), names.state)))
-    session = Session(None, None, limits, batch_bytes, Partitioner(facts[names.rows].partitions))
+    rows = facts[names.rows]
+    session = Session(
+        None,
+        None,
+        limits,
+        batch_bytes,
+        Partitioner(rows.partitions),
+        KnownTopic(rows.topic_id, rows.partitions),
+        facts[names.state].topic_id,
+    )
     session.producer = new_producer(address, options, security, batch_bytes=batch_bytes)
     try:
         session.consumer = new_group_consumer(address, options, security)
@@ -65,6 +83,47 @@ def check(address: Address, names: Names, options: KafkaOptions, security: Secur
         return check_topics(admin, names, mend_command(address, address.topic, options.topic_prefix))
     finally:
         admin.close()
+
+
+def refuse_changed_input(session: Session, topic: str) -> None:
+    """Raise OffsetOutOfRangeError when the input is not the topic that we settled in: what was polled is void.
+
+    Deleted and made again it has other rows under the same offsets; grown, machines move among partitions. What we
+    know is asked for again unless it is fresh. Raises other errors of kafka-python, too.
+    """
+    refresh(session.consumer, older_than_s=_FRESH_S)
+    was, now = session.input, known_topic(session.consumer, topic)
+    if now.partitions and now != was:
+        raise OffsetOutOfRangeError(
+            f"topic {topic} has changed under us: id {was.topic_id} with {was.partitions} partitions, now "
+            f"{now.topic_id} with {now.partitions}"
+        )
+
+
+class Backoff:
+    """The waits between sessions that are lost in a row; the first loss is mended at once."""
+
+    def __init__(self) -> None:
+        self._losses = 0
+        self._lost_at = float("-inf")
+
+    def lost(self) -> None:
+        """Another one."""
+        self._losses += 1
+        self._lost_at = time.monotonic()
+
+    def clear(self) -> None:
+        """A commit stands."""
+        self._losses = 0
+
+    def must_wait(self, timeout_s: float) -> bool:
+        """Wait for the next try, `timeout_s` at most. True: it is not yet time."""
+        if self._losses <= 1:
+            return False
+        backoff_s = min(_FIRST_BACKOFF_S * 2**self._losses, _LONGEST_BACKOFF_S)
+        left_s = self._lost_at + backoff_s - time.monotonic()
+        time.sleep(max(0.0, min(left_s, timeout_s)))
+        return bool(left_s > timeout_s)
 
 
 class TopicDoubts:
@@ -107,3 +166,21 @@ def close_session(session: Session) -> None:
     if session.consumer is not None:
         with contextlib.suppress(KafkaError):
             session.consumer.close(autocommit=False, timeout_ms=_CLOSE_MS)
+
+
+def poll_rows(consumer: Any, wait_ms: float, *, max_records: int) -> tuple[Mapping[Any, Any], KafkaError | None]:
+    """What was polled; or nothing, and the error of a position that is not there. Before we have settled that is no
+    error: kafka-python tries what was committed by itself, and `settle` says where to go on.
+    """
+    try:
+        return consumer.poll(wait_ms, max_records=max_records), None
+    except (NoOffsetForPartitionError, OffsetOutOfRangeError) as jumped:
+        return {}, jumped
+
+
+def add_rows(records: list[Record], positions: dict[int, int], polled: Mapping[Any, Sequence[Any]]) -> None:
+    """Take what was polled among the records of a batch, and where it ends among the positions."""
+    for tp, found in polled.items():
+        partition = tp.partition
+        records += [Record(record.value or b"", partition, record.offset, record.timestamp) for record in found]
+        positions[partition] = found[-1].offset + 1

@@ -3,38 +3,106 @@
 import logging
 import struct
 import time
-from collections.abc import Mapping
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from kafka import TopicPartition
 from kafka.errors import KafkaTimeoutError
 
 from sheetbreak.streams.kafka.clients import new_reader
 from sheetbreak.streams.kafka.options import Address, Security
+from sheetbreak.streams.kafka.positions import Log, Place, Start, topic_id_bytes, topic_id_text
+from sheetbreak.streams.protocol import Snapshot
 
-_HEAD = struct.Struct(">BQ")
-_FORMAT = 1
+_HEAD = struct.Struct(">BQ16s")
+"""Format, the input's offset, the id of the input's topic."""
+_FORMAT = 2
+_OLD_HEAD = struct.Struct(">BQ")
+_OLD_FORMAT = 1
+MARKER = b"\0at"
+"""The key of a record that holds nothing but the offset: of a commit that changed no state."""
 _POLL_MS = 200
 _ASK_MS = 2_000
 
 log = logging.getLogger(__name__)
 
 
+class Written(NamedTuple):
+    """One record of the state topic."""
+
+    part: bytes
+    position: int
+    topic_id: str
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
     """What a partition of the state topic holds."""
 
-    parts: Mapping[bytes, bytes]
-    """Snapshot parts by key, as they were given to `commit`."""
-    position: int
-    """The offset of the input that the newest of them belongs to; 0 where there is none. What was overwritten
-    does not count: it may be newer, where the offsets were once set back."""
+    records: Mapping[bytes, Written]
+    """By key; a marker among them."""
+
+    @property
+    def parts(self) -> dict[bytes, bytes]:
+        """Snapshot parts by key, as they were given to `commit`."""
+        return {key: written.part for key, written in self.records.items() if key != MARKER}
+
+    @property
+    def machines(self) -> set[bytes]:
+        """The machines that have state here."""
+        return {machine_of(key) for key in self.records if key != MARKER}
+
+    def without_foreign(self, place: Place) -> "Kept":
+        """Without records newer than what was committed together with the newest of ours: somebody else's."""
+        if place.offset is None or place.state_at is None:
+            return self
+        newer = {key for key, written in self.records.items() if written.position > place.offset}
+        ours = {k: w for k, w in self.records.items() if k not in newer or w.topic_id not in ("", place.topic_id)}
+        for key in self.records.keys() - ours:
+            log.warning("event=state-part-ignored key=%r note=%r", key, "not written by a monitor")
+        return Kept(ours)
+
+    def newest(self, topic_id: str = "") -> int:
+        """The offset of the input that the newest record belongs to; 0 where there is none.
+
+        Of the topic of that id, where one is given; a record of an older version names none and counts for all.
+        What was overwritten does not count: it may be newer, where the offsets were once set back.
+        """
+        mine = (w for w in self.records.values() if not topic_id or w.topic_id in ("", topic_id))
+        return max((written.position for written in mine), default=0)
+
+    def last_topic(self, log: Log) -> str:
+        """The id of the topic that the records were kept with: the one that is there, if any was."""
+        ids = {written.topic_id for written in self.records.values()}
+        return log.topic_id if log.topic_id in ids else max(ids, default="")
+
+    def misplaced(self, log: Log, start: int) -> dict[bytes, bytes]:
+        """The parts whose offsets mean nothing in this log: of another topic, or of rows that it lost."""
+        return {
+            key: written.part
+            for key, written in self.records.items()
+            if key != MARKER and (written.topic_id not in ("", log.topic_id) or written.position > start)
+        }
 
 
-def wrap(value: bytes, position: int) -> bytes:
-    """A snapshot part with the input's offset that it belongs to: the next one to be read after it."""
-    return _HEAD.pack(_FORMAT, position) + value
+def machine_of(key: bytes) -> bytes:
+    """The machine that a part of state belongs to."""
+    return key.rpartition(b"\0")[0]
+
+
+def head(position: int, topic_id: str) -> bytes:
+    """What stands before a part of state: the input's offset that it belongs to (the next to be read after it), and
+    the id of the topic whose offset that is.
+    """
+    return _HEAD.pack(_FORMAT, position, topic_id_bytes(topic_id))
+
+
+def wrap(value: bytes, position: int, topic_id: str = "") -> bytes:
+    """A part of state with its head."""
+    return head(position, topic_id) + value
 
 
 def read_state(address: Address, security: Security, *, topic: str, partition: int, patience_s: float) -> Kept:
@@ -54,7 +122,7 @@ def read_state(address: Address, security: Security, *, topic: str, partition: i
 def _read_to(end: int, reader: Any, tp: TopicPartition, patience_s: float) -> Kept:
     reader.assign([tp])
     reader.seek_to_beginning(tp)
-    found: dict[bytes, bytes] = {}
+    found: dict[bytes, Written] = {}
     at, moved = -1, time.monotonic()
     # The last record's offset is never end - 1: markers of commits and holes of compaction lie between, and
     # position() steps over them.
@@ -66,14 +134,84 @@ def _read_to(end: int, reader: Any, tp: TopicPartition, patience_s: float) -> Ke
         for records in reader.poll(_POLL_MS).values():
             for record in records:
                 _take(record, found)
-    parts = {key: value[_HEAD.size :] for key, value in found.items()}
-    return Kept(parts, max((_HEAD.unpack_from(value)[1] for value in found.values()), default=0))
+    return Kept(found)
 
 
-def _take(record: Any, found: dict[bytes, bytes]) -> None:
-    if record.value is None:
+def _take(record: Any, found: dict[bytes, Written]) -> None:
+    value = record.value
+    if value is None:
         found.pop(record.key, None)
-    elif len(record.value) < _HEAD.size or record.value[0] != _FORMAT:
-        log.warning("event=state-part-ignored partition=%s offset=%s", record.partition, record.offset)
+    elif len(value) >= _HEAD.size and value[0] == _FORMAT:
+        _, position, topic_id = _HEAD.unpack_from(value)
+        found[record.key] = Written(value[_HEAD.size :], position, topic_id_text(uuid.UUID(bytes=topic_id)))
+    elif len(value) >= _OLD_HEAD.size and value[0] == _OLD_FORMAT:
+        found[record.key] = Written(value[_OLD_HEAD.size :], _OLD_HEAD.unpack_from(value)[1], "")
     else:
-        found[record.key] = record.value
+        log.warning("event=state-part-ignored partition=%s offset=%s", record.partition, record.offset)
+
+
+class Mending(NamedTuple):
+    """What restoring a partition's state left to be done by its next commit."""
+
+    delete: Set[bytes] = frozenset()
+    """Keys of state that must not be used."""
+    rewrite: Mapping[bytes, bytes] = {}
+    """Parts whose offsets mean nothing any more, by key."""
+
+
+class MachineStates:
+    """What we know of the state in the partitions that are ours; forgotten with them."""
+
+    def __init__(self, topic: str) -> None:
+        self._topic = topic
+        self._machines: dict[int, set[bytes]] = {}
+        """By partition, where it was restored."""
+        self.mending: dict[int, Mending] = {}
+        """By partition, until its next commit."""
+
+    def take(self, partition: int, kept: Kept, place: Place, start: Start, log_of: Log) -> dict[bytes, bytes]:
+        """The parts to go on with from `start`; nothing, where they are newer: they would make all rows late."""
+        newest = kept.newest(log_of.topic_id)
+        if not start.renewed and newest > start.offset:
+            text = "event=state-dropped partition=%d state_at=%d committed=%s note=%r"
+            log.warning(text, partition, newest, place.offset, "offsets were set back; a cold start")
+            self.mending[partition], self._machines[partition] = Mending(delete=kept.parts.keys()), set()
+            return {}
+        self._tell_missing(partition, kept, place)
+        self._machines[partition] = kept.machines
+        if misplaced := kept.misplaced(log_of, start.offset):
+            self.mending[partition] = Mending(rewrite=misplaced)
+        return kept.parts
+
+    def _tell_missing(self, partition: int, kept: Kept, place: Place) -> None:
+        at, found = kept.newest(place.topic_id), len(kept.machines)
+        if place.machines is not None and found < place.machines:
+            text = "event=state-missing partition=%d machines=%d expected=%d topic=%s note=%r"
+            note = "was the topic made again? Machines without state start cold"
+            log.error(text, partition, found, place.machines, self._topic, note)
+        elif place.state_at is not None and at != place.state_at:
+            text = "event=state-missing partition=%d state_at=%d expected=%d topic=%s"
+            log.error(text, partition, at, place.state_at, self._topic)
+
+    def places(self, moved: Mapping[int, int], topic_id: str, snapshots: Iterable[Snapshot]) -> dict[int, Place]:
+        """Where the moved partitions are (by their next offsets) once these snapshots are committed."""
+        new: defaultdict[int, set[bytes]] = defaultdict(set)
+        for snapshot in snapshots:
+            new[snapshot.partition].add(machine_of(snapshot.key))
+        known = self._machines
+        counts = {p: len(known[p] | new[p]) if p in known else None for p in moved}
+        return {p: Place(at, at, topic_id, counts[p]) for p, at in moved.items()}
+
+    def committed(self, partitions: Iterable[int], snapshots: Iterable[Snapshot]) -> None:
+        """The commit stands."""
+        for partition in partitions:
+            self.mending.pop(partition, None)
+        for snapshot in snapshots:
+            if snapshot.partition in self._machines:
+                self._machines[snapshot.partition].add(machine_of(snapshot.key))
+
+    def forget(self, partitions: Iterable[int]) -> None:
+        """Another monitor may write their state from now on: what we meant to do to it is void."""
+        for partition in partitions:
+            self.mending.pop(partition, None)
+            self._machines.pop(partition, None)

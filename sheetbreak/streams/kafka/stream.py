@@ -6,18 +6,17 @@ docs/decisions/0006-the-kafka-stream.md says why it is built as it is.
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from kafka import TopicPartition
 from kafka.errors import KafkaError
 
 from sheetbreak.errors import StreamFenced, StreamLost, StreamUnavailable
 from sheetbreak.streams.kafka.clients import close_producer, new_producer
-from sheetbreak.streams.kafka.commit_thread import Job, Watchdog, Worker, can_connect
+from sheetbreak.streams.kafka.commit_thread import Watchdog, Worker, can_connect
 from sheetbreak.streams.kafka.errors import stream_error
-from sheetbreak.streams.kafka.membership import Membership, Place, is_stable, unstick
+from sheetbreak.streams.kafka.membership import Membership, is_stable, unstick
 from sheetbreak.streams.kafka.options import (
     Address,
     KafkaOptions,
@@ -25,11 +24,22 @@ from sheetbreak.streams.kafka.options import (
     environment_security,
     parse_address,
 )
+from sheetbreak.streams.kafka.positions import Jumps, Place
 from sheetbreak.streams.kafka.reading import follow
-from sheetbreak.streams.kafka.session import Session, TopicDoubts, check, close_session, open_session
-from sheetbreak.streams.kafka.state_topic import read_state
+from sheetbreak.streams.kafka.session import (
+    Backoff,
+    Session,
+    TopicDoubts,
+    add_rows,
+    check,
+    close_session,
+    open_session,
+    poll_rows,
+    refuse_changed_input,
+)
+from sheetbreak.streams.kafka.state_topic import MachineStates, read_state
 from sheetbreak.streams.kafka.topics import Names, names_for
-from sheetbreak.streams.kafka.transaction import PublishFailed, Writes, publish
+from sheetbreak.streams.kafka.transaction import Commit, PublishFailed, Token, Writes, publish
 from sheetbreak.streams.protocol import Batch, Output, Record, Snapshot
 
 __all__ = ["KafkaOptions", "KafkaStream", "follow", "open_kafka"]
@@ -40,7 +50,6 @@ _CLOSE_WAIT_S = 5.0
 _ASK_MS = 2_000
 _PROBE_EVERY_S = 2.0
 """While no rows come: whether that is because the broker is away."""
-_FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 0.1, 5.0
 
 log = logging.getLogger(__name__)
 
@@ -57,31 +66,6 @@ def open_kafka(source: str, *, emit: frozenset[str], options: KafkaOptions | Non
     return names.rows, KafkaStream(address, names, options=options, security=security)
 
 
-class _Token(NamedTuple):
-    """What a batch needs at its commit."""
-
-    session: Session
-    group: Any
-    """The group's metadata as it was right after the poll. Asked at the commit, a member thrown out
-    in between would say that it has none, and would not be refused."""
-    positions: Mapping[int, int]
-    """The next offset by partition."""
-
-
-@dataclass(slots=True)
-class _Commit:
-    """A commit under way; it may outlast several calls of `commit`."""
-
-    batch: Batch
-    job: Job
-    places: Mapping[int, Place]
-    """Where its partitions are once it stands."""
-    started_s: float = field(default_factory=time.monotonic)
-
-    def took_s(self) -> float:
-        return time.monotonic() - self.started_s
-
-
 class KafkaStream:
     """One monitor's part of a topic. Its clients are made by the first poll, and anew after a loss."""
 
@@ -91,15 +75,16 @@ class KafkaStream:
         self._session: Session | None = None
         self._gone: tuple[int, ...] = ()
         """Partitions that a loss took from us and that the loop has not been told of."""
-        self._stale: dict[int, set[bytes]] = {}
-        """Keys of state that must not be used, by partition: the next commit deletes them."""
-        self._commit: _Commit | None = None
+        self._states = MachineStates(names.state)
+        self._jumps = Jumps()
+        self._state_id = ""
+        self._commit: Commit | None = None
         self._worker = Worker("kafka-commit")
         reachable = partial(can_connect, address.servers)
         self._watchdog = Watchdog(options.hang_limit_s, reachable=reachable)
         self._doubts = TopicDoubts(partial(check, address, names, options, security), reachable=reachable)
-        self._losses = 0
-        self._lost_at = self._polled_at = self._probed_at = float("-inf")
+        self._backoff = Backoff()
+        self._polled_at = self._probed_at = float("-inf")
 
     def poll(self, timeout_s: float) -> Batch:
         """Rows gathered over the commit interval, or as many as a batch may hold.
@@ -109,14 +94,15 @@ class KafkaStream:
         """
         if self._gone:
             gone, self._gone = self._gone, ()
-            return Batch((), revoked=gone)
+            return self._batch((), revoked=gone)
         try:
             if self._session is None:
-                if self._must_wait(timeout_s):
+                if self._backoff.must_wait(timeout_s):
                     return Batch(())
-                self._session = open_session(self._address, self._names, self._options, self._security)
+                self._session = self._open()
             return self._gather(self._session, timeout_s)
         except KafkaError as error:
+            self._membership.unsettle()
             mapped = stream_error(error, f"poll {self._address}")
             if isinstance(mapped, StreamLost | StreamFenced):
                 self._lose()
@@ -130,26 +116,25 @@ class KafkaStream:
         """All state parts last committed for `partition`, by key.
 
         Nothing, where they are newer than the committed offset (which was then set back by hand): rows to be
-        scored again would be late for such a state. Raises StreamUnavailable or StreamLost.
+        scored again would be late for such a state. Where nothing is committed, the state says where to go on.
+        Raises StreamUnavailable or StreamLost.
         """
         place = self._membership.places.get(partition)
         if place is None:
             self._lose()
             raise StreamLost(f"restore: partition {partition} is no longer ours")
         topic, patience_s = self._names.state, self._options.transaction_timeout_s + _CLOSE_WAIT_S
+        log_of, session = self._membership.logs[partition], self._session
         try:
             kept = read_state(self._address, self._security, topic=topic, partition=partition, patience_s=patience_s)
+            kept = kept.without_foreign(place)
+            if place.offset is None and kept.records and session is not None:
+                topic_id = kept.last_topic(log_of)
+                start = self._membership.go_on_from_state(session.consumer, partition, kept.newest(topic_id), topic_id)
+                self._jumps.tell(partition, start)
         except KafkaError as error:
             raise self._after(stream_error(error, f"restore partition {partition}")) from error
-        if kept.position > (place.offset or 0):
-            text = "event=state-dropped partition=%d state_at=%d committed=%s note=%r"
-            log.warning(text, partition, kept.position, place.offset, "offsets were set back; a cold start")
-            self._stale[partition] = set(kept.parts)
-            return {}
-        if place.state_at is not None and kept.position != place.state_at:
-            text = "event=state-missing partition=%d state_at=%d expected=%d topic=%s"
-            log.error(text, partition, kept.position, place.state_at, topic)
-        return kept.parts
+        return self._states.take(partition, kept, place, self._membership.starts[partition], log_of)
 
     def commit(self, batch: Batch, outputs: Sequence[Output], snapshots: Sequence[Snapshot]) -> None:
         """Publish, keep and move on in one transaction.
@@ -170,10 +155,9 @@ class KafkaStream:
         except PublishFailed as failed:
             decided = failed.decide(took_s=commit.took_s(), timeout_s=self._options.transaction_timeout_s)
             raise self._after(decided) from failed
-        self._membership.places.update(commit.places)
-        for partition in commit.places:
-            self._stale.pop(partition, None)
-        self._losses = 0
+        self._membership.committed(commit.places)
+        self._states.committed(commit.places, snapshots)
+        self._backoff.clear()
 
     def lag(self) -> dict[int, int]:
         """Rows of each of our partitions not polled yet; asks the broker. Raises StreamUnavailable."""
@@ -209,17 +193,18 @@ class KafkaStream:
         while True:
             until = min(end, due) if records else end
             wait_ms = max(0.0, until - time.monotonic()) * 1000
-            polled = consumer.poll(wait_ms, max_records=self._options.max_rows - len(records))
+            polled, jumped = poll_rows(consumer, wait_ms, max_records=self._options.max_rows - len(records))
             group = consumer.group_metadata()
             if membership.holds(group):
-                _extend(records, positions, polled)
+                if jumped is not None:
+                    raise jumped
+                add_rows(records, positions, polled)
             else:
                 records, positions = [], {}
                 if is_stable(group):
                     assigned, revoked = membership.settle(consumer, group)
                     if assigned or revoked:
-                        log.info("event=rebalanced assigned=%s revoked=%s", assigned, revoked)
-                        return Batch((), assigned=assigned, revoked=revoked)
+                        return self._rebalanced(assigned, revoked)
                 else:
                     unstick(consumer, group)
             now = time.monotonic()
@@ -228,34 +213,47 @@ class KafkaStream:
             if now >= (min(end, due) if records else end) and not (behind and polled and records):
                 break  # one poll more has the next rows fetched while these are scored
         if not records:
-            self._probe(consumer)
-            return Batch(())
+            self._probe(session)
+            return self._batch(())
+        refuse_changed_input(session, self._names.rows)
         self._polled_at = time.monotonic()
-        return Batch(records, token=_Token(session, group, positions))
+        return self._batch(records, token=Token(session, group, positions))
 
-    def _probe(self, consumer: Any) -> None:
+    def _batch(self, records: Sequence[Record], **more: Any) -> Batch:
+        return Batch(records, lost=self._jumps.take(), **more)
+
+    def _rebalanced(self, assigned: tuple[int, ...], revoked: tuple[int, ...]) -> Batch:
+        log.info("event=rebalanced assigned=%s revoked=%s", assigned, revoked)
+        self._states.forget(revoked)
+        for partition in assigned:
+            self._jumps.tell(partition, self._membership.starts[partition])
+        return self._batch((), assigned=assigned, revoked=revoked)
+
+    def _probe(self, session: Session) -> None:
         """kafka-python polls on in silence while the broker is away: ask it something. Raises its errors."""
         if time.monotonic() - self._probed_at >= _PROBE_EVERY_S:
-            consumer.end_offsets([TopicPartition(self._names.rows, 0)], timeout_ms=_ASK_MS)
+            refuse_changed_input(session, self._names.rows)
+            session.consumer.end_offsets([TopicPartition(self._names.rows, 0)], timeout_ms=_ASK_MS)
             self._probed_at = time.monotonic()
 
-    def _start(self, batch: Batch, outputs: Sequence[Output], snapshots: Sequence[Snapshot]) -> _Commit:
-        token: _Token | None = batch.token
+    def _start(self, batch: Batch, outputs: Sequence[Output], snapshots: Sequence[Snapshot]) -> Commit:
+        token: Token | None = batch.token
         places = self._membership.places
         if token is None or token.session is not self._session or not token.positions.keys() <= places.keys():
             raise self._after(StreamLost("commit: the batch was polled before a rebalance or a loss"))
         moved = dict(token.positions)
-        kept = {snapshot.partition for snapshot in snapshots}
-        after = {p: Place(at, at if p in kept else places[p].state_at) for p, at in moved.items()}
+        after = self._states.places(moved, token.session.input.topic_id, snapshots)
         writes, state = Writes(token.session.limits), self._names.state
         writes.add_outputs(outputs, self._names.outputs, partition_of=token.session.partition_of)
         writes.add_state(snapshots, state, places={**places, **after})
-        for partition in self._stale.keys() & moved.keys():
-            writes.add_deletions(self._stale[partition], state, partition)
+        for partition, mending in self._states.mending.items():
+            if partition in moved:
+                writes.add_mended(mending, state, partition, place=after[partition])
+        writes.add_markers(state, after)
         job = self._worker.start(partial(self._transact, token, writes, after))
-        return _Commit(batch, job, after)
+        return Commit(batch, job, after)
 
-    def _transact(self, token: _Token, writes: Writes, places: Mapping[int, Place]) -> None:
+    def _transact(self, token: Token, writes: Writes, places: Mapping[int, Place]) -> None:
         """On the worker's thread: the whole transaction, with a new producer if the last one is gone."""
         session = token.session
         offsets = {TopicPartition(self._names.rows, partition): place for partition, place in places.items()}
@@ -273,14 +271,14 @@ class KafkaStream:
             close_producer(producer)
             raise
 
-    def _must_wait(self, timeout_s: float) -> bool:
-        """Wait for the next try after losses in a row; the first is mended at once. True: not yet over."""
-        if self._losses <= 1:
-            return False
-        backoff_s = min(_FIRST_BACKOFF_S * 2**self._losses, _LONGEST_BACKOFF_S)
-        left_s = self._lost_at + backoff_s - time.monotonic()
-        time.sleep(max(0.0, min(left_s, timeout_s)))
-        return bool(left_s > timeout_s)
+    def _open(self) -> Session:
+        """A new session. Raises like `open_session`."""
+        session = open_session(self._address, self._names, self._options, self._security)
+        if self._state_id and session.state_id != self._state_id:
+            text = "event=state-topic-made-again topic=%s note=%r"
+            log.error(text, self._names.state, "it holds only what was written since; the other machines start cold")
+        self._state_id = session.state_id
+        return session
 
     def _after(self, error: Exception) -> Exception:
         """The error, to be raised; the session is given up unless the same may be tried again."""
@@ -290,16 +288,10 @@ class KafkaStream:
 
     def _lose(self) -> None:
         """Give the session up: the next poll says what is gone, those after it what is ours again."""
-        self._losses += 1
-        self._lost_at = time.monotonic()
-        self._gone = tuple(sorted({*self._gone, *self._membership.leave()}))
+        self._backoff.lost()
+        left = self._membership.leave()
+        self._gone = tuple(sorted({*self._gone, *left}))
+        self._states.forget(left)
         if self._session is not None:
             close_session(self._session)
             self._session = None
-
-
-def _extend(records: list[Record], positions: dict[int, int], polled: Mapping[Any, Sequence[Any]]) -> None:
-    for tp, found in polled.items():
-        partition = tp.partition
-        records += [Record(record.value or b"", partition, record.offset, record.timestamp) for record in found]
-        positions[partition] = found[-1].offset + 1

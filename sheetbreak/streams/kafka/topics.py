@@ -2,6 +2,7 @@
 
 import logging
 import time
+import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -14,6 +15,7 @@ from sheetbreak.errors import DataError
 from sheetbreak.streams.kafka.clients import new_admin, new_reader
 from sheetbreak.streams.kafka.errors import stream_error
 from sheetbreak.streams.kafka.options import Address, environment_security, topic_name
+from sheetbreak.streams.kafka.positions import topic_id_text
 from sheetbreak.wire.topics import OUTPUTS, ROWS, STATE, TOPICS
 
 DEFAULT_PARTITIONS = 4
@@ -36,6 +38,8 @@ class Facts(NamedTuple):
     partitions: int
     cleanup_policy: str | None
     max_message_bytes: int | None
+    topic_id: str
+    """Empty where the broker tells none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,23 +117,32 @@ def _usual_partitions(names: Names, facts: Mapping[str, Facts]) -> int:
 
 def inspect(admin: Any, names: Sequence[str]) -> dict[str, Facts]:
     """Facts by topic; one that does not exist is left out. Raises errors of kafka-python."""
-    counts = {}
+    described: dict[str, Any] = {}
     for topic in admin.describe_topics(list(names)):
         error = kafka_errors.for_code(topic["error_code"])
         if error is kafka_errors.UnknownTopicOrPartitionError:
             continue
         if error is not kafka_errors.NoError:
             raise error(topic["name"])
-        counts[topic["name"]] = len(topic["partitions"])
-    resources = [ConfigResource("TOPIC", name, ["cleanup.policy", "max.message.bytes"]) for name in counts]
+        described[topic["name"]] = topic
+    resources = [ConfigResource("TOPIC", name, ["cleanup.policy", "max.message.bytes"]) for name in described]
     configs = admin.describe_configs(resources, config_filter="all")["topic"] if resources else {}
-    return {name: _facts(count, configs.get(name, {})) for name, count in counts.items()}
+    return {name: _facts(topic, configs.get(name, {})) for name, topic in described.items()}
 
 
-def _facts(partitions: int, config: Mapping[str, Mapping[str, Any]]) -> Facts:
+def _facts(topic: Mapping[str, Any], config: Mapping[str, Mapping[str, Any]]) -> Facts:
     values = {name: entry.get("value") for name, entry in config.items()}
     limit = values.get("max.message.bytes")
-    return Facts(partitions, values.get("cleanup.policy"), int(limit) if limit else None)
+    return Facts(
+        partitions=len(topic["partitions"]),
+        cleanup_policy=values.get("cleanup.policy"),
+        max_message_bytes=int(limit) if limit else None,
+        topic_id=topic_id_text(_uuid(topic.get("topic_id"))),
+    )
+
+
+def _uuid(topic_id: Any) -> uuid.UUID | None:
+    return topic_id if isinstance(topic_id, uuid.UUID) else uuid.UUID(topic_id) if topic_id else None
 
 
 def _problem(name: str, names: Names, wanted: int, facts: Facts | None) -> str | None:

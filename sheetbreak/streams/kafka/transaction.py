@@ -1,8 +1,10 @@
 """One transaction: outputs, state and offsets, all or nothing."""
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import msgspec
 from kafka import OffsetAndMetadata, TopicPartition
@@ -10,15 +12,43 @@ from kafka.errors import KafkaError
 
 from sheetbreak.errors import DataError, SheetbreakError, StreamFenced, StreamLost, StreamUnavailable
 from sheetbreak.streams.kafka.bulk_producer import KeyAndValue
+from sheetbreak.streams.kafka.commit_thread import Job
 from sheetbreak.streams.kafka.errors import Decision, decide, stream_error
-from sheetbreak.streams.kafka.membership import Place
-from sheetbreak.streams.kafka.state_topic import wrap
-from sheetbreak.streams.protocol import Output, Snapshot
+from sheetbreak.streams.kafka.positions import Place
+from sheetbreak.streams.kafka.session import Session
+from sheetbreak.streams.kafka.state_topic import MARKER, Mending, head
+from sheetbreak.streams.protocol import Batch, Output, Snapshot
 from sheetbreak.wire.topics import DEAD_LETTERS
 
 RECORD_OVERHEAD = 128
 """Bytes of a batch of one record besides key and value: 61 for the batch, some 20 for the record, spare."""
 _Step = Callable[[dict[str, Any], int], None]
+
+
+class Token(NamedTuple):
+    """What a batch needs at its commit."""
+
+    session: Session
+    group: Any
+    """The group's metadata as it was right after the poll. Asked at the commit, a member thrown out
+    in between would say that it has none, and would not be refused."""
+    positions: Mapping[int, int]
+    """The next offset by partition."""
+
+
+@dataclass(slots=True)
+class Commit:
+    """A commit under way; it may outlast several calls of `commit`."""
+
+    batch: Batch
+    job: Job
+    places: Mapping[int, Place]
+    """Where its partitions are once it stands."""
+    started_s: float = field(default_factory=time.monotonic)
+
+    def took_s(self) -> float:
+        """Seconds since it began."""
+        return time.monotonic() - self.started_s
 
 
 class Writes:
@@ -55,8 +85,9 @@ class Writes:
         Raises DataError where the topic would not take one.
         """
         limit = self._limits[topic]
+        heads = {partition: head(place.offset or 0, place.topic_id) for partition, place in places.items()}
         for partition, key, value in snapshots:
-            wrapped = wrap(value, places[partition].offset or 0)
+            wrapped = heads[partition] + value
             if len(key) + len(wrapped) + RECORD_OVERHEAD > limit:
                 raise DataError(
                     f"topic {topic} takes {limit} bytes a record, but a part of a machine's state has "
@@ -64,11 +95,21 @@ class Writes:
                 )
             self.records[topic, partition].append((key, wrapped))
 
-    def add_deletions(self, keys: Iterable[bytes], topic: str, partition: int) -> None:
-        """Delete these keys of a compacted topic, unless they are written anyhow."""
+    def add_mended(self, mending: Mending, topic: str, partition: int, *, place: Place) -> None:
+        """What is to be mended in a partition of the state topic, where the batch does not write it anyhow."""
         records = self.records[topic, partition]
         written = {key for key, _ in records}
-        records.extend((key, None) for key in keys if key not in written)
+        stem = head(place.offset or 0, place.topic_id)
+        records.extend((key, stem + part) for key, part in mending.rewrite.items() if key not in written)
+        records.extend((key, None) for key in mending.delete if key not in written)
+
+    def add_markers(self, topic: str, places: Mapping[int, Place]) -> None:
+        """Where the state topic of a partition gets no record, one that says the offset: it may outlive what the
+        group has committed.
+        """
+        for partition, place in places.items():
+            if all(value is None for _, value in self.records[topic, partition]):
+                self.records[topic, partition].append((MARKER, head(place.offset or 0, place.topic_id)))
 
 
 def publish(producer: Any, writes: Writes, *, offsets: Mapping[TopicPartition, Place], group: Any) -> None:

@@ -1,5 +1,6 @@
 """Which partitions are told to be ours after a rebalance, and from where each goes on."""
 
+import uuid
 from typing import Any
 
 import pytest
@@ -7,7 +8,8 @@ from kafka import OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaTimeoutError
 from kafka.structs import ConsumerGroupMetadata, MemberState
 
-from sheetbreak.streams.kafka.membership import Membership, Place, is_stable
+from sheetbreak.streams.kafka.membership import Membership, is_stable
+from sheetbreak.streams.kafka.positions import Place
 
 TOPIC = "rows"
 
@@ -18,24 +20,36 @@ class Consumer:
     def __init__(self) -> None:
         self.partitions: set[int] = set()
         self.offsets: dict[int, OffsetAndMetadata] = {}
-        self.sought: dict[int, int | str] = {}
+        self.sought: dict[int, int] = {}
         self.away = False
+        self.begin, self.end, self.id = 3, 100, uuid.UUID(int=7)
+        self._coordinator = self._cluster = self
 
     def assignment(self) -> set[Any]:
         return {TopicPartition(TOPIC, partition) for partition in self.partitions}
 
-    def committed(self, tp: Any, *, metadata: bool, timeout_ms: int) -> Any:
-        assert metadata
+    def fetch_committed_offsets(self, asked: Any, *, timeout_ms: int) -> Any:
         assert timeout_ms > 0
         if self.away:
             raise KafkaTimeoutError("away")
-        return self.offsets.get(tp.partition)
+        return {tp: self.offsets[tp.partition] for tp in asked if tp.partition in self.offsets}
+
+    def beginning_offsets(self, asked: Any, *, timeout_ms: int) -> dict[Any, int]:
+        assert timeout_ms > 0
+        return dict.fromkeys(asked, self.begin)
+
+    def end_offsets(self, asked: Any, *, timeout_ms: int) -> dict[Any, int]:
+        assert timeout_ms > 0
+        return dict.fromkeys(asked, self.end)
+
+    def topic_id(self, _topic: str) -> uuid.UUID:
+        return self.id
+
+    def partitions_for_topic(self, _topic: str) -> set[int]:
+        return self.partitions
 
     def seek(self, tp: Any, offset: int) -> None:
         self.sought[tp.partition] = offset
-
-    def seek_to_beginning(self, tp: Any) -> None:
-        self.sought[tp.partition] = "beginning"
 
     def commit(self, partition: int, offset: int, metadata: str = "") -> None:
         self.offsets[partition] = OffsetAndMetadata(offset, metadata, -1)
@@ -55,7 +69,7 @@ def test_what_is_assigned_goes_on_from_the_committed_offset(consumer: Consumer) 
     consumer.commit(1, 42, "state=40")
     membership = Membership(TOPIC)
     assert membership.settle(consumer, group(1)) == ((0, 1), ())
-    assert consumer.sought == {0: "beginning", 1: 42}
+    assert consumer.sought == {0: 3, 1: 42}
     assert membership.places == {0: Place(None, None), 1: Place(42, 40)}
     assert membership.holds(group(1))
 
@@ -64,7 +78,7 @@ def test_a_partition_that_others_committed_for_meanwhile_is_revoked_and_assigned
     consumer.partitions = {0, 1}
     membership = Membership(TOPIC)
     membership.settle(consumer, group(1))
-    membership.places |= {0: Place(10, 10), 1: Place(20, 20)}
+    membership.committed({0: Place(10, 10), 1: Place(20, 20)})
     consumer.commit(0, 10)
     consumer.commit(1, 25)
     assert membership.settle(consumer, group(2)) == ((1,), (1,))

@@ -1,0 +1,283 @@
+"""Where a partition goes on when its log, its offsets or its state are not what they were: told, and nothing twice."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kafka import OffsetAndMetadata, TopicPartition
+from kafka.admin import MemberToRemove
+from kafka.errors import KafkaError
+
+from sheetbreak.cli.topics import main as topics
+from sheetbreak.errors import SheetbreakError
+from sheetbreak.streams.kafka.clients import new_admin
+from sheetbreak.streams.kafka.options import Security, parse_address
+from sheetbreak.streams.kafka.positions import Log, Place, Start, read_place, start_from, start_from_state
+from sheetbreak.streams.kafka.state_topic import Kept, MachineStates, Written
+from sheetbreak.streams.kafka.stream import KafkaStream
+from sheetbreak.streams.protocol import Batch
+from tests.support.kafka_broker import Broker
+from tests.support.kafka_rig import KafkaRig
+from tests.support.patience import patiently, wait_for
+from tests.support.stream_checks import answers, parts, poll_until, rows
+
+ids = st.sampled_from(["", "one", "two"])
+numbers = st.integers(0, 50)
+
+
+@given(numbers, ids, ids, numbers, numbers)
+def test_a_partition_goes_on_within_its_log_and_says_so_when_that_is_not_where_it_was(
+    offset: int, was: str, now: str, begin: int, length: int
+) -> None:
+    log = Log(now, begin, begin + length)
+    start = start_from(offset, was, log)
+    assert log.begin <= start.offset <= log.end
+    if was and now and was != now:
+        assert start.offset == log.begin, "every row of the new topic"
+    assert bool(start.event) == (start.offset != offset or bool(was and now and was != now))
+    assert bool(start.event) == bool(start.note)
+    assert start.lost == (max(0, begin - offset) if start.event != "input-made-again" else begin)
+
+
+@given(numbers, ids, numbers, numbers)
+def test_without_committed_offsets_it_goes_on_where_the_state_belongs_or_at_the_start(
+    position: int, was: str, begin: int, length: int
+) -> None:
+    log = Log("one", begin, begin + length)
+    start = start_from_state(position, was, log)
+    if was != "two" and log.begin <= position <= log.end:
+        assert start == Start(position)
+    assert log.begin <= start.offset <= log.end
+    if not was and position > log.end:
+        assert start.offset == log.begin, "rather a row twice than one never"
+
+
+@given(st.builds(Place, numbers, st.none() | numbers, ids, st.none() | numbers))
+def test_a_place_is_read_back_from_what_was_committed(place: Place) -> None:
+    assert read_place(OffsetAndMetadata(place.offset, place.metadata, -1)) == place
+
+
+def kept(**positions: int) -> Kept:
+    return Kept({name.encode() + b"\0core": Written(b"x", at, "one") for name, at in positions.items()})
+
+
+def test_what_was_stale_is_forgotten_with_the_partition() -> None:
+    """Offsets set back by hand, the partition to another monitor and back: its good state must not be deleted."""
+    states, log = MachineStates("monitor-state"), Log("one", 0, 100)
+    assert states.take(0, kept(pm1=20), Place(5), Start(5), log) == {}
+    assert states.mending[0].delete == {b"pm1\0core"}
+    states.forget([0])
+    assert states.take(0, kept(pm1=30), Place(30, 30), Start(30), log) == {b"pm1\0core": b"x"}
+    assert 0 not in states.mending
+
+
+def test_a_record_newer_than_what_was_committed_with_ours_is_somebody_elses() -> None:
+    found = kept(pm1=30, garbage=10**18)
+    assert found.without_foreign(Place(30, 30, "one")).parts.keys() == {b"pm1\0core"}
+    assert len(found.without_foreign(Place(5)).parts) == 2, "offsets set back by hand: all of it is ours, and too new"
+
+
+# On a real broker
+
+
+@pytest.fixture
+def rig(broker: Broker) -> Iterator[KafkaRig]:
+    rig = KafkaRig(broker)
+    yield rig
+    rig.tear_down()
+
+
+@pytest.fixture
+def admin(rig: KafkaRig) -> Iterator[Any]:
+    admin = new_admin(parse_address(rig.url), Security())
+    yield admin
+    admin.close()
+
+
+def answer(rig: KafkaRig, count: int, *, snapshots: bool = True) -> None:
+    """A monitor that answers `count` rows and ends."""
+    stream = rig.open(max_records=10)
+    restored = assigned(stream)
+    for batch in poll_until(stream, count):
+        if batch.records:
+            state = parts(0, pm1=b"%d" % len(restored)) if snapshots else []
+            stream.commit(batch, answers(batch), state)
+    stream.close()
+
+
+def assigned(stream: KafkaStream) -> dict[bytes, bytes]:
+    """What is restored once a partition is assigned."""
+    wait_for(lambda: patiently(lambda: stream.poll(0.1)).assigned)
+    return dict(stream.restore(0))
+
+
+def next_rows(stream: KafkaStream) -> Batch:
+    return next(batch for batch in poll_until(stream, 1) if batch.records)
+
+
+def test_rows_gone_by_retention_are_told_and_counted(
+    rig: KafkaRig, admin: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    rig.feed(rows(20))
+    answer(rig, 20)
+    rig.feed(rows(20, first=20))
+    admin.delete_records({TopicPartition(rig.prefix + "sensor-rows", 0): 33})
+    stream = rig.open()
+    batches: list[Batch] = []
+    while not (batches and batches[-1].records):
+        batches.append(stream.poll(0.5))
+        for partition in batches[-1].assigned:
+            assert stream.restore(partition), "the state is kept"
+    assert batches[-1].records[0].offset == 33
+    assert [batch.lost for batch in batches if batch.lost] == [{0: 13}]
+    assert caplog.text.count("event=rows-lost partition=0 expected=20 found=33 lost=13") == 1
+
+
+def test_rows_gone_while_a_monitor_runs_are_told_too(rig: KafkaRig, admin: Any) -> None:
+    rig.feed([b"%100000d" % row for row in range(120)])  # more than a client fetches at once
+    stream = rig.open(max_records=1)
+    assigned(stream)
+    seen = [0]
+    first = next_rows(stream)
+    stream.commit(first, [], parts(0, pm1=b"x"))
+    admin.delete_records({TopicPartition(rig.prefix + "sensor-rows", 0): 118})
+    lost = 0
+    while seen[-1] < 119:
+        batch = patiently(lambda: stream.poll(0.5))
+        lost += sum(batch.lost.values())
+        if batch.assigned:
+            stream.restore(0)
+        elif batch.records:
+            stream.commit(batch, [], parts(0, pm1=b"x"))
+            seen += [record.offset for record in batch.records]
+    assert lost > 0
+    assert len(seen) + lost == 120, "each row is answered, or told to be lost"
+
+
+def test_expired_offsets_go_on_where_the_state_belongs(
+    rig: KafkaRig, admin: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    rig.feed(rows(20))
+    answer(rig, 10)
+    answer(rig, 10, snapshots=False)  # dead letters alone: they move the offset and change no state
+    expire_offsets(rig, admin)
+    rig.feed(rows(3, first=20))
+    stream = rig.open()
+    assert assigned(stream) == {b"pm1": b"0"}
+    assert "event=offsets-expired partition=0 state_at=20 goes_on_at=20" in caplog.text
+    batch = next_rows(stream)
+    assert batch.records[0].offset == 20
+    stream.commit(batch, answers(batch), [])
+    assert len(rig.published()) == 23
+
+
+def test_a_log_shorter_than_the_committed_offset_goes_on_at_its_end_on_the_kept_state(
+    rig: KafkaRig, admin: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    rig.feed(rows(20))
+    answer(rig, 20)
+    make_again(rig, admin, "sensor-rows")
+    rig.feed(rows(12))
+    commit_by_hand(rig, admin, 20, "state=20")
+    stream = rig.open()
+    assert assigned(stream) == {b"pm1": b"0"}
+    assert "event=log-truncated partition=0 expected=20 found=12" in caplog.text
+    rig.feed(rows(3, first=20))
+    batch = next_rows(stream)
+    assert batch.records[0].offset == 12
+    stream.commit(batch, answers(batch), parts(0, pm2=b"new"))
+    again = rig.open()
+    assert assigned(again) == {b"pm1": b"0", b"pm2": b"new"}, "what belonged to rows that are gone was written anew"
+    assert "state-" not in caplog.text
+
+
+def test_every_row_of_an_input_that_was_made_again_is_answered(
+    rig: KafkaRig, admin: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    rig.feed(rows(20))
+    answer(rig, 20)
+    for first in (20, 50):  # twice: the second time more rows than the first
+        make_again(rig, admin, "sensor-rows")
+        rig.feed(rows(first + 10, first=first))
+        stream = rig.open()
+        assert assigned(stream) == {b"pm1": b"0"}, "the state is kept"
+        assert "event=input-made-again partition=0" in caplog.text
+        caplog.clear()
+        batch = next_rows(stream)
+        assert [record.offset for record in batch.records] == list(range(first + 10))
+        stream.commit(batch, answers(batch), parts(0, pm2=b"x") if first == 50 else [])
+        stream.close()
+    again = rig.open()
+    assert assigned(again) == {b"pm1": b"0", b"pm2": b"x"}
+    assert "event=" not in caplog.text.replace("event=rebalanced", "")
+
+
+def test_an_input_made_again_under_a_running_monitor_is_read_from_its_start(rig: KafkaRig, admin: Any) -> None:
+    rig.feed(rows(20))
+    stream = rig.open()
+    assigned(stream)
+    batch = next_rows(stream)
+    while batch.records[-1].offset < 19:
+        stream.commit(batch, answers(batch), parts(0, pm1=b"x"))
+        batch = next_rows(stream)
+    stream.commit(batch, answers(batch), parts(0, pm1=b"x"))
+    make_again(rig, admin, "sensor-rows")
+    rig.feed(rows(40, first=20))
+    found: list[int] = []
+    while len(found) < 40:
+        batch = patiently(lambda: stream.poll(0.5))
+        if batch.assigned:
+            assert stream.restore(0) == {b"pm1": b"x"}
+        elif batch.records:
+            stream.commit(batch, answers(batch), [])
+            found += [record.offset for record in batch.records]
+    assert found == list(range(40))
+
+
+def test_machines_whose_state_is_gone_are_counted(rig: KafkaRig, admin: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """The topic of the states made again under a monitor: it holds only what was written since."""
+    rig.feed(rows(5))
+    stream = rig.open(max_records=5)
+    assigned(stream)
+    batch = next_rows(stream)
+    stream.commit(batch, [], parts(0, **{"pm1\0core": b"x", "pm2\0core": b"x", "pm2\0t01": b"x"}))
+    make_again(rig, admin, "monitor-state")
+    rig.feed(rows(1, first=5))
+    stream.close()
+    again = rig.open()
+    assert assigned(again) == {}
+    assert "event=state-missing partition=0 machines=0 expected=2" in caplog.text
+
+
+def make_again(rig: KafkaRig, admin: Any, name: str) -> None:
+    admin.delete_topics([rig.prefix + name])
+
+    def made() -> bool:
+        try:
+            return topics(["create", rig.broker.url(), "--partitions", "1", "--topic-prefix", rig.prefix]) == 0
+        except (KafkaError, SheetbreakError):  # it is not gone yet
+            return False
+
+    wait_for(made)
+
+
+def empty_group(rig: KafkaRig, admin: Any) -> None:
+    """A static member leaves only after its session."""
+    try:
+        admin.remove_group_members(rig.prefix + "group", [MemberToRemove(group_instance_id="one")])
+    except KafkaError:
+        return
+
+
+def commit_by_hand(rig: KafkaRig, admin: Any, offset: int, metadata: str) -> None:
+    empty_group(rig, admin)
+    tp = TopicPartition(rig.prefix + "sensor-rows", 0)
+    admin.alter_group_offsets(rig.prefix + "group", {tp: OffsetAndMetadata(offset, metadata, -1)})
+
+
+def expire_offsets(rig: KafkaRig, admin: Any) -> None:
+    """As a broker does after offsets.retention.minutes."""
+    empty_group(rig, admin)
+    admin.delete_groups([rig.prefix + "group"])
