@@ -12,6 +12,7 @@ import pytest
 from tests.support.services import plain_environment
 
 PACKAGES = ("sheetbreak", "trainer", "monitor", "replay")
+MOST_ENTRIES = 14
 HEAVY = {
     *{"tensorflow", "keras", "tf2onnx", "onnx", "sklearn", "pandas", "scipy", "matplotlib"},
     *{"plotly", "optuna", "pyarrow"},
@@ -59,6 +60,17 @@ def test_no_file_has_outgrown_its_purpose(checkout: Path) -> None:
     """At 320 lines look for the seam that was missed."""
     long = {path.name: n for path in _sources(checkout) if (n := len(path.read_text().splitlines())) > 320}
     assert not long
+
+
+def test_no_folder_has_more_than_about_a_dozen_entries(checkout: Path) -> None:
+    """Families may list one file each. Beyond that look for the two rooms that became one."""
+    folders = {path.parent for path in _sources(checkout)} - {checkout / "trainer" / "families"}
+    entries = {folder: [one for one in folder.iterdir() if one.suffix == ".py" or one in folders] for folder in folders}
+    counts = {
+        folder.relative_to(checkout).as_posix(): len([one for one in found if not one.name.startswith("__")])
+        for folder, found in entries.items()
+    }
+    assert not {folder: count for folder, count in counts.items() if count > MOST_ENTRIES}
 
 
 def test_every_page_and_file_that_code_and_docs_point_to_is_there(checkout: Path) -> None:
