@@ -1,13 +1,11 @@
 """Rows as the bytes of one record each: JSON wire rows, or lines of a CSV like the one that is played."""
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Protocol
-from zoneinfo import ZoneInfo
 
-from sheetbreak.history.time_formats import ISO
-from sheetbreak.rows import BROKEN, UNKNOWN, RowBatch, Schema
-from sheetbreak.times import format_time
+from sheetbreak.errors import DataError
+from sheetbreak.history.time_formats import TimeWriter
+from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, Dialect, RowBatch, Schema
 from sheetbreak.wire.rows import encode_row
 
 MACHINE_COLUMN = "machine"
@@ -34,22 +32,33 @@ def wire_encoder(rows: RowBatch, schema: Schema, *, labels: bool) -> Encode:
 
 
 def csv_header(schema: Schema, *, labels: bool, several: bool) -> bytes:
-    """The columns that `csv_encoder` writes: those of the CSV played, and `machine` where it had to be added."""
-    return ",".join(_columns(schema, labels=labels, several=several)).encode()
+    """The columns that `csv_encoder` writes: those of the CSV played, and `machine` where it had to be added.
+
+    Raises DataError where a sensor has that name.
+    """
+    columns = _columns(schema, labels=labels, several=several)
+    if several and schema.machine is None and MACHINE_COLUMN in schema.sensors:
+        raise DataError(
+            f'a sensor is called "{MACHINE_COLUMN}", as the column is that tells copies apart; '
+            "give the machines a column in --schema (columns.machine), or write NDJSON"
+        )
+    skipped = b"\n" * (schema.csv.skip_rows or 0)
+    return skipped + _joined(columns, schema.csv)
 
 
 def csv_encoder(rows: RowBatch, schema: Schema, *, labels: bool, several: bool) -> Encode:
     """Lines of a CSV that the same schema reads. Columns that mean nothing to us are left blank."""
     columns = _columns(schema, labels=labels, several=several)
-    clock = _clock(schema)
+    clock = TimeWriter(schema.time_format, schema.timezone)
+    marks = {INTACT: "0", BROKEN: schema.broken_values[0] if schema.broken_values else "1", UNKNOWN: str(UNKNOWN)}
 
     def encode(row: int, time_us: int, machines: Sequence[str]) -> list[bytes]:
-        cells = dict(zip(schema.sensors, map(_number, rows.values[row].tolist()), strict=True))
-        cells |= {schema.time or "": clock(time_us), schema.grade or "": rows.grades[row] or ""}
-        cells[schema.broken or ""] = str(int(rows.broken[row]))
+        cells = {s: _number(v, schema.csv) for s, v in zip(schema.sensors, rows.values[row].tolist(), strict=True)}
+        cells |= _time_cells(schema, clock(time_us)) | {schema.grade or "": rows.grades[row] or ""}
+        cells[schema.broken or ""] = marks[int(rows.broken[row])]
         machine_column = schema.machine or MACHINE_COLUMN
         return [
-            ",".join(_cell((cells | {machine_column: machine}).get(column, "")) for column in columns).encode()
+            _joined([(cells | {machine_column: machine}).get(column, "") for column in columns], schema.csv)
             for machine in machines
         ]
 
@@ -59,21 +68,25 @@ def csv_encoder(rows: RowBatch, schema: Schema, *, labels: bool, several: bool) 
 def _columns(schema: Schema, *, labels: bool, several: bool) -> list[str]:
     machine = schema.machine or (MACHINE_COLUMN if several else None)
     broken = schema.broken if labels else None
-    meanings = [column for column in (schema.time, machine, broken) if column]
+    meanings = [column for column in (schema.time, schema.clock, machine, broken) if column]
     return [*meanings, *([schema.grade] if schema.grade else []), *schema.sensors, *schema.ignore]
 
 
-def _clock(schema: Schema) -> Callable[[int], str]:
-    time_format = schema.time_format
-    if time_format is None or time_format == ISO:
-        return format_time
-    zone = ZoneInfo(schema.timezone)
-    return lambda time_us: datetime.fromtimestamp(time_us // 1_000_000, zone).strftime(time_format)
+def _time_cells(schema: Schema, text: str) -> dict[str, str]:
+    date, _, clock = text.partition(" ")
+    return {schema.time or "": text} if schema.clock is None else {schema.time or "": date, schema.clock: clock}
 
 
-def _number(value: float) -> str:
-    return "" if value != value else repr(value)
+def _number(value: float, dialect: Dialect) -> str:
+    text = "" if value != value else repr(value)
+    return text.replace(".", ",") if dialect.decimal == "," else text
 
 
-def _cell(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"' if any(sign in text for sign in ',"\r\n') else text
+def _joined(cells: Sequence[str], dialect: Dialect) -> bytes:
+    """A line in the dialect that the schema file says; what it does not say is plain CSV."""
+    separator = dialect.separator or ","
+    return separator.join(_cell(cell, separator) for cell in cells).encode(dialect.encoding or "utf-8")
+
+
+def _cell(text: str, separator: str) -> str:
+    return '"' + text.replace('"', '""') + '"' if any(sign in text for sign in (separator, '"', "\r", "\n")) else text

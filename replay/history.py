@@ -1,13 +1,16 @@
 """The part of a historical CSV that is played: which rows, of which machine, in the order of time."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from sheetbreak.errors import DataError
-from sheetbreak.history.reader import read_csv
+from sheetbreak.history.doubts import Doubts, warn_of
+from sheetbreak.history.reader import PROCESSMINER
+from sheetbreak.history.reader import read_history as read_files
 from sheetbreak.history.schema_file import load_schema
 from sheetbreak.rows import RowBatch, Schema
 
@@ -31,13 +34,24 @@ class History:
 
 
 def read_history(
-    path: Path, schema_path: Path | None = None, *, first: int = 0, until: int | None = None, machine: str | None = None
+    paths: Path | Sequence[Path],
+    schema_path: Path | None = None,
+    *,
+    first: int = 0,
+    until: int | None = None,
+    machine: str | None = None,
 ) -> History:
-    """Rows [first, until) of the file, of one machine if one is named.
+    """Rows [first, until) of the files, of one machine if one is named. Their schema says how to write a CSV that the
+    same schema file reads: what was recognised in the files is not in it.
 
     Raises DataError when the file is not sound, or when no row is left to play.
     """
-    schema, rows = read_csv(path, None if schema_path is None else load_schema(schema_path))
+    described = None if schema_path is None else load_schema(schema_path)
+    read = read_files(paths, described, doubts=Doubts(warn_of))
+    rows, path = read.rows, read.name
+    said = described or PROCESSMINER
+    time_format = said.time_format if said.clock is None else read.schema.time_format
+    schema = replace(read.schema, time_format=time_format, csv=said.csv)
     numbers = np.arange(len(rows))[first:until]
     if not len(numbers):
         end = len(rows) if until is None else min(until, len(rows))

@@ -21,6 +21,7 @@ from replay.start_time import onward_us
 from replay.targets import open_target
 from sheetbreak.cli.options import OptionParser, whole_number
 from sheetbreak.errors import DataError
+from sheetbreak.history.time_formats import TimeWriter
 
 
 def main(argv: Sequence[str]) -> int:
@@ -50,7 +51,13 @@ def _parser() -> OptionParser:
     )
     row = whole_number()
     add = parser.add_argument
-    add("csv", type=Path, metavar="CSV", help="the file to play")
+    add(
+        "csv",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="CSV, Parquet or .xlsx files, or folders of them",
+    )
     add("--schema", type=Path, metavar="TOML", help="what its columns mean; not needed for the published file")
     add("--to", default="-", metavar="TARGET", help="- (NDJSON), rows.ndjson, rows.csv or kafka://host:9092/topic")
     add("--speed", type=parse_speed, default="1x", help="1x, 3600x (an hour a second) or max")
@@ -82,6 +89,9 @@ def _play(options: Namespace, stop: Stop) -> None:
     begins_us = None if options.times == "original" else _whole_second_us()
     if begins_us is not None and options.times == "onward":
         begins_us = onward_us(begins_us, options.to, history.schema)
+    if begins_us is not None and header is not None:  # a CSV tells times as finely as its format does
+        step_us = TimeWriter(history.schema.time_format, history.schema.timezone).step_us
+        begins_us -= begins_us % step_us
     total = None if options.loop else len(one_pass.rows) * max(1, len(copies))
     progress = Progress(_terminal(options.to), total=total, clock=time.monotonic)
     with open_target(options.to, stop=stop, header=header, source=options.csv) as target:

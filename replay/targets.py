@@ -38,7 +38,7 @@ class Target(Protocol):
         """Sleep. Raises BrokenPipeError as soon as nobody reads any more."""
 
 
-def open_target(to: str, *, stop: Stop, header: bytes | None, source: Path) -> Target:
+def open_target(to: str, *, stop: Stop, header: bytes | None, source: Sequence[Path]) -> Target:
     """Open `-`, a file or kafka://host:9092/topic. `header`: a CSV's first line.
 
     Raises DataError when it cannot be written to.
@@ -53,13 +53,13 @@ def open_target(to: str, *, stop: Stop, header: bytes | None, source: Path) -> T
     return target
 
 
-def _open_lines(to: str, stop: Stop, source: Path) -> "LinesTarget":
+def _open_lines(to: str, stop: Stop, source: Sequence[Path]) -> "LinesTarget":
     if to == "-":
         sys.stdout.flush()
         return LinesTarget(sys.stdout.fileno(), stop)
     path = Path(to)
     try:
-        if path.exists() and path.samefile(source):
+        if path.exists() and any(path.samefile(one) for one in source):
             raise DataError(f"--to {to} is the file that is played; name another")
         return LinesTarget(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666), stop)
     except OSError as cause:

@@ -1,45 +1,69 @@
 """Lines of a historical CSV, decoded as strictly as rows on the wire."""
 
 import csv
+import logging
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from sheetbreak.errors import DataError, RowError
-from sheetbreak.history.time_formats import TimeReader, recognise_time_format
-from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, Decoded, RowBatch, Schema
+from sheetbreak.history.layout import Layout
+from sheetbreak.history.time_formats import ISO, TimeReader
+from sheetbreak.history.time_recognition import choose_fold
+from sheetbreak.missing import Missing
+from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, Decoded, RowBatch, Schema, grade_name
 from sheetbreak.times import LATEST_US
 from sheetbreak.wire.rows import MAX_MACHINE_CHARS
 
 DEFAULT_MACHINE = "pm1"
+_LABELS = {"0": INTACT, "1": BROKEN, "0.0": INTACT, "1.0": BROKEN}
+_MAX_WORDS = 1000
+"""Different texts in cells of numbers that are counted one by one: a bound on what a file makes us keep."""
+log = logging.getLogger(__name__)
+
+NoNumbers = dict[tuple[str, str], list[int]]
+"""By sensor and text of a cell that is no number: how often, and the line of the first."""
 
 
 class CsvDecoder:
-    """Decodes lines of one CSV, given its first lines; a line that is not a row is a reject, as on the wire."""
+    """Decodes lines of one table, given its layout; a line that is not a row is a reject, as on the wire.
 
-    def __init__(self, schema: Schema, head: Sequence[bytes], *, name: str = "CSV") -> None:
-        header = split_header(head[0], name)
-        missing = [c for c in schema.sensors if c not in header]
-        wanted = [c for c in (schema.time, schema.broken, schema.machine, schema.grade) if c]
-        label_free = [c for c in wanted if c != schema.broken]
-        missing += [c for c in label_free if c not in header]
+    A cell that holds no number is a missing one, and is counted in `no_numbers`; `logs` also logs each sensor once.
+    """
+
+    def __init__(self, schema: Schema, layout: Layout, *, logs: bool = False) -> None:
+        place = {column: i for i, column in enumerate(layout.header) if column}
+        missing = [c for c in schema.sensors if c not in place]
+        missing += [c for c in (schema.time, schema.clock, schema.machine, schema.grade) if c and c not in place]
         if missing:
             shown = ", ".join(missing[:5]) + ("…" if len(missing) > 5 else "")
-            raise DataError(f"{name} line 1: {len(missing)} columns are missing: {shown}; the model needs them")
-        place = {column: i for i, column in enumerate(header)}
-        self._header = header
+            where = f"{layout.name} line {layout.header_line}"
+            raise DataError(f"{where}: {len(missing)} columns are missing: {shown}; the model needs them")
+        self._layout = layout
+        self._header = layout.header
         self._sensors = [place[c] for c in schema.sensors]
-        self._names = schema.sensors
         self._machine = place.get(schema.machine or "")
         self._grade = place.get(schema.grade or "")
         self._broken = place.get(schema.broken or "")
         self._time = place.get(schema.time or "")
+        self._clock = place.get(schema.clock or "")
         self._period_us = round(schema.period_s * 1e6)
-        if self._time is not None:
-            rows = [cells for line in head[1:] if (cells := cells_of(line)) and len(cells) == len(header)]
-            samples = [row[self._time] for row in rows]
-            time_format = schema.time_format or recognise_time_format(samples, name=f"{name}, column {schema.time}")
-            self._read_time = TimeReader(time_format, schema.timezone)
+        self._read_time = TimeReader(schema.time_format or ISO, schema.timezone)
+        self._ambiguous = schema.ambiguous
+        self.last_us: dict[str, int] = {}
+        """Of each machine: what tells the hours apart that come twice in autumn."""
+        self._missing = Missing.of(schema.missing)
+        self._broken_values = {_label_text(text) for text in schema.broken_values}
+        self._plain = layout.numbers.decimal == "." and not layout.numbers.thousands
+        self._width = len(layout.header) + layout.extra
+        self._logs = logs
+        self._logged: set[str] = set()
+        self.no_numbers: NoNumbers = {}
+        self.sentinels: npt.NDArray[np.int64] = np.zeros(len(self._sensors), np.int64)
+        """Cells of each sensor that hold a number which means "no reading"."""
+        self.broken_words: dict[str, int] = {}
+        """Texts of the break column, where it holds words: how often."""
 
     def decode(self, values: Sequence[bytes], offsets: Sequence[int] | None = None) -> Decoded:
         """Rows and rejects of CSV lines; `offsets`: their line numbers, which time rows without a time."""
@@ -51,81 +75,111 @@ class CsvDecoder:
         index: list[int] = []
         rejects: list[tuple[int, RowError]] = []
         for i, line in enumerate(values):
+            number = offsets[i] if offsets is not None else i + self._layout.first_line
             try:
                 row = self._cells(line)
-                numbers = self._numbers(row, line)
-                label = self._label(row)
-                machine = self._machine_of(row)
-                number = offsets[i] - 2 if offsets is not None else i
-                time_us = self._time_of(row, number)
+                label = self._label(row) if self._broken is not None else UNKNOWN
+                machine = self._machine_of(row) if self._machine is not None else DEFAULT_MACHINE
+                time_us = self._time_of(row, number - self._layout.first_line, machine)
             except RowError as reject:
                 rejects.append((i, reject))
                 continue
             machines.append(machine)
             times.append(time_us)
-            cells.append(numbers)
-            grades.append((row[self._grade].strip() or None) if self._grade is not None else None)
+            cells.append(self._numbers(row, line, number))
+            grades.append(grade_name(row[self._grade]) if self._grade is not None else None)
             broken.append(label)
             index.append(i)
         matrix = np.array(cells, dtype=np.float64).reshape(len(index), len(self._sensors))
+        if self._missing.sentinels:
+            self.sentinels += self._missing.blank_sentinels(matrix)
         rows = RowBatch(machines, np.array(times, np.int64), matrix, grades, np.array(broken, np.int8))
         return Decoded(rows, index, rejects)
 
     def _cells(self, line: bytes) -> list[str]:
         try:
-            row = split_line(line)
+            row = self._layout.cells(line)
         except UnicodeDecodeError as cause:
-            raise RowError(f"byte {cause.start + 1} is not UTF-8; save the file as UTF-8", reason="not-utf8") from cause
+            raise RowError(
+                f"byte {cause.start + 1} is not UTF-8; save the file as UTF-8, or set csv.encoding in --schema",
+                reason="not-utf8",
+            ) from cause
         except csv.Error as cause:
             raise RowError(f"{cause}; each row stands on one line", reason="ragged-line") from cause
-        if len(row) != len(self._header):
+        if len(row) != self._width and not self._fits(row):
             raise RowError(
                 f"{len(row)} cells where the header has {len(self._header)}; mend or drop the line",
                 reason="ragged-line",
             )
         return row
 
-    def _numbers(self, row: list[str], line: bytes) -> list[float]:
-        try:
-            numbers = [float(row[i]) if row[i] else np.nan for i in self._sensors]
-        except ValueError:
-            numbers = [self._number(row, i) for i in self._sensors]
-        if (
-            b"_" in line or b"n" in line or b"N" in line or any(abs(number) == np.inf for number in numbers)
-        ):  # float() takes "1_0", "nan" and "inf"
-            numbers = [self._number(row, i) for i in self._sensors]
-        return numbers
+    def _fits(self, row: Sequence[str]) -> bool:
+        """Whether a line without the separator that the others end in, or with one more, still has its cells."""
+        return len(row) == len(self._header) or (
+            len(row) > len(self._header) and self._width > len(self._header) and not any(row[len(self._header) :])
+        )
 
-    def _number(self, row: list[str], i: int) -> float:
-        text = row[i].strip()
+    def _numbers(self, row: list[str], line: bytes, number: int) -> list[float]:
+        if self._plain:
+            try:
+                numbers = [float(row[i]) if row[i] else np.nan for i in self._sensors]
+            except ValueError:
+                return [self._number(row, i, number) for i in self._sensors]
+            if (
+                b"_" in line or b"n" in line or b"N" in line or any(abs(number) == np.inf for number in numbers)
+            ):  # float() takes "1_0", "nan" and "inf"
+                return [self._number(row, i, number) for i in self._sensors]
+            return numbers
+        return [self._number(row, i, number) for i in self._sensors]
+
+    def _number(self, row: list[str], i: int, line: int) -> float:
+        text = row[i]
         if not text:
             return float("nan")
         try:
-            number = float(text)
+            return self._layout.numbers.read(text)
         except ValueError:
-            number = float("nan")
-        if "_" in text or not np.isfinite(number):
-            raise RowError(
-                f'column {self._header[i]}: "{row[i][:40]}" is not a number; leave a missing cell blank',
-                reason="not-a-number",
-            )
-        return number
+            if text.strip():
+                self._count(self._header[i], text.strip(), line)
+            return float("nan")
+
+    def _count(self, sensor: str, text: str, line: int) -> None:
+        """Keep what a cell held instead of a number."""
+        key = (sensor, text[:40])
+        if key in self.no_numbers:
+            self.no_numbers[key][0] += 1
+        elif len(self.no_numbers) < _MAX_WORDS:
+            self.no_numbers[key] = [1, line]
+        else:
+            self.no_numbers.setdefault((sensor, "…"), [0, line])[0] += 1
+        if self._logs and sensor not in self._logged:
+            self._logged.add(sensor)
+            note = "taken as a missing value"
+            log.warning("event=no-number sensor=%r text=%r line=%d note=%r", sensor, text[:40], line, note)
 
     def _label(self, row: list[str]) -> int:
-        if self._broken is None:
-            return UNKNOWN
+        assert self._broken is not None
         text = row[self._broken].strip()
-        if text not in ("0", "1", "0.0", "1.0"):
+        if self._broken_values:
+            plain = _label_text(text)
+            if len(self.broken_words) < _MAX_WORDS or plain in self.broken_words:
+                self.broken_words[plain] = self.broken_words.get(plain, 0) + 1
+            return BROKEN if plain in self._broken_values else INTACT
+        label = _LABELS.get(text)
+        if label is not None:
+            return label
+        try:
+            return {0.0: INTACT, 1.0: BROKEN}[self._layout.numbers.read(text)]
+        except (ValueError, KeyError):
+            words = "" if not text or text[-1].isdigit() else "; where it holds words, columns.broken_values names some"
             raise RowError(
-                f'column {self._header[self._broken]}: "{row[self._broken][:40]}" is not a label; '
-                "0 or 1 is expected (1: broken, anomalous), mend it or drop the row",
+                f'column {self._header[self._broken]}: "{text[:40]}" is not a label; '
+                f"0 or 1 is expected (1: broken, anomalous), mend it or drop the row{words}",
                 reason="not-a-label",
-            )
-        return BROKEN if text.startswith("1") else INTACT
+            ) from None
 
     def _machine_of(self, row: list[str]) -> str:
-        if self._machine is None:
-            return DEFAULT_MACHINE
+        assert self._machine is not None
         machine = row[self._machine].strip()
         if not machine.isprintable() or not 0 < len(machine) <= MAX_MACHINE_CHARS:
             raise RowError(
@@ -135,53 +189,29 @@ class CsvDecoder:
             )
         return machine
 
-    def _time_of(self, row: list[str], number: int) -> int:
+    def _time_of(self, row: list[str], number: int, machine: str) -> int:
         if self._time is None:
             time_us = number * self._period_us
             if time_us >= LATEST_US:
                 raise RowError("so many rows of such a period_s lead past the year 9998", reason="bad-time")
             return time_us
+        text = row[self._time] if self._clock is None else f"{row[self._time].strip()} {row[self._clock].strip()}"
         try:
-            return self._read_time(row[self._time])
+            first_us, second_us = self._read_time.both(text)
         except ValueError as cause:
+            known = str(cause) if "zone" in str(cause) else f"a time like {self._read_time.format}"
             raise RowError(
-                f'column {self._header[self._time]}: "{row[self._time][:40]}" is not a time like '
-                f"{self._read_time.format}; mend it or set sampling.time_format in --schema",
+                f'column {self._header[self._time]}: "{text[:40]}" is not a time'
+                + (f" ({known})" if "zone" in known else known.removeprefix("a time"))
+                + "; mend it or set sampling.time_format in --schema",
                 reason="bad-time",
             ) from cause
+        if first_us != second_us:
+            last_us = self.last_us.get(machine)
+            first_us = choose_fold(first_us, second_us, last_us=last_us, ambiguous=self._ambiguous)
+        self.last_us[machine] = first_us
+        return first_us
 
 
-def split_header(line: bytes, name: str) -> list[str]:
-    """Column names of a header line. Raises DataError when they are not UTF-8, blank or repeated."""
-    try:
-        header = [column.strip() for column in split_line(line.removeprefix(b"\xef\xbb\xbf"))]
-    except UnicodeDecodeError as cause:
-        raise DataError(f"{name} line 1: not UTF-8 ({cause.reason}); save the file as UTF-8") from cause
-    except csv.Error as cause:
-        raise DataError(f"{name} line 1: {cause}; the header stands on one line") from cause
-    for delimiter in ";\t":
-        if len(header) == 1 and delimiter in header[0]:
-            raise DataError(
-                f"{name} line 1: cells are separated by {delimiter!r}; export with commas and decimal points"
-            )
-    twice = sorted({c for c in header if header.count(c) > 1})
-    if twice or "" in header:
-        what = f'column "{twice[0]}" stands there twice' if twice else "a column has no name"
-        raise DataError(f"{name} line 1: {what}; every column needs a name of its own")
-    return header
-
-
-def cells_of(line: bytes) -> list[str] | None:
-    """The cells of one line, or None where there are none: a blank line, or one that the decoder refuses."""
-    try:
-        return split_line(line) if line.strip() else None
-    except (UnicodeDecodeError, csv.Error):
-        return None
-
-
-def split_line(line: bytes) -> list[str]:
-    """The cells of one line. Raises UnicodeDecodeError, and csv.Error where a quotation does not end."""
-    text = line.decode("utf-8").rstrip("\r\n")
-    if '"' in text:
-        return next(csv.reader([text], strict=True), [])
-    return text.split(",")
+def _label_text(text: str) -> str:
+    return (grade_name(text) or "").casefold()

@@ -1,17 +1,39 @@
-"""Historical CSV files: which column means what, and rows read as strictly as those of the wire."""
+"""Histories read whole: files to rows, every doubt collected, and what was recognised kept in the schema."""
 
-import logging
-from collections.abc import Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from sheetbreak.errors import DataError
-from sheetbreak.history.lines import CsvDecoder, cells_of, split_header
+from sheetbreak.history.cells import cells_of, numbered_lines
+from sheetbreak.history.columns import (
+    check_meanings,
+    meanings_of,
+    sensor_columns,
+    tell_broken_words,
+    tell_index_columns,
+    tell_no_numbers,
+    tell_sentinels,
+)
+from sheetbreak.history.doubts import Doubt, Doubts, Tell, log_doubt
+from sheetbreak.history.joining import join
+from sheetbreak.history.layout import Layout, NumberedLine, recognise_layout, with_numbers
+from sheetbreak.history.lines import CsvDecoder
+from sheetbreak.history.order import check_order
 from sheetbreak.history.sampling import PERIOD, STOP_GAP, settle_sampling
-from sheetbreak.rows import RowBatch, Schema
+from sheetbreak.history.source import Source, digest_of, files_of, read_source
+from sheetbreak.history.time_recognition import recognise_time_format
+from sheetbreak.missing import Missing
+from sheetbreak.rows import Decoded, Dialect, RowBatch, Schema
 
 HEAD_LINES = 200
-"""Lines from a file's start, the header among them, by which columns and time format are recognised."""
+"""Lines from a file's start, the header among them, by which a stream's layout and time format are recognised."""
+_SAMPLES = 1000
+"""Rows, spread over a file that is read whole, by which they are."""
 
 PROCESSMINER_COLUMNS = frozenset({"time", "y", *(f"x{i}" for i in range(1, 62))})
 PROCESSMINER = Schema(
@@ -25,107 +47,266 @@ PROCESSMINER = Schema(
 )
 """The published file: x28 is the grade, x61 is 1 only on break rows and so an outcome, never an input."""
 
-log = logging.getLogger(__name__)
 
+@dataclass(frozen=True, slots=True)
+class History:
+    """What was read."""
 
-def csv_head(path: Path) -> list[bytes]:
-    """The first lines of a CSV, the header first. Raises DataError when it cannot be read or is empty."""
-    try:
-        with path.open("rb") as file:
-            head = [line for line, _ in zip(file, range(HEAD_LINES), strict=False)]
-    except OSError as cause:
-        raise DataError(f"{path}: {cause.strerror}; name a CSV file with a header line") from cause
-    if not any(line.strip() for line in head):
-        raise DataError(f"{path} is empty; expected a header line and one row a sampling period")
-    return head
+    schema: Schema
+    """With its sensors, and what was recognised: time format, dialect, units."""
+    rows: RowBatch
+    """In file order; of several files in the order of time."""
+    lines: npt.NDArray[np.int64]
+    """(n,) line of its file that each row stands on."""
+    sources: tuple[Source, ...]
+    layouts: tuple[Layout, ...]
+    """Of each source."""
+    doubts: tuple[Doubt, ...]
 
+    @property
+    def sha256(self) -> str:
+        """Of the file's bytes as they were read; of several files one for all."""
+        return digest_of(self.sources)
 
-def resolve_schema(head: Sequence[bytes], schema: Schema | None, name: str, *, unlabelled: bool = False) -> Schema:
-    """`schema` with the sensors that the header of a CSV (`head[0]`) gives; the published layout is recognised.
-
-    Every numeric column that has no other meaning is a sensor; a column without one number in the head is text, and
-    left out. unlabelled: the column of labels may be missing. Raises DataError.
-    """
-    header = split_header(head[0], name)
-    if schema is None:
-        if set(header) - {"machine"} != PROCESSMINER_COLUMNS:
-            raise DataError(
-                f"{name} line 1: not the ProcessMiner columns (time,y,x1…x61); describe yours with --schema plant.toml"
-            )
-        schema = replace(PROCESSMINER, machine="machine" if "machine" in header else None)
-    meanings = [column for column in (schema.time, schema.broken, schema.machine, schema.grade) if column]
-    for column in meanings:
-        if column not in header and not (unlabelled and column == schema.broken):
-            raise DataError(f'{name} line 1: column "{column}" is missing; the columns are {", ".join(header[:12])}…')
-    rest = [c for c in header if c not in meanings and c not in schema.ignore]
-    rows = [cells for line in head[1:] if (cells := cells_of(line)) is not None]
-    text = {c for c in rest if _is_text([row[i] for row in rows if (i := header.index(c)) < len(row)])}
-    if text:
-        log.warning(
-            'event=text-columns file=%s columns=%s meaning="no numbers, so no sensors"', name, ",".join(sorted(text))
-        )
-    sensors = tuple(c for c in rest if c not in text)
-    unfit = [c for c in sensors if not c.isprintable() or '"' in c or "\\" in c]
-    if unfit:
-        raise DataError(f"{name} line 1: {unfit[0]!r} cannot be a sensor's name; leave out quotes and backslashes")
-    if not sensors:
-        raise DataError(f"{name} line 1: no numeric column is left to be a sensor")
-    return replace(schema, sensors=sensors)
+    @property
+    def name(self) -> str:
+        """The file's, or how many they are."""
+        first = self.sources[0].name
+        return first if len(self.sources) == 1 else f"{first} and {len(self.sources) - 1} more"
 
 
 def read_csv(
-    path: Path,
+    path: Path | Sequence[Path],
     schema: Schema | None = None,
     *,
     sensors_from: Schema | None = None,
     unlabelled: bool = False,
+    tell: Tell = log_doubt,
 ) -> tuple[Schema, RowBatch]:
-    """The whole file: its resolved schema, the sampling settled by the rows, and its rows, in file order.
+    """`read_history`, its schema and rows alone; doubts that are not fatal go to `tell`."""
+    doubts = Doubts(tell)
+    history = read_history(path, schema, sensors_from=sensors_from, unlabelled=unlabelled, doubts=doubts)
+    return history.schema, history.rows
 
-    `sensors_from`: a schema already resolved (a model's); the file must have its columns, and its sensors are used.
-    `unlabelled`: the column of labels may be missing, as it often is where all rows are normal. Raises DataError with
-    file, line, column, value and remedy at the first cell, line, label or time that is not sound, and when the times of
-    a machine repeat or go backward.
+
+def read_history(
+    paths: Path | Sequence[Path],
+    schema: Schema | None = None,
+    *,
+    sensors_from: Schema | None = None,
+    unlabelled: bool = False,
+    doubts: Doubts,
+) -> History:
+    """Files or folders, each read once and whole.
+
+    schema: what the plant's file says; None: the published layout. sensors_from: a schema already resolved (a model's):
+    the files must have its sensors, and what training recognised decides what they leave open. unlabelled: the column
+    of labels may be missing. Raises DataError with file, line, column, value and remedy at the first fatal doubt,
+    unless `doubts` keeps going: then rows that are not sound are left out, and counted.
     """
-    head = csv_head(path)
-    resolved = (
-        sensors_from if sensors_from is not None else resolve_schema(head, schema, path.name, unlabelled=unlabelled)
-    )
-    lines = path.read_bytes().split(b"\n")[1:]
-    numbers = [i for i, line in enumerate(lines, start=2) if line.strip()]
-    if not numbers:
-        raise DataError(f"{path}: a header and no rows; expected one row a sampling period")
-    decoder = CsvDecoder(resolved, head, name=path.name)
-    decoded = decoder.decode([lines[i - 2] for i in numbers], numbers)
-    if decoded.rejects:
-        record, reject = decoded.rejects[0]
-        raise DataError(f"{path} line {numbers[record]}, {reject}") from reject
-    _check_times(decoded.rows, numbers, path, several=resolved.machine is not None)
+    read: list[History] = []
+    for path in files_of(paths):
+        hints = read[0].schema if read else None  # the first decides what the others leave open
+        read.append(_read_file(path, schema, model=sensors_from, hints=hints, unlabelled=unlabelled, doubts=doubts))
+    whole = read[0] if len(read) == 1 else join(read, doubts=doubts)
     if sensors_from is None:
-        resolved = settle_sampling(decoded.rows, resolved, name=path.name)
-    return resolved, decoded.rows
+        whole = replace(whole, schema=_settled(whole, doubts))
+    return replace(whole, doubts=tuple(doubts.found))
 
 
-def _check_times(rows: RowBatch, numbers: Sequence[int], path: Path, *, several: bool) -> None:
-    remedy = "sort the file by time and drop repeated rows"
-    if not several:
-        remedy += ", or name the column that tells machines apart in --schema (columns.machine)"
-    last: dict[str, int] = {}
-    for number, machine, time_us in zip(numbers, rows.machines, rows.times_us.tolist(), strict=True):
-        if time_us <= last.get(machine, time_us - 1):
-            what = "repeats" if time_us == last[machine] else "goes back behind"
-            raise DataError(f"{path} line {number}: the time {what} that of {machine}'s row before; {remedy}")
-        last[machine] = time_us
-
-
-def _is_text(cells: Sequence[str]) -> bool:
-    filled = [cell.strip() for cell in cells if cell.strip()]
-    return bool(filled) and not any(_is_number(cell) for cell in filled)
-
-
-def _is_number(cell: str) -> bool:
+def _settled(history: History, doubts: Doubts) -> Schema:
+    """The schema with the sampling that the rows show; that the schema file says another one is a fatal doubt."""
     try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
+        return settle_sampling(history.rows, history.schema, name=history.name)
+    except DataError as cause:
+        what, _, remedy = str(cause).removeprefix(f"{history.name}: ").partition("; ")
+        doubts.add(Doubt("sampling", history.name, what, remedy, fatal=True), cause)
+        return history.schema
+
+
+def stream_layout(head: Sequence[NumberedLine], model: Schema, *, name: str, encoding: str) -> tuple[Schema, Layout]:
+    """The schema and layout that decode a stream's lines, from the first of them. Raises DataError."""
+    known = {*meanings_of(model), *model.sensors}
+    layout = recognise_layout(head, name=name, known=known, before=model.csv, encoding=encoding)
+    below = [line for number, line in head if number >= layout.first_line]
+    rows = [cells for line in below if (cells := cells_of(line, layout.separator, layout.encoding))]
+    sensors = [i for i, column in enumerate(layout.header) if column in model.sensors]
+    layout = with_numbers(layout, rows, columns=sensors, said=Dialect(), before=model.csv)
+    return _with_time_format(model, layout, rows, before=model.time_format), layout
+
+
+def known_columns(schema: Schema | None) -> Collection[str]:
+    """Names by which a header is found among titles and units."""
+    if schema is None:
+        return PROCESSMINER_COLUMNS
+    return {*meanings_of(schema), *schema.ignore, *schema.sensors, *schema.units}
+
+
+def _read_file(
+    path: Path,
+    schema: Schema | None,
+    *,
+    model: Schema | None,
+    hints: Schema | None,
+    unlabelled: bool,
+    doubts: Doubts,
+) -> History:
+    said = Dialect() if model is not None or schema is None else schema.csv
+    before = model or hints or schema or PROCESSMINER
+    source = read_source(
+        path, encoding=said.encoding, sheet=said.sheet or before.csv.sheet, strict=said.sheet is not None
+    )
+    table = _find_table(source, known=known_columns(model or schema), said=said, before=before.csv)
+    if table.layout.units_line:
+        where = f"{source.name} line {table.layout.units_line}"
+        doubts.add(Doubt("units-row", where, "a row of units, not of data: left out", ""))
+    sample = table.sample()
+    resolved = model or _resolve(schema, table, sample, unlabelled=unlabelled, doubts=doubts)
+    columns = [i for i, column in enumerate(table.layout.header) if column in resolved.sensors]
+    layout = with_numbers(table.layout, sample, columns=columns, said=said, before=before.csv)
+    bound = model is None and schema is not None and schema.time_format is not None
+    if not bound:
+        decoding = _with_time_format(resolved, layout, sample, before=before.time_format)
+    else:
+        decoding = resolved
+    if model is None:
+        dialect = replace(layout.dialect(), sheet=said.sheet, skip_rows=said.skip_rows)
+        resolved = replace(decoding, csv=dialect)
+    table = replace(table, layout=layout)
+    rows, lines = _decode(table, decoding, binding=model is None, doubts=doubts)
+    return History(resolved, rows, lines, (source,), (layout,), ())
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """The lines of one file."""
+
+    layout: Layout
+    lines: list[NumberedLine]
+    """Those of its rows."""
+
+    def cells(self, i: int) -> list[str]:
+        return cells_of(self.lines[i][1], self.layout.separator, self.layout.encoding) or []
+
+    def sample(self) -> list[list[str]]:
+        """The first rows and some from everywhere, in order."""
+        step = max(1, len(self.lines) // _SAMPLES)
+        places = [*range(min(HEAD_LINES, len(self.lines))), *range(HEAD_LINES, len(self.lines), step)]
+        return [cells for i in places if (cells := self.cells(i))]
+
+    def texts(self, column: int) -> Counter[str]:
+        """What stands in one column, and how often."""
+        found: Counter[str] = Counter()
+        for i in range(len(self.lines)):
+            cells = self.cells(i)
+            if column < len(cells):
+                found[cells[column]] += 1
+        return found
+
+
+def _find_table(source: Source, *, known: Collection[str], said: Dialect, before: Dialect) -> _Table:
+    lines = list(numbered_lines(source.text, said.separator or ","))
+    layout = recognise_layout(
+        lines[:HEAD_LINES], name=source.name, known=known, said=said, before=before, encoding=source.encoding
+    )
+    if layout.separator != (said.separator or ",") and b'"' in source.text:  # which quotations are open depends on it
+        lines = list(numbered_lines(source.text, layout.separator))
+    lines = [(number, line) for number, line in lines if number >= layout.first_line]
+    if not lines:
+        raise DataError(f"{source.path}: a header and no rows; expected one row a sampling period")
+    return _Table(layout, lines)
+
+
+def _resolve(
+    schema: Schema | None, table: _Table, sample: Sequence[Sequence[str]], *, unlabelled: bool, doubts: Doubts
+) -> Schema:
+    """The schema with the sensors, and their units, that the file gives."""
+    layout = table.layout
+    if schema is None:
+        if set(filter(None, layout.header)) - {"machine"} != PROCESSMINER_COLUMNS:
+            raise DataError(
+                f"{layout.name} line {layout.header_line}: not the ProcessMiner columns (time,y,x1…x61); "
+                "describe yours with --schema plant.toml, which sheetbreak inspect --write makes"
+            )
+        schema = replace(PROCESSMINER, machine="machine" if "machine" in layout.header else None)
+    check_meanings(schema, layout, unlabelled=unlabelled)
+    missing = Missing.of(schema.missing)
+    sensors = sensor_columns(schema, layout, sample, texts_of=table.texts, missing=missing, doubts=doubts)
+    units = {**layout.units, **schema.units}
+    return replace(schema, sensors=sensors, units={sensor: units[sensor] for sensor in sensors if sensor in units})
+
+
+def _with_time_format(schema: Schema, layout: Layout, rows: Sequence[Sequence[str]], *, before: str | None) -> Schema:
+    """The schema with the format that the file's times have. Raises DataError."""
+    if schema.time is None or schema.time not in layout.header:
+        return schema
+    at = [layout.header.index(column) for column in (schema.time, schema.clock) if column]
+    samples = [" ".join(row[i].strip() for i in at) for row in rows if len(row) > max(at)]
+    name = f"{layout.name}, column {schema.time}"
+    found = recognise_time_format(samples, name=name, before=before, timezone=schema.timezone)
+    return replace(schema, time_format=found)
+
+
+def _decode(table: _Table, schema: Schema, *, binding: bool, doubts: Doubts) -> tuple[RowBatch, npt.NDArray[np.int64]]:
+    """The rows and their lines; refused lines and rows out of order are told."""
+    layout = table.layout
+    decoder = CsvDecoder(schema, layout)
+    numbers = [number for number, _ in table.lines]
+    decoded = decoder.decode([line for _, line in table.lines], numbers)
+    _tell_rejects(decoded, table, doubts)
+    rows = decoded.rows
+    filled = np.isfinite(rows.values).sum(axis=0)
+    for (sensor, _), (count, _) in decoder.no_numbers.items():
+        filled[schema.sensors.index(sensor)] += count
+    tell_no_numbers(
+        decoder.no_numbers,
+        layout,
+        filled=dict(zip(schema.sensors, filled.tolist(), strict=True)),
+        missing=Missing.of(schema.missing),
+        doubts=doubts,
+        binding=binding,
+    )
+    tell_sentinels(schema, decoder.sentinels, layout.name, doubts)
+    if schema.broken_values and decoder.broken_words:
+        tell_broken_words(schema, decoder.broken_words, layout.name, doubts)
+    keep = check_order(
+        rows,
+        [numbers[i] for i in decoded.index],
+        lambda i: table.cells(decoded.index[i]),
+        schema=schema,
+        layout=layout,
+        doubts=doubts,
+    )
+    lines = np.array([numbers[i] for i in decoded.index], np.int64)
+    if not keep.all():
+        places = np.flatnonzero(keep)
+        rows, lines = rows.take(places), lines[places]
+    if binding:
+        tell_index_columns(schema.sensors, rows.values, layout.name, doubts)
+    return rows, lines
+
+
+def _tell_rejects(decoded: Decoded, table: _Table, doubts: Doubts) -> None:
+    """The first refused line of each kind, and how many there are of it."""
+    kinds: dict[str, list[int]] = {}
+    for i, reject in decoded.rejects:
+        kinds.setdefault(reject.reason, []).append(i)
+    messages = dict(decoded.rejects)
+    for reason, places in kinds.items():
+        number = table.lines[places[0]][0]
+        reject = messages[places[0]]
+        what, _, remedy = str(reject).partition("; ")
+        place = f"{table.layout.name} line {number}"
+        if what.startswith("column "):
+            column, _, what = what.partition(": ")
+            place += f", {column}"
+        if _is_header_again(table.cells(places[0]), table.layout):
+            place, what = f"{table.layout.name} line {number}", "the header stands here again"
+            remedy = "drop that line; where files were joined, give them one by one"
+        count = len(places)
+        what += f" (and {count - 1:,} lines more)" if count > 1 else ""
+        doubts.add(Doubt(reason, place, what, remedy, count, fatal=True), reject)
+
+
+def _is_header_again(cells: Sequence[str], layout: Layout) -> bool:
+    return [cell.strip() for cell in cells[: len(layout.header)]] == list(layout.header)

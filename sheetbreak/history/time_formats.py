@@ -1,112 +1,167 @@
-"""Times as plants write them: recognise a column's format, and read it fast."""
+"""Times as plants write them: read and written in one format, in the plant's zone."""
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from datetime import UTC, datetime
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from sheetbreak.errors import DataError
-from sheetbreak.times import EARLIEST_US, LATEST_US, to_us
+from sheetbreak.times import EARLIEST_US, EPOCH, LATEST_US, format_time, to_us
 
 ISO = "ISO 8601"
-FORMATS = tuple(
-    f"{date} {clock}".strip()
-    for clock in ("", "%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p")
-    for date in ("%m/%d/%y", "%d/%m/%y", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%y", "%d.%m.%Y", "%d-%m-%Y", "%Y/%m/%d")
-)
+EPOCHS = {"epoch s": 1_000_000.0, "epoch ms": 1000.0, "epoch us": 1.0, "epoch ns": 0.001}
+"""Numbers counted from 1970 UTC, by the name of their format: µs in one of them."""
+
+_ZONE_NAME = re.compile(r"\s*([A-Za-z]{1,5})$")
+_UTC_NAMES = {"UTC", "GMT", "UT", "Z"}
+_COMMA = re.compile(r",(?=\d+\s*$|\d+ [AaPp][Mm]$)")
 
 
 class TimeReader:
     """Reads one column's times to µs since 1970 UTC; times without a zone are in `timezone`.
 
-    Calling it raises ValueError for a text that is not in `format`.
+    Calling it raises ValueError for a text that is not in `format`. A date alone is its midnight: exporters leave the
+    clock out there.
     """
 
     def __init__(self, time_format: str, timezone: str) -> None:
         self.format = time_format
         self._zone = UTC if timezone == "UTC" else ZoneInfo(timezone)
+        self._format_bare = time_format.removesuffix("%Z").rstrip()
+        self._needs_zone = self._format_bare != time_format
         date_format, _, clock_format = time_format.partition(" ")
+        self._date_format = date_format if clock_format else None
         self._by_parts = clock_format == "%H:%M" and timezone == "UTC"
-        self._date_us: Callable[[str], int] = lru_cache(maxsize=64)(self._read_with(date_format))
-        self._whole_us = self._read_with(time_format)
+        self._date_us: Callable[[str], int] = lru_cache(maxsize=64)(self._read_date)
+        self._epoch = EPOCHS.get(time_format)
 
     def __call__(self, text: str) -> int:
+        """The one time that the text can mean; the first where an hour comes twice."""
+        return self.both(text)[0]
+
+    def both(self, text: str) -> tuple[int, int]:
+        """The times that the text can mean: two different ones in the hour that comes twice as summer time ends."""
         text = text.strip()
         if self._by_parts:
             date, _, clock = text.partition(" ")
-            return self._date_us(date) + _clock_us(clock)
-        if self.format == ISO:
-            return self._in_range(datetime.fromisoformat(text))
-        return self._whole_us(text)
+            time_us = self._date_us(date) + (_clock_us(clock) if clock else 0)
+            return time_us, time_us
+        if self._epoch is not None:
+            time_us = _in_range(_epoch_us(text, self._epoch))
+            return time_us, time_us
+        moment = self._moment(text)
+        if moment.tzinfo is not None or self._zone is UTC:
+            time_us = _in_range(to_us(moment if moment.tzinfo else moment.replace(tzinfo=UTC)))
+            return time_us, time_us
+        local = moment.replace(tzinfo=self._zone)
+        first_us = _in_range(to_us(local))
+        again = local.replace(fold=1)
+        if again.utcoffset() == local.utcoffset():
+            return first_us, first_us
+        second_us = _in_range(to_us(again))
+        return (
+            (first_us, second_us) if second_us > first_us else (first_us, first_us)
+        )  # a gap in spring: no hour at all
 
-    def _read_with(self, time_format: str) -> Callable[[str], int]:
-        def read(text: str) -> int:
-            return self._in_range(datetime.strptime(text, time_format))  # noqa: DTZ007 - the zone follows there
+    def _moment(self, text: str) -> datetime:
+        """Aware where the text says its zone."""
+        if not self._needs_zone:
+            try:
+                return self._plain(text)
+            except ValueError:
+                if not (text[-1:].isalpha() or "," in text):
+                    raise
+                try:
+                    return self._plain(_COMMA.sub(".", re.sub(r",\s+", " ", text)))
+                except ValueError:
+                    if text[-2:].upper() in ("AM", "PM"):
+                        raise
+        named = _ZONE_NAME.search(text)
+        if named is None:
+            raise ValueError(f"{text!r} names no zone")
+        return self._in_zone(self._plain(text[: named.start()]), named[1])
 
-        return read
+    def _plain(self, text: str) -> datetime:
+        if self._format_bare == ISO:
+            return datetime.fromisoformat(text)
+        if self._date_format is not None and " " not in text and ":" not in text:
+            return datetime.strptime(text, self._date_format)  # noqa: DTZ007 - the zone follows
+        return datetime.strptime(text, self._format_bare)  # noqa: DTZ007 - the zone follows
 
-    def _in_range(self, moment: datetime) -> int:
-        time_us = to_us(moment if moment.tzinfo else moment.replace(tzinfo=self._zone))
-        if not EARLIEST_US <= time_us < LATEST_US:
-            raise ValueError("a year from 2 to 9998 is expected")
-        return time_us
+    def _in_zone(self, moment: datetime, name: str) -> datetime:
+        """`moment` in the zone that its cell names: UTC, or one of the plant's own two. Others mean several zones."""
+        if name.upper() in _UTC_NAMES:
+            return moment.replace(tzinfo=UTC)
+        for fold in (0, 1):
+            local = moment.replace(tzinfo=self._zone, fold=fold)
+            if local.tzname() == name.upper():
+                return local
+        raise ValueError(f"{name} is no zone that is known: UTC, GMT or what sampling.timezone calls its own")
+
+    def _read_date(self, text: str) -> int:
+        date_format = self._date_format or self.format
+        return _in_range(to_us(datetime.strptime(text, date_format).replace(tzinfo=self._zone)))
+
+
+class TimeWriter:
+    """Writes times as `TimeReader` of the same format and zone reads them."""
+
+    def __init__(self, time_format: str | None, timezone: str) -> None:
+        self._format = time_format or ISO
+        self._zone = ZoneInfo(timezone)
+        self._epoch = EPOCHS.get(self._format)
+
+    @property
+    def step_us(self) -> int:
+        """The finest difference that the format can tell."""
+        if self._format == ISO or "%f" in self._format:
+            return 1
+        if self._epoch is not None:
+            return round(max(self._epoch, 1.0))
+        return 1_000_000 if any(sign in self._format for sign in ("%S", "%T", "%X", "%c")) else 60_000_000
+
+    def __call__(self, time_us: int) -> str:
+        """The text of a time; what is finer than `step_us` is cut."""
+        if self._format == ISO:
+            return format_time(time_us)
+        if self._epoch is not None:
+            return str(time_us * 1000) if self._epoch < 1 else str(time_us // round(self._epoch))
+        moment = (EPOCH + timedelta(microseconds=time_us)).astimezone(self._zone)
+        return moment.strftime(self._format)
+
+
+def check_time_format(time_format: str) -> None:
+    """Raises ValueError when `time_format` is none that times can be read with."""
+    if time_format == ISO or time_format in EPOCHS:
+        return
+    if "%Z" in time_format.removesuffix("%Z"):
+        raise ValueError("%Z is read at the end of a time alone")
+    bare = time_format.removesuffix("%Z").rstrip()
+    datetime.strptime(datetime(2001, 2, 3, 4, 5, tzinfo=UTC).strftime(bare), bare)  # noqa: DTZ007
+
+
+def is_time_of_day(text: str) -> bool:
+    """Whether a cell holds a clock without a date, as "6:00:00 PM"."""
+    return re.fullmatch(r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?[AaPp][Mm])?", text.strip()) is not None
+
+
+def _in_range(time_us: int) -> int:
+    if not EARLIEST_US <= time_us < LATEST_US:
+        raise ValueError("a year from 2 to 9998 is expected")
+    return time_us
+
+
+def _epoch_us(text: str, unit_us: float) -> int:
+    whole, point, fraction = text.replace(",", ".").partition(".")
+    if not whole.lstrip("-").isdecimal() or (point and not fraction.isdecimal()):
+        raise ValueError(f"{text!r} is no number of seconds")
+    if unit_us < 1:
+        return int(whole) // 1000
+    digits = round(float(f"0.{fraction}") * unit_us) if fraction else 0
+    return int(whole) * round(unit_us) + (-digits if whole.startswith("-") else digits)
 
 
 @lru_cache(maxsize=2048)
 def _clock_us(clock: str) -> int:
     moment = datetime.strptime(clock, "%H:%M")  # noqa: DTZ007 - a time of day
     return (moment.hour * 60 + moment.minute) * 60_000_000
-
-
-def recognise_time_format(samples: Sequence[str], *, name: str) -> str:
-    """The format that most samples have: ISO 8601, else the one of FORMATS under which they ascend.
-
-    Most, not all: a cell that is no time is told with its line when its row is read. Raises DataError when none or
-    several formats fit (2/3/21: February or March?): the schema file then has to say it.
-    """
-    texts = [sample.strip() for sample in samples if sample.strip()]
-    read = [(f, _read_all(texts, f)) for f in (ISO, *FORMATS)]
-    most = max(len(times) for _, times in read)
-    fitting = [(f, times) for f, times in read if len(times) == most]
-    if not most or 2 * most < len(texts):
-        shown = f'"{texts[0][:40]}"' if texts else "no time"
-        remedy = "set sampling.time_format in --schema"
-        if texts and _is_number(texts[0]):
-            remedy = "a number counted from somewhere is no time: name the column under columns.ignore instead of "
-            remedy += "columns.time in --schema, and rows are numbered at period_s"
-        raise DataError(f"{name}: {shown} is in no format known; {remedy}")
-    if fitting[0][0] == ISO:
-        return ISO
-    ascending = [(f, t) for f, t in fitting if t == sorted(t)] or fitting
-    steady = min(_longest_step(t) for _, t in ascending)
-    best = [f for f, t in ascending if _longest_step(t) == steady]
-    if len(best) > 1:
-        raise DataError(f'{name}: "{texts[0]}" could be {" or ".join(best[:2])}; set sampling.time_format in --schema')
-    return best[0]
-
-
-def check_time_format(time_format: str) -> None:
-    """Raises ValueError when `time_format` is none that times can be read with."""
-    datetime.strptime(datetime(2001, 2, 3, 4, 5, tzinfo=UTC).strftime(time_format), time_format)  # noqa: DTZ007
-
-
-def _read_all(texts: Sequence[str], time_format: str) -> list[int]:
-    read, times = TimeReader(time_format, "UTC"), []
-    for text in texts:
-        with suppress(ValueError):
-            times.append(read(text))
-    return times
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _longest_step(times: Sequence[int]) -> int:
-    return max((abs(b - a) for a, b in pairwise(times)), default=0)

@@ -1,6 +1,5 @@
 """`sheetbreak backtest`: rolling-origin evaluation of a whole CSV; changes no model."""
 
-import hashlib
 import json
 import sys
 import time
@@ -10,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sheetbreak.cli.options import OptionParser, whole_number
-from sheetbreak.history.reader import read_csv
-from sheetbreak.history.schema_file import load_schema
 from sheetbreak.rows import BROKEN
 from trainer.commands.alert_options import ALERT_HELP, alert_policy
 from trainer.data.labels import counted_labels, mostly_broken
+from trainer.data.reading import add_files, read_given
 from trainer.families.settings import FAMILY_NAMES, add_set_option
 from trainer.output.files import check_targets, write_whole
 from trainer.output.progress import Progress
@@ -31,7 +29,7 @@ def main(argv: Sequence[str]) -> int:
         "Prints what it would have warned of, beside what chance and trivial scores give. Changes no model.",
         example="sheetbreak backtest mill.csv --baselines --json backtest.json",
     )
-    parser.add_argument("csv", type=Path, metavar="CSV", help="the history: at least some weeks, with breaks")
+    add_files(parser, "the history: at least some weeks, with breaks")
     parser.add_argument("--schema", type=Path, metavar="FILE", help="which column means what, in TOML")
     parser.add_argument("--preset", default="default", metavar="NAME", help="default, article or rows")
     parser.add_argument("--family", default="dense", metavar="NAME", help=f"model family: {FAMILY_NAMES}")
@@ -47,9 +45,10 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--report", type=Path, metavar="FILE.html", help=report_help)
     options = parser.parse_args(argv)
     check_targets([options.json, options.scores, options.report])
-    schema, rows = read_csv(options.csv, load_schema(options.schema) if options.schema else None)
+    history = read_given(options.csv, options.schema)
+    schema, rows = history.schema, history.rows
     if warning := mostly_broken(rows):
-        print(f"warning: {options.csv}: {warning}", file=sys.stderr)
+        print(f"warning: {history.name}: {warning}", file=sys.stderr)
 
     from trainer.training.backend import configure_tensorflow  # seconds that --help and a bad CSV should not cost
 
@@ -84,12 +83,12 @@ def main(argv: Sequence[str]) -> int:
         folds.append(fold)
     report = judge_folds(folds)
     broken = int((rows.broken == BROKEN).sum())
-    print(f"{options.csv.name}: {len(rows):,} rows, {counted_labels(rows, schema)}\n")
+    print(f"{history.name}: {len(rows):,} rows, {counted_labels(rows, schema)}\n")
     print(report_text(report, recipe=recipe, schema=schema))
     if options.json:
         source = {
-            "csv": options.csv.name,
-            "sha256": hashlib.sha256(options.csv.read_bytes()).hexdigest(),
+            "csv": history.name,
+            "sha256": history.sha256,
             "rows": len(rows),
             "break_rows": broken,
         }
@@ -101,9 +100,7 @@ def main(argv: Sequence[str]) -> int:
     if options.report:
         from trainer.report.backtest_page import backtest_page
 
-        page = backtest_page(
-            report, folds, rows=rows, labels=labels, schema=schema, recipe=recipe, name=options.csv.name
-        )
+        page = backtest_page(report, folds, rows=rows, labels=labels, schema=schema, recipe=recipe, name=history.name)
         write_whole(options.report, page)
     return 0
 

@@ -1,6 +1,5 @@
 """`sheetbreak compare`: families and baselines side by side under the protocol of `backtest`; changes no model."""
 
-import hashlib
 import json
 import sys
 import time
@@ -10,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from sheetbreak.cli.options import OptionParser, whole_number
 from sheetbreak.errors import DataError
-from sheetbreak.history.reader import read_csv
-from sheetbreak.history.schema_file import load_schema
 from sheetbreak.rows import BROKEN
 from trainer.commands.alert_options import ALERT_HELP, alert_policy
 from trainer.data.labels import counted_labels, mostly_broken
+from trainer.data.reading import add_files, read_given
 from trainer.families.settings import FAMILY_NAMES, add_set_option
 from trainer.output.files import check_targets, write_whole
 from trainer.output.progress import TaskProgress
@@ -37,7 +35,7 @@ def main(argv: Sequence[str]) -> int:
         "sheetbreak compare mill.csv --family all --seeds 3 --json comparison.json\n"
         "sheetbreak compare mill.csv --family dense,dense:narrow --set dense:narrow.latent=4",
     )
-    parser.add_argument("csv", type=Path, metavar="CSV", help="the history: at least some weeks, with breaks")
+    add_files(parser, "the history: at least some weeks, with breaks")
     parser.add_argument("--schema", type=Path, metavar="FILE", help="which column means what, in TOML")
     parser.add_argument("--preset", default="default", metavar="NAME", help="default, article or rows")
     families = f"{FAMILY_NAMES}; isolation-forest, ecod, mean-abs-z, rows-since-break, published; or all"
@@ -54,9 +52,10 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--report", type=Path, metavar="FILE.html", help=report_help)
     options = parser.parse_args(argv)
     check_targets([options.json, options.report])
-    schema, rows = read_csv(options.csv, load_schema(options.schema) if options.schema else None)
+    history = read_given(options.csv, options.schema)
+    schema, rows = history.schema, history.rows
     if warning := mostly_broken(rows):
-        print(f"warning: {options.csv}: {warning}", file=sys.stderr)
+        print(f"warning: {history.name}: {warning}", file=sys.stderr)
 
     from trainer.training.backend import configure_tensorflow  # seconds that --help and a bad CSV should not cost
 
@@ -83,14 +82,14 @@ def main(argv: Sequence[str]) -> int:
     ]
     outcomes = _run(tasks, ground, Ledger(options.work, ground), jobs=options.jobs or usable_cores(), work=options.work)
     found = judge(scorers, outcomes, seeds=options.seeds, folds=list(ground.splits))
-    facts = f"{options.csv.name}: {len(rows):,} rows, {counted_labels(rows, schema)}; preset {preset.name}"
+    facts = f"{history.name}: {len(rows):,} rows, {counted_labels(rows, schema)}; preset {preset.name}"
     print(f"{facts}\n")
     print(comparison_text(found, schema=schema))
     print(f"\n{seconds_text(found)}")
     if options.json:
         source = {
-            "csv": options.csv.name,
-            "sha256": hashlib.sha256(options.csv.read_bytes()).hexdigest(),
+            "csv": history.name,
+            "sha256": history.sha256,
             "rows": len(rows),
             "break_rows": int((rows.broken == BROKEN).sum()),
         }

@@ -5,8 +5,10 @@ from pathlib import Path
 
 from sheetbreak.cli.options import OptionParser
 from sheetbreak.errors import DataError
+from sheetbreak.history.doubts import warn_of
 from sheetbreak.history.reader import read_csv
 from sheetbreak.times import format_time
+from trainer.data.reading import add_files
 from trainer.latent.encoding import encode
 from trainer.latent.model import add_model_options, load_chosen, load_halves
 from trainer.output.files import results_to
@@ -20,7 +22,7 @@ def main(argv: Sequence[str]) -> int:
         "Principal components for pca, else what the encoder makes of a row; of a window, at its last row.",
         example="sheetbreak encode mill.csv --out features.parquet",
     )
-    parser.add_argument("csv", type=Path, metavar="CSV", help="rows of the plant that the model was trained on")
+    add_files(parser, "rows of the plant that the model was trained on")
     add_model_options(parser)
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="a .csv or .parquet file (default: CSV on standard output)"
@@ -29,7 +31,7 @@ def main(argv: Sequence[str]) -> int:
     if options.out is not None and options.out.suffix not in (".csv", ".parquet"):
         raise DataError(f"--out {options.out}: name a file that ends in .csv or .parquet")
     artifact = load_chosen(options)
-    _, rows = read_csv(options.csv, sensors_from=artifact.manifest.schema)
+    _, rows = read_csv(options.csv, sensors_from=artifact.manifest.schema, tell=warn_of)
     scored, codes, states = encode(rows, artifact, load_halves(options.models, artifact))
 
     import pandas as pd

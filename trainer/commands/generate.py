@@ -1,10 +1,8 @@
 """`sheetbreak generate`: new rows from a variational model, in plant units and the historical format."""
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -12,9 +10,9 @@ from sheetbreak.cli.options import OptionParser, whole_number
 from sheetbreak.engine.model import Float32s
 from sheetbreak.errors import ArtifactError, DataError
 from sheetbreak.history.lines import DEFAULT_MACHINE
-from sheetbreak.history.time_formats import ISO, TimeReader
+from sheetbreak.history.time_formats import ISO, TimeReader, TimeWriter
 from sheetbreak.rows import Schema
-from sheetbreak.times import EARLIEST_US, LATEST_US, format_time, parse_time
+from sheetbreak.times import EARLIEST_US, LATEST_US, parse_time
 from trainer.data.labels import Floats
 from trainer.latent.generation import generate
 from trainer.latent.model import add_model_options, load_chosen, load_halves
@@ -85,14 +83,8 @@ def times_of(schema: Schema, start: str, rows: int) -> list[str]:
             f"--from {start}: {rows} rows {schema.period_s:g} s apart leave the years 2 to 9998; draw fewer"
         )
     moments_us = range(first_us, first_us + rows * step_us, step_us)
-    if schema.time_format is None:
-        texts, read = [format_time(us) for us in moments_us], TimeReader(ISO, schema.timezone)
-    else:
-        zone = ZoneInfo(schema.timezone)
-        epoch = datetime(1970, 1, 1, tzinfo=UTC)
-        local = ((epoch + timedelta(microseconds=us)).astimezone(zone) for us in moments_us)
-        texts = [moment.strftime(schema.time_format) for moment in local]
-        read = TimeReader(schema.time_format, schema.timezone)
+    texts = [*map(TimeWriter(schema.time_format, schema.timezone), moments_us)]
+    read = TimeReader(schema.time_format or ISO, schema.timezone)
     read_us = [read(text) for text in texts]
     for text, (before, after) in zip(texts[1:], pairwise(read_us), strict=True):
         if after - before != step_us:
@@ -106,10 +98,18 @@ def times_of(schema: Schema, start: str, rows: int) -> list[str]:
 def csv_lines(schema: Schema, times: Sequence[str], values: Floats, *, machine: str) -> Iterator[bytes]:
     """Header and rows. What the model does not know (grade, ignored columns) is there, and blank."""
     unknown = [column for column in (schema.grade, *schema.ignore) if column]
-    header = [column for column in (schema.time, schema.machine, schema.broken, *schema.sensors, *unknown) if column]
+    named = (schema.time, schema.clock, schema.machine, schema.broken)
+    header = [column for column in (*named, *schema.sensors, *unknown) if column]
     yield (",".join(map(csv_cell, header)) + "\n").encode()
     same = ([csv_cell(machine)] if schema.machine else []) + (["0"] if schema.broken else [])
     blanks = [""] * len(unknown)
     for time, row in zip(times, values.tolist(), strict=True):
-        cells = [*([time] if schema.time else []), *same, *(f"{value:.7g}" for value in row), *blanks]
+        cells = [*_time_cells(schema, time), *same, *(f"{value:.7g}" for value in row), *blanks]
         yield (",".join(cells) + "\n").encode()
+
+
+def _time_cells(schema: Schema, time: str) -> list[str]:
+    """One cell, or the date and the time of day."""
+    if schema.time is None:
+        return []
+    return [csv_cell(part) for part in time.split(" ", maxsplit=1)] if schema.clock else [csv_cell(time)]

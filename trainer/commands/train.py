@@ -14,12 +14,13 @@ from sheetbreak.artifact import MANIFEST, save
 from sheetbreak.cli.options import OptionParser, whole_number
 from sheetbreak.engine.model import Manifest
 from sheetbreak.errors import DataError
-from sheetbreak.history.reader import read_csv
+from sheetbreak.history.doubts import warn_of
+from sheetbreak.history.reader import History, read_csv
 from sheetbreak.history.sampling import sampling_text
-from sheetbreak.history.schema_file import load_schema
 from sheetbreak.rows import BROKEN, UNKNOWN, RowBatch, Schema
 from trainer.commands.alert_options import ALERT_HELP, alert_policy
 from trainer.data.labels import counted_labels, mostly_broken
+from trainer.data.reading import add_files, read_given
 from trainer.families.settings import FAMILY_NAMES, add_set_option
 from trainer.output.files import check_targets, write_whole
 from trainer.training.versions import library_versions
@@ -35,14 +36,14 @@ DEFAULT_SPLIT = "60/20/20"
 def main(argv: Sequence[str]) -> int:
     """Train and print the evaluation, or with --json the manifest. Raises DataError or ArtifactError."""
     options = _parse(argv)
-    described = load_schema(options.schema) if options.schema else None
-    schema, rows = read_csv(options.csv, described, unlabelled=options.test is not None)
+    history = read_given(options.csv, options.schema, unlabelled=options.test is not None)
+    schema, rows = history.schema, history.rows
     if options.until is not None:
-        rows = _until(rows, options.until, options.csv)
+        rows = _until(rows, options.until, history.name)
     test = _read_test(options.test, schema) if options.test else None
     if test is not None and (known := _in_both(rows, test, timed=schema.time is not None)):
-        print(f"warning: {known:,} rows of {options.test} are in {options.csv} too: figures flatter", file=sys.stderr)
-    for name, labelled in ((options.csv, rows), (options.test, test)):
+        print(f"warning: {known:,} rows of {options.test} are in {history.name} too: figures flatter", file=sys.stderr)
+    for name, labelled in ((history.name, rows), (options.test, test)):
         if labelled is not None and (warning := mostly_broken(labelled)):
             print(f"warning: {name}: {warning}", file=sys.stderr)
 
@@ -85,10 +86,11 @@ def main(argv: Sequence[str]) -> int:
     elif len(split.test):
         held["test"] = Held(rows, labels, trained.results, split.test)
     found = judge_held_out(held, schema, random_rows=_is_random(recipe, options))
-    check_useful(trained.results, labels, schema, name=options.csv.name)
+    check_useful(trained.results, labels, schema, name=history.name)
+    provenance = _provenance(options, history, rows, recipe, split, split_text)
     manifest = save(
         options.models,
-        _described(trained, metrics=found.metrics, training=_provenance(options, rows, recipe, split, split_text)),
+        _described(trained, metrics=found.metrics, training=provenance),
         files=trained.files | found.files | {"evaluation/epochs.csv": _epochs_file(trained)},
         golden=trained.golden,
         now=datetime.now(UTC),
@@ -104,7 +106,7 @@ def main(argv: Sequence[str]) -> int:
             rows=rows,
             labels=labels,
             random_rows=_is_random(recipe, options),
-            name=options.csv.name,
+            name=history.name,
         )
         write_whole(options.report, page)
     directory = options.models / manifest.version
@@ -112,7 +114,7 @@ def main(argv: Sequence[str]) -> int:
         sys.stdout.write((directory / MANIFEST).read_text(encoding="utf-8"))
         return 0
     print(
-        f"{options.csv.name}: {len(rows):,} rows, {counted_labels(rows, schema)}; "
+        f"{history.name}: {len(rows):,} rows, {counted_labels(rows, schema)}; "
         f"trained on {len(split.fit):,}, validated on {len(split.validation):,}\n{sampling_text(schema)}\n"
     )
     print(held_out_text(found, schema, random_rows=_is_random(recipe, options), own_file=test is not None))
@@ -141,7 +143,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         "TensorBoard, under tensorboard/ in the models directory.",
         example="sheetbreak train mill.csv\nsheetbreak train mill.csv --preset article --models comparison",
     )
-    parser.add_argument("csv", type=Path, metavar="CSV", help="the history: one row a sampling period")
+    add_files(parser, "the history: one row a sampling period")
     parser.add_argument("--schema", type=Path, metavar="FILE", help="which column means what, in TOML")
     parser.add_argument("--preset", default="default", metavar="NAME", help="default, article or rows")
     parser.add_argument("--family", default="dense", metavar="NAME", help=f"model family: {FAMILY_NAMES}")
@@ -176,15 +178,15 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     return options
 
 
-def _until(rows: RowBatch, end: int, path: Path) -> RowBatch:
+def _until(rows: RowBatch, end: int, name: str) -> RowBatch:
     if end > len(rows):
-        raise DataError(f"--until {end}: {path} has {len(rows)} rows, the first is 0; name a row within it")
+        raise DataError(f"--until {end}: {name} has {len(rows)} rows, the first is 0; name a row within it")
     return rows.take(slice(end))
 
 
 def _read_test(path: Path, schema: Schema) -> RowBatch:
     """The rows to judge on. Raises DataError if they have no labels though the schema names their column."""
-    test = read_csv(path, sensors_from=schema)[1]
+    test = read_csv(path, sensors_from=schema, tell=warn_of)[1]
     if schema.broken and (test.broken == UNKNOWN).all():
         raise DataError(f'{path} line 1: column "{schema.broken}" is missing; rows to judge on need their labels')
     return test
@@ -229,12 +231,17 @@ def _described(trained: "Trained", *, metrics: dict[str, Any], training: dict[st
 
 
 def _provenance(
-    options: argparse.Namespace, rows: RowBatch, recipe: "Recipe", split: "Split", split_text: str
+    options: argparse.Namespace,
+    history: History,
+    rows: RowBatch,
+    recipe: "Recipe",
+    split: "Split",
+    split_text: str,
 ) -> dict[str, Any]:
     """Where the model comes from: enough to train it again."""
     return {
-        "data": options.csv.name,
-        "data_sha256": _sha256(options.csv),
+        "data": history.name,
+        "data_sha256": history.sha256,
         "rows": len(rows),
         "break_rows": int((rows.broken == BROKEN).sum()),
         "until": options.until,

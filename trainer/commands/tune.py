@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from sheetbreak.cli.commands import INTERRUPTED
 from sheetbreak.cli.options import OptionParser, positive_number, whole_number
-from sheetbreak.history.reader import read_csv
-from sheetbreak.history.schema_file import load_schema
 from trainer.commands.compare import add_work_options
+from trainer.data.reading import add_files, read_given
 from trainer.families.settings import FAMILY_NAMES, add_set_option, shown
 from trainer.output.files import check_targets, write_whole
 from trainer.output.progress import TaskProgress
@@ -30,7 +29,8 @@ DEFAULT_WORK = Path("tune-work")
 def main(argv: Sequence[str]) -> int:
     """Search until the time is over and print what was found. Raises DataError for what the user must change."""
     options = _parse(argv)
-    schema, rows = read_csv(options.csv, load_schema(options.schema) if options.schema else None)
+    history = read_given(options.csv, options.schema)
+    schema, rows = history.schema, history.rows
 
     from trainer.training.backend import configure_tensorflow  # seconds that --help and a bad CSV should not cost
 
@@ -99,7 +99,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         example="sheetbreak tune mill.csv --family dense --minutes 30\n"
         "sheetbreak tune mill.csv --family dense --search latent,noise --set epochs=20 --for warned",
     )
-    parser.add_argument("csv", type=Path, metavar="CSV", help="the history: at least some weeks, with breaks")
+    add_files(parser, "the history: at least some weeks, with breaks")
     parser.add_argument("--schema", type=Path, metavar="FILE", help="which column means what, in TOML")
     parser.add_argument("--preset", default="default", metavar="NAME", help="default, article or rows")
     parser.add_argument("--family", default="dense", metavar="NAME", help=f"model family: {FAMILY_NAMES}")
@@ -124,8 +124,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
 def _text(found: "Found", ground: "Ground", options: argparse.Namespace, *, all_rows: int, space: str) -> str:
     """What was found, as figures of the dev folds, and how to judge it."""
     seen = f"the first {len(ground.rows):,} rows by time of {all_rows:,}; the others were not looked at"
+    files = ", ".join(path.name for path in options.csv)
     lines = [
-        f"{options.csv.name}: folds 1 to {len(ground.splits)}, {seen}",
+        f"{files}: folds 1 to {len(ground.splits)}, {seen}",
         f"family {options.family}, searched: {space}",
         f"{found.trials} trials, {found.cut_short} cut short, {found.failed} failed\n",
         _line("defaults", found.defaults, found.default_value, options.goal),
@@ -146,7 +147,8 @@ def _how_to_judge(found: "Found", options: argparse.Namespace) -> list[str]:
     best = [f"{name}={shown(value)}" for name, value in found.best.items()]
     # dense.noise=.1 is to hold for both lines of the comparison.
     given = _words("", (text.removeprefix(f"{options.family}.") for text in options.set))
-    data = shlex.quote(str(options.csv)) + (f" --schema {shlex.quote(str(options.schema))}" if options.schema else "")
+    data = shlex.join(map(str, options.csv))
+    data += f" --schema {shlex.quote(str(options.schema))}" if options.schema else ""
     data += f" --preset {options.preset}" if options.preset != "default" else ""
     return [
         "best settings:",

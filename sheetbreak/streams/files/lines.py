@@ -31,13 +31,21 @@ class Line(NamedTuple):
 class LineReader:
     """Splits what a descriptor gives into lines; blank ones are counted and left out.
 
-    `offset` and `number`: where the descriptor already stands, in bytes and lines.
+    `offset` and `number`: where the descriptor already stands, in bytes and lines. `whole_lines`: a last line without
+    its newline is not handed out, since whoever writes it has not finished.
     """
 
     def __init__(
-        self, fd: int, *, offset: int = 0, number: int = 0, clock: Callable[[], float] = time.monotonic
+        self,
+        fd: int,
+        *,
+        offset: int = 0,
+        number: int = 0,
+        whole_lines: bool = False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._fd = fd
+        self._whole_lines = whole_lines
         self._waits = not stat.S_ISREG(os.fstat(fd).st_mode)
         self._clock = clock
         self._ready: deque[Line] = deque()
@@ -47,6 +55,8 @@ class LineReader:
         """Where reading began, later: end of the last line found, in bytes."""
         self.number = number
         """The last line found."""
+        self.unfinished_bytes = 0
+        """Of the last line, where the input ended without its newline."""
         self._eof = False
 
     @property
@@ -80,7 +90,8 @@ class LineReader:
         chunk = os.read(self._fd, _CHUNK)
         if not chunk:
             self._eof = True
-            if self._tail_bytes:  # a last line without its newline counts
+            self.unfinished_bytes = self._tail_bytes
+            if self._tail_bytes and not self._whole_lines:
                 self._close_line(b"")
             return True
         if self.offset == self._tail_bytes == 0 and chunk.startswith(_BOM):

@@ -14,7 +14,7 @@ import stat
 from collections.abc import Mapping, Sequence
 
 from sheetbreak.errors import DataError, StreamError, StreamUnavailable
-from sheetbreak.streams.files.lines import Line, LineReader
+from sheetbreak.streams.files.lines import MAX_LINE, Line, LineReader
 from sheetbreak.streams.files.sink import Sink
 from sheetbreak.streams.files.state_log import InputMark, StateLog
 from sheetbreak.streams.protocol import Batch, Output, Record, Snapshot
@@ -45,8 +45,9 @@ class FileStream:
         self._sink = sink
         self._state = state
         self._max_records = max_records
-        self._has_header = has_header
+        self._first_line = 2 if has_header else 1
         self._batches = 0
+        self._told_unfinished = False
         self._name = name
         self._writing: tuple[Batch, bytes, int] | None = None
         """The commit under way, what it writes and how much of that is out."""
@@ -56,7 +57,9 @@ class FileStream:
     def _start(self) -> LineReader:
         """Go on where the state stands, if this is the file that it stands in."""
         start = 0 if self._identity is None else os.lseek(self._fd, 0, os.SEEK_CUR)
-        reader = LineReader(self._fd, offset=start)
+        # What is being written is left to the next start, where there is one that can read it again.
+        whole = self._state is not None and self._identity is not None
+        reader = LineReader(self._fd, offset=start, whole_lines=whole)
         if self._state is None:
             return reader
         removed = self._sink.cut_back(self._state.output_mark)
@@ -66,7 +69,7 @@ class FileStream:
         if mark is not None and self._identity is not None:
             if _is_same(self._fd, mark):
                 os.lseek(self._fd, mark.offset, os.SEEK_SET)
-                reader = LineReader(self._fd, offset=mark.offset, number=mark.line)
+                reader = LineReader(self._fd, offset=mark.offset, number=mark.line, whole_lines=whole)
                 log.info("event=resumed source=%s line=%d", self._name, mark.line)
             else:
                 log.warning("event=other-file source=%s note=%r", self._name, "read from its start")
@@ -74,13 +77,22 @@ class FileStream:
         self._state.append({}, input_mark=self._input_mark(), output_mark=self._sink.mark())
         return reader
 
-    def head(self, max_lines: int) -> list[bytes]:
-        """The first lines of a pipe, at least two unless it ends; they are polled all the same."""
+    def head(self, max_lines: int, *, at_least: int = 2) -> list[tuple[int, bytes]]:
+        """Numbers and bytes of a pipe's first lines, so many at least unless it ends; they are polled all the same."""
         lines: list[Line] = []
-        while len(lines) < 2 and not self._reader.ended:
+        while len(lines) < at_least and not self._reader.ended:
             lines += self._reader.read(1.0, max_lines=max_lines - len(lines))
         self._reader.unread(lines)
-        return [line.value for line in lines]
+        return [(line.number, line.value) for line in lines]
+
+    def begin_at(self, first_line: int) -> None:
+        """Lines before this one are no records: titles, a header, units."""
+        self._first_line = first_line
+
+    def read_before(self, most_bytes: int) -> bytes:
+        """What stands in the file right before the next line to be read; empty at its start, and of a pipe."""
+        end = self._reader.offset
+        return b"" if self._identity is None else os.pread(self._fd, min(end, most_bytes), max(0, end - most_bytes))
 
     def poll(self, timeout_s: float) -> Batch:
         """The lines that are there, at most `max_records`; waits only when there is none."""
@@ -88,14 +100,23 @@ class FileStream:
             lines = self._reader.read(timeout_s, max_lines=self._max_records)
         except OSError as cause:
             raise StreamError(f"cannot read {self._name}: {cause.strerror}") from cause
-        skip = 1 if self._has_header and lines and lines[0].number == 1 else 0
         self._batches += 1
+        if self._reader.ended and self._reader.unfinished_bytes:
+            self._tell_unfinished(self._reader.unfinished_bytes)
         return Batch(
-            records=[Record(line.value, 0, line.number, None) for line in lines[skip:]],
+            records=[Record(line.value, 0, line.number, None) for line in lines if line.number >= self._first_line],
             assigned=(0,) if self._batches == 1 else (),
             end=self._reader.ended,
             token=(lines[-1].end, lines[-1].number) if lines else None,
         )
+
+    def _tell_unfinished(self, size: int) -> None:
+        if not self._told_unfinished:
+            self._told_unfinished = True
+            left = self._state is not None and self._identity is not None
+            note = "left to the next start" if left else "taken as a row; with --state it is left to the next start"
+            event = "event=unfinished-line source=%s bytes=%d note=%r"
+            log.warning(event, self._name, size, f"the last line has no newline: {note}")
 
     def restore(self, partition: int) -> Mapping[bytes, bytes]:
         """All snapshot parts last committed, by key; none without a state directory."""
@@ -165,6 +186,16 @@ def open_input(source: str) -> int:
         except OSError:  # a limit of this user's: slower, and no reason to stop
             log.debug("event=pipe-not-enlarged source=%s", source)
     return fd
+
+
+def first_lines(fd: int, max_lines: int) -> bytes:
+    """The start of a regular file, whole lines of it, without moving in it."""
+    found = b""
+    while found.count(b"\n") < max_lines and (more := os.pread(fd, _HEAD_BYTES, len(found))):
+        found += more
+        if len(found) > MAX_LINE:
+            break
+    return b"\n".join(found.split(b"\n")[:max_lines])
 
 
 def is_regular(fd: int) -> bool:

@@ -89,7 +89,7 @@ def test_a_csv_header_on_a_pipe_is_seen_before_the_rows_and_not_polled(tmp_path:
     rig.header = b"a,b"
     rig.feed([b"a,b", b"1,2", b"3,4"])
     stream = rig.open()
-    assert stream.head(200) == [b"a,b", b"1,2", b"3,4"]
+    assert stream.head(200) == [(1, b"a,b"), (2, b"1,2"), (3, b"3,4")]
     assert [(r.value, r.offset) for r in stream.poll(0).records] == [(b"1,2", 2), (b"3,4", 3)]
     rig.tear_down()
 

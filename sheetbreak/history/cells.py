@@ -1,0 +1,176 @@
+"""Cells of a table's lines, and the numbers in them as a plant writes numbers."""
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+MAX_JOINED = 50
+"""Lines that one quoted cell may run over; a quotation that is still open then was never meant as one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """How numbers are written: the decimal sign, and the one between thousands ("" where there is none)."""
+
+    decimal: str = "."
+    thousands: str = ""
+
+    def read(self, text: str) -> float:
+        """The number of a cell. Raises ValueError; "1_0", "nan" and "inf" are no numbers, nor is "1.5" of "1,5"."""
+        plain = text.strip()
+        if self.thousands and self.thousands in plain:
+            whole, point, rest = plain.partition(self.decimal)
+            if not re.fullmatch(rf"[+-]?\d{{1,3}}({re.escape(self.thousands)}\d{{3}})+", whole):
+                raise ValueError(text)
+            plain = whole.replace(self.thousands, "") + point + rest
+        if self.decimal == ",":
+            if "." in plain:
+                raise ValueError(text)
+            plain = plain.replace(",", ".")
+        number = float(plain)
+        if "_" in plain or number - number != 0:
+            raise ValueError(text)
+        return number
+
+
+def split_line(line: bytes, separator: str = ",", encoding: str = "utf-8") -> list[str]:
+    """The cells of one line. Raises UnicodeDecodeError, and csv.Error where a quotation does not end."""
+    text = line.decode(encoding).rstrip("\r\n")
+    if '"' in text:
+        return next(csv.reader([text], delimiter=separator, strict=True), [])
+    return text.split(separator)
+
+
+def cells_of(line: bytes, separator: str = ",", encoding: str = "utf-8") -> list[str] | None:
+    """The cells of one line, or None where there are none: a blank line, or one that the decoder refuses."""
+    try:
+        return split_line(line, separator, encoding) if line.strip() else None
+    except (UnicodeDecodeError, csv.Error):
+        return None
+
+
+def numbered_lines(text: bytes, separator: str = ",") -> Iterator[tuple[int, bytes]]:
+    """Number (first = 1) and bytes of every line that is not blank; a row with line breaks in a quoted cell is one."""
+    return ((number, line) for number, line in all_lines(text, separator) if line.strip())
+
+
+def all_lines(text: bytes, separator: str = ",") -> Iterator[tuple[int, bytes]]:
+    """As `numbered_lines`, with the blank ones: joined by newlines they are the text."""
+    lines = text.split(b"\n")
+    if b'"' not in text:
+        yield from enumerate(lines, start=1)
+        return
+    sign, i = separator.encode(), 0
+    while i < len(lines):
+        number, line = i + 1, lines[i]
+        i += 1
+        if line.count(b'"') % 2 and _is_open(line, sign):
+            for j in range(i, min(i + MAX_JOINED, len(lines))):
+                if lines[j].count(b'"') % 2:
+                    line = b"\n".join([line, *lines[i : j + 1]])
+                    i = j + 1
+                    break
+        yield number, line
+
+
+def _is_open(line: bytes, separator: bytes) -> bool:
+    """Whether a quotation that begins a cell does not end on this line; an inch sign within a cell is none."""
+    at = 0
+    while True:
+        if line[at : at + 1] == b'"':
+            end = line.find(b'"', at + 1)
+            while end >= 0 and line[end + 1 : end + 2] == b'"':
+                end = line.find(b'"', end + 2)
+            if end < 0:
+                return True
+            at = end
+        at = line.find(separator, at)
+        if at < 0:
+            return False
+        at += len(separator)
+
+
+def is_number(text: str) -> bool:
+    """Whether a cell holds a number, in whatever way it is written."""
+    return _kind(text.strip()) is not None
+
+
+# One cell is one of these. "1,234" and "1.234" can be both, of two signs the last is the decimal one.
+_WHOLE = re.compile(r"[+-]?\d+$")
+_DECIMAL = re.compile(r"[+-]?\d*([.,])\d*([eE][+-]?\d+)?$")
+_GROUP = re.compile(r"[+-]?[1-9]\d{0,2}([.,])\d{3}$")
+_GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}([.,])\d{3}(\1\d{3})+$")
+_BOTH = re.compile(r"[+-]?[1-9]\d{0,2}(?:([.,' \xa0\u202f’])\d{3})(?:\1\d{3})*([.,])\d+$")
+_SPACED = re.compile(r"[+-]?[1-9]\d{0,2}(?:([' \xa0\u202f’])\d{3})+$")
+_POWER = re.compile(r"[+-]?\d+[eE][+-]?\d+$")
+
+
+def _kind(text: str) -> tuple[str, str, str] | None:
+    """(what it is, decimal sign, thousands sign) of a cell; None: no number."""
+    if _WHOLE.match(text) or _POWER.match(text):
+        return "whole", "", ""
+    if found := _BOTH.match(text):
+        return ("both", found[2], found[1]) if found[1] != found[2] else None
+    if found := _GROUPS.match(text):
+        return "groups", "", found[1]
+    if found := _GROUP.match(text):
+        return "either", found[1], found[1]
+    if found := _SPACED.match(text):
+        return "groups", "", found[1]
+    if (found := _DECIMAL.match(text)) and any(sign.isdigit() for sign in text.lower().partition("e")[0]):
+        return "decimal", found[1], ""
+    return None
+
+
+class AmbiguousNumbers(ValueError):
+    """Numbers such as "1,234" that can be read in two ways; `args[0]` is one of them."""
+
+
+def recognise_numbers(
+    columns: Sequence[Sequence[str]], *, separator: str, decimal: str | None = None, before: str | None = None
+) -> Numbers:
+    """How the numbers of some columns' cells are written; where two ways fit it is as `before` (in training).
+
+    decimal: what the schema says. In a file with commas between cells a column counts as written with decimal commas
+    where most of its numbers are: one such cell is a slip. Raises AmbiguousNumbers.
+    """
+    decimals: Counter[str] = Counter()
+    thousands: Counter[str] = Counter()
+    either: dict[str, str] = {}
+    for cells in columns:
+        kinds = [(kind, text) for text in cells if (kind := _kind(text.strip())) is not None]
+        commas = sum(kind[0] == "decimal" and kind[1] == "," for kind, _ in kinds)
+        counts = separator != "," or 2 * commas > len(kinds)
+        for (what, point, group), text in kinds:
+            if what == "either":
+                either.setdefault(point, text)
+            elif point == "," and what == "decimal" and not counts:
+                continue
+            else:
+                decimals.update([point] if point else [])
+                thousands.update([group] if group else [])
+    chosen = decimal or _decimal_sign(decimals, thousands, either, separator=separator, before=before)
+    others = [sign for sign, _ in thousands.most_common() if sign != chosen]
+    other = "," if chosen == "." else "."
+    if not others and other in either:
+        others = [other]
+    return Numbers(chosen, others[0] if others else "")
+
+
+def _decimal_sign(
+    decimals: Counter[str], thousands: Counter[str], either: dict[str, str], *, separator: str, before: str | None
+) -> str:
+    if decimals:
+        return decimals.most_common(1)[0][0]
+    for sign, other in ((".", ","), (",", ".")):
+        if thousands[sign]:
+            return other
+    if before is not None and (before in either or not either):
+        return before
+    if "," in either:
+        if separator == ",":
+            raise AmbiguousNumbers(either[","])
+        return ","
+    return "."

@@ -1,0 +1,192 @@
+"""The layout of one table: separator, header, units, numbers, encoding; recognised once from its first lines."""
+
+import csv
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from sheetbreak.errors import DataError
+from sheetbreak.history.cells import AmbiguousNumbers, Numbers, cells_of, is_number, recognise_numbers, split_line
+from sheetbreak.rows import Dialect
+
+SEPARATORS = (",", ";", "\t", "|")
+MAX_ABOVE = 30
+"""Lines above a header, at most: titles, the historian's query, units."""
+_BOM = b"\xef\xbb\xbf"
+
+UNSAID = Dialect()
+
+POINTS = Numbers()
+NumberedLine = tuple[int, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How one table is written, and where its rows begin."""
+
+    name: str
+    """Of the file, as messages say it."""
+    header: tuple[str, ...]
+    """Column names in the file's order; "" for a column without a name."""
+    header_line: int
+    """First line of the file = 1."""
+    first_line: int
+    """Where the rows begin: lines before it are titles, header and units."""
+    separator: str = ","
+    encoding: str = "utf-8"
+    numbers: Numbers = POINTS
+    extra: int = 0
+    """Cells without a name at the end of each line, which a separator behind the last cell makes: blank ones."""
+    units: Mapping[str, str] = field(default_factory=dict)
+    """Of a row of units, by column."""
+    units_line: int = 0
+    """0: there is none."""
+
+    def cells(self, line: bytes) -> list[str]:
+        """The cells of a line. Raises UnicodeDecodeError and csv.Error."""
+        return split_line(line, self.separator, self.encoding)
+
+    def dialect(self) -> Dialect:
+        """What a manifest keeps of it."""
+        numbers = self.numbers
+        return Dialect(self.separator, numbers.decimal, numbers.thousands, self.encoding, skip_rows=None, sheet=None)
+
+
+def recognise_layout(
+    head: Sequence[NumberedLine],
+    *,
+    name: str,
+    known: Collection[str] = (),
+    said: Dialect = UNSAID,
+    before: Dialect = UNSAID,
+    encoding: str = "utf-8",
+) -> Layout:
+    """The layout of a table, from its first lines that are not blank.
+
+    known: names that its header should have. said: by the schema file, which binds. before: what training recognised,
+    which decides where the file itself leaves it open. Raises DataError where there is no header, or one that is none.
+    """
+    header_at, separator = _find_header(head, known=known, said=said, before=before, encoding=encoding, name=name)
+    number, line = head[header_at]
+    names = _header(line, name, number, separator=separator, encoding=encoding)
+    rows = [(n, cells_of(line, separator, encoding)) for n, line in head[header_at + 1 :]]
+    trailing = next((i for i, column in enumerate(reversed(names)) if column), 0)
+    width = len(names) - trailing
+    names = names[:width]
+    widths = Counter(len(cells) for _, cells in rows if cells)
+    extra = max(0, widths.most_common(1)[0][0] - width) if widths else 0
+    if extra and not all(_is_blank(cells[width:]) for _, cells in rows if cells):
+        extra = 0  # a cell too many that holds something is told with its line
+    layout = Layout(name, tuple(names), number, number + 1, separator, encoding, extra=extra)
+    return _with_units(layout, head[:header_at], rows)
+
+
+def with_numbers(
+    layout: Layout, rows: Sequence[Sequence[str]], *, columns: Sequence[int], said: Dialect, before: Dialect
+) -> Layout:
+    """The layout with how its numbers are written, from the cells of `columns` in some rows. Raises DataError."""
+    cells = [[row[i] for row in rows if i < len(row)] for i in columns]
+    try:
+        numbers = recognise_numbers(cells, separator=layout.separator, decimal=said.decimal, before=before.decimal)
+    except AmbiguousNumbers as cause:
+        column = next(layout.header[i] for i, texts in zip(columns, cells, strict=True) if cause.args[0] in texts)
+        raise DataError(
+            f'{layout.name}, column {column}: "{cause.args[0]}" can be read in two ways; '
+            'set csv.decimal = "," or csv.decimal = "." in --schema'
+        ) from cause
+    if said.thousands is not None:
+        numbers = replace(numbers, thousands=said.thousands)
+    return replace(layout, numbers=numbers)
+
+
+def _find_header(
+    head: Sequence[NumberedLine], *, known: Collection[str], said: Dialect, before: Dialect, encoding: str, name: str
+) -> tuple[int, str]:
+    """The place of the header in `head` and the separator: the line with the most names that are known."""
+    if said.skip_rows is not None:
+        head = [(n, line) if n > said.skip_rows else (n, b"") for n, line in head]
+        if not any(line for _, line in head):
+            raise DataError(f"{name}: csv.skip_rows = {said.skip_rows}, and no line is left to be the header")
+    separators = [said.separator] if said.separator else sorted(SEPARATORS, key=lambda s: s != before.separator)
+    wanted, best, found = set(known), 0, None
+    for separator in separators:
+        for at, (_, line) in enumerate(head[: MAX_ABOVE + 1]):
+            cells = {cell.strip() for cell in _lenient(line, separator, encoding)}
+            if len(cells & wanted) > best:
+                best, found = len(cells & wanted), (at, separator)
+    if found is not None:
+        return found
+    first = next(at for at, (_, line) in enumerate(head) if line.strip())
+    if said.skip_rows is not None:
+        return first, max(separators, key=lambda s: len(_lenient(head[first][1], s, encoding)))
+    return _guess_header(head, separators, encoding) or (first, separators[0])
+
+
+def _guess_header(head: Sequence[NumberedLine], separators: Sequence[str], encoding: str) -> tuple[int, str] | None:
+    """Where no name is known: the first line as wide as most are that holds no number."""
+    best: tuple[float, int, str] = (0, 0, "")
+    for separator in separators:
+        rows = [_lenient(line, separator, encoding) for _, line in head]
+        width, lines = Counter(len(cells) for cells in rows).most_common(1)[0]
+        if width > 1 and (score := width * lines / len(rows)) > best[0]:
+            names = (at for at, cells in enumerate(rows) if len(cells) >= width and not any(map(is_number, cells)))
+            best = (score, next(names, 0), separator)
+    return (best[1], best[2]) if best[2] else None
+
+
+def _lenient(line: bytes, separator: str, encoding: str) -> list[str]:
+    return cells_of(line.removeprefix(_BOM), separator, encoding) or []
+
+
+def _header(line: bytes, name: str, number: int, *, separator: str, encoding: str) -> list[str]:
+    try:
+        cells = split_line(line.removeprefix(_BOM), separator, encoding)
+    except UnicodeDecodeError as cause:
+        remedy = 'save the file as UTF-8, or set csv.encoding = "cp1252" in --schema'
+        raise DataError(f"{name} line {number}: not {encoding.upper()} ({cause.reason}); {remedy}") from cause
+    except csv.Error as cause:
+        raise DataError(f"{name} line {number}: {cause}; the header stands on one line") from cause
+    header = [" ".join(column.split("\n")).replace("\r", "").strip() for column in cells]
+    twice = sorted({c for c in header if c and header.count(c) > 1})
+    if twice:
+        message = f'column "{twice[0]}" stands there twice; every column needs a name of its own'
+        raise DataError(f"{name} line {number}: {message}")
+    return header
+
+
+def _with_units(
+    layout: Layout, above: Sequence[NumberedLine], rows: Sequence[tuple[int, Sequence[str] | None]]
+) -> Layout:
+    """The layout with the row of units that stands right below or above the header."""
+    if rows and (cells := rows[0][1]) and _is_words(cells, layout) and any(_holds_number(c) for _, c in rows[1:]):
+        number = rows[0][0]
+        return replace(layout, first_line=number + 1, units=_units(cells, layout), units_line=number)
+    if above:
+        number, line = above[-1]
+        cells = _lenient(line, layout.separator, layout.encoding)
+        if _is_words(cells, layout):
+            return replace(layout, units=_units(cells, layout), units_line=number)
+    return layout
+
+
+def _is_words(cells: Sequence[str], layout: Layout) -> bool:
+    """Whether a line is one of units: as wide as the header, half filled at least, not one number or time."""
+    filled = [cell.strip() for cell in cells if cell.strip()]
+    return (
+        len(layout.header) <= len(cells) <= len(layout.header) + layout.extra
+        and 2 * len(filled) >= len(layout.header)
+        and not any(is_number(cell) or cell[0].isdigit() for cell in filled)
+    )
+
+
+def _holds_number(cells: Sequence[str] | None) -> bool:
+    return bool(cells) and any(map(is_number, cells or ()))
+
+
+def _units(cells: Sequence[str], layout: Layout) -> dict[str, str]:
+    pairs = zip(layout.header, (cell.strip().strip("[]()") for cell in cells), strict=False)
+    return {name: unit for name, unit in pairs if name and unit not in ("", "-", name)}
+
+
+def _is_blank(cells: Sequence[str]) -> bool:
+    return not any(cell.strip() for cell in cells)

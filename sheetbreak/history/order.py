@@ -1,0 +1,93 @@
+"""The order of a history's rows: ascending by machine; where not, why, with the remedy that fits the cause."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from sheetbreak.history.doubts import Doubt, Doubts
+from sheetbreak.history.layout import Layout
+from sheetbreak.history.time_formats import is_time_of_day
+from sheetbreak.rows import RowBatch, Schema, by_machine
+
+Cells = Callable[[int], Sequence[str]]
+"""What stands on the line of a row."""
+_HOUR_US = 3_600_000_000
+_MINUTE_US = 60_000_000
+
+
+def check_order(
+    rows: RowBatch, numbers: Sequence[int], cells: Cells, *, schema: Schema, layout: Layout, doubts: Doubts
+) -> npt.NDArray[np.bool_]:
+    """Tell of the first row whose time repeats or goes back, fatally; returns which rows are in order.
+
+    numbers: of each row its line.
+    """
+    keep = np.ones(len(rows), np.bool_)
+    for places in by_machine(rows).values():
+        own = rows.times_us[places]
+        latest = np.maximum.accumulate(own)
+        late = np.flatnonzero(own[1:] <= latest[:-1]) + 1
+        if not len(late):
+            continue
+        keep[np.array(places)[late]] = False
+    if not keep.all():
+        at = int(np.flatnonzero(~keep)[0])
+        doubts.add(_out_of_order(at, int((~keep).sum()), rows, numbers, cells, schema=schema, layout=layout))
+    return keep
+
+
+def _out_of_order(
+    at: int, count: int, rows: RowBatch, numbers: Sequence[int], cells: Cells, *, schema: Schema, layout: Layout
+) -> Doubt:
+    machine = rows.machines[at]
+    before = next(i for i in range(at - 1, -1, -1) if rows.machines[i] == machine)
+    back_us = int(rows.times_us[before] - rows.times_us[at])
+    repeats = back_us == 0
+    what = "repeats" if repeats else "goes back behind"
+    text = f"the time {what} that of {machine}'s row before"
+    if count > 1:
+        text += f", as do {count - 1:,} rows after it"
+    remedy = _remedy(back_us, at, before, rows, cells, schema=schema, layout=layout)
+    kind = "time-repeats" if repeats else "time-goes-back"
+    return Doubt(kind, f"{layout.name} line {numbers[at]}", text, remedy, count, fatal=True)
+
+
+def _remedy(back_us: int, at: int, before: int, rows: RowBatch, cells: Cells, *, schema: Schema, layout: Layout) -> str:
+    if schema.clock is None and (clock := _clock_column(cells(at), layout)):
+        return f'the time of day stands in column {clock}: columns.time = ["{schema.time}", "{clock}"] in --schema'
+    if back_us == 0 and _same_cells(cells(before), cells(at)):
+        remedy = "sort the file by time and drop repeated rows"
+    elif back_us == 0 and _minutes_alone(rows.times_us[: at + 1]):
+        remedy = "if the export cut the seconds, export times with them, in a finer resolution"
+    elif _HOUR_US / 2 <= back_us <= _HOUR_US and _in_autumn(rows, at):
+        return (
+            "if the clock was set back as summer time ended, set sampling.timezone in --schema to the plant's zone, "
+            "or export times in UTC"
+        )
+    elif back_us > 0 and before > at // 10:
+        remedy = "if files were joined, give them one by one; else sort the file by time and drop repeated rows"
+    else:
+        remedy = "sort the file by time and drop repeated rows"
+    if schema.machine is None:
+        remedy += ", or name the column that tells machines apart in --schema (columns.machine)"
+    return remedy
+
+
+def _clock_column(row: Sequence[str], layout: Layout) -> str | None:
+    pairs = zip(layout.header, row, strict=False)
+    return next((name for name, cell in pairs if name and is_time_of_day(cell)), None)
+
+
+def _same_cells(before: Sequence[str], now: Sequence[str]) -> bool:
+    return [cell.strip() for cell in before] == [cell.strip() for cell in now]
+
+
+def _minutes_alone(times_us: npt.NDArray[np.int64]) -> bool:
+    return bool((times_us % _MINUTE_US == 0).all())
+
+
+def _in_autumn(rows: RowBatch, at: int) -> bool:
+    """Whether clocks are set back somewhere at this time of the year: in the south it is March or April."""
+    month = int(rows.times_us[at].astype("M8[us]").astype("M8[M]").astype(int)) % 12 + 1
+    return month in (3, 4, 9, 10, 11)

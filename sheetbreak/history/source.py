@@ -1,0 +1,147 @@
+"""Sources of a history: files opened, unpacked and read once, whatever they are, as the text of a table."""
+
+import gzip
+import hashlib
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sheetbreak.errors import DataError
+
+TABLES = (".csv", ".tsv", ".txt", ".csv.gz", ".csv.zst", ".parquet", ".xlsx")
+"""Names of files that are histories: what a folder is searched for."""
+PACKED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1", b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+"""How gzip, zstd, Parquet and workbooks begin."""
+_UTF16 = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+_SAMPLE = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file, read."""
+
+    path: Path
+    text: bytes
+    """Lines of a table, in an encoding that has ASCII within."""
+    encoding: str
+    sha256: str
+    """Of the bytes as they came."""
+
+    @property
+    def name(self) -> str:
+        """As messages say it."""
+        return self.path.name
+
+
+def files_of(paths: Path | Sequence[Path]) -> list[Path]:
+    """The files that are meant: a folder's histories for a folder. Raises DataError where it has none."""
+    found: list[Path] = []
+    for path in [paths] if isinstance(paths, Path) else paths:
+        if not path.is_dir():
+            found.append(path)
+            continue
+        inside = sorted(
+            p for p in path.iterdir() if p.name.lower().endswith(TABLES) and not p.name.startswith((".", "~"))
+        )
+        if not inside:
+            raise DataError(f"{path}: Is a directory without a history; its files should end in {', '.join(TABLES)}")
+        found += inside
+    return found
+
+
+def read_source(path: Path, *, encoding: str | None = None, sheet: str | None = None, strict: bool = True) -> Source:
+    """Read a file, pipe or workbook to its end, once.
+
+    encoding: what the schema says; else it is recognised. strict: the sheet must be there. Raises DataError when it
+    cannot be read or is no table.
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as cause:
+        raise DataError(f"{path}: {cause.strerror}; name a CSV file with a header line") from cause
+    sha256 = hashlib.sha256(raw).hexdigest()
+    content = unpack(raw, path)
+    if content.startswith(b"PAR1"):
+        from sheetbreak.history.tables import parquet_as_csv
+
+        return Source(path, parquet_as_csv(content, path), "utf-8", sha256)
+    if content.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+        from sheetbreak.history.tables import workbook_as_csv
+
+        return Source(path, workbook_as_csv(content, path, sheet=sheet, strict=strict), "utf-8", sha256)
+    text, found = as_text(content, path, encoding=encoding)
+    if not text.strip():
+        raise DataError(f"{path} is empty; expected a header line and one row a sampling period")
+    return Source(path, text, found, sha256)
+
+
+def unpack(raw: bytes, path: Path) -> bytes:
+    """The content of a gzip or zstd file, whatever its name; anything else as it is. Raises DataError."""
+    try:
+        if raw.startswith(b"\x1f\x8b"):
+            return gzip.decompress(raw)
+        if raw.startswith(b"\x28\xb5\x2f\xfd"):
+            return _unpack_zstd(raw, path)
+    except (OSError, EOFError, zlib.error) as cause:
+        raise DataError(f"{path}: the compressed file is damaged or cut short ({cause}); copy it again") from cause
+    return raw
+
+
+def _unpack_zstd(raw: bytes, path: Path) -> bytes:
+    try:
+        import zstandard
+    except ImportError as cause:
+        raise DataError(f"{path}: a .zst file needs the package zstandard: pip install 'sheetbreak[files]'") from cause
+    try:
+        with zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True) as reader:
+            return reader.read()
+    except zstandard.ZstdError as cause:
+        raise OSError(str(cause)) from cause
+
+
+def as_text(content: bytes, path: Path, *, encoding: str | None = None) -> tuple[bytes, str]:
+    """(lines, their encoding): UTF-16 becomes UTF-8, old line ends become new ones, the rest stays as it is."""
+    found = encoding if encoding is not None and not content.startswith(b"\xef\xbb\xbf") else None
+    wide = found if found is not None and found.startswith(("utf-16", "utf-32")) else _wide(content)
+    if wide is not None:
+        try:
+            content, found = content.decode(wide).encode("utf-8"), "utf-8"
+        except UnicodeDecodeError as cause:
+            raise DataError(f"{path}: not {wide.upper()} at byte {cause.start + 1}; save it as UTF-8") from cause
+    if b"\n" not in content and b"\r" in content:
+        content = content.replace(b"\r", b"\n")
+    return content, found or recognise_encoding(content)
+
+
+def recognise_encoding(content: bytes) -> str:
+    """UTF-8, or cp1252 where no letter beyond ASCII is UTF-8; a few odd bytes in UTF-8 are told with their line."""
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        if any(ord(sign) > 127 for sign in content.decode("utf-8", errors="ignore")):
+            return "utf-8"
+        try:
+            content.decode("cp1252")
+        except UnicodeDecodeError:
+            return "utf-8"
+        return "cp1252"
+    return "utf-8"
+
+
+def _wide(content: bytes) -> str | None:
+    """UTF-16, by its mark or by every second byte of plain letters being nought."""
+    if content[:2] in _UTF16:
+        return _UTF16[content[:2]]
+    sample = content[:_SAMPLE]
+    if len(sample) > 3:
+        for start, name in ((1, "utf-16-le"), (0, "utf-16-be")):
+            if not any(sample[start::2][:-1]) and all(sample[1 - start :: 2][:8]):
+                return name
+    return None
+
+
+def digest_of(sources: Iterable[Source]) -> str:
+    """One sha256 for what was read: the file's own, or of all files' in their order."""
+    hashes = [source.sha256 for source in sources]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
