@@ -1,1 +1,1 @@
-"""How fast it is, beside what people would use otherwise; every number in docs comes from here."""
+"""Benchmarks: how fast the programs are, beside what people would use otherwise; the source of every number in docs."""

@@ -1,4 +1,4 @@
-"""What a row costs: decode, advance and encode in one process, beside the loop that people write today.
+"""Cost of a row in the engine: decode, advance and encode in one process, beside the loop that people write today.
 
     .venv/bin/python -m benchmarks.engine [--seconds 5] [--memory-rows 1000000] [--json FILE]
 

@@ -1,1 +1,1 @@
-"""Scores a stream of sensor rows and warns before the sheet breaks; never imports tensorflow."""
+"""Monitor: scores a stream of sensor rows and warns before the sheet breaks; never imports tensorflow."""

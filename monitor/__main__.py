@@ -1,4 +1,4 @@
-"""`python -m monitor` is `sheetbreak monitor`."""
+"""Entry point: `python -m monitor` is `sheetbreak monitor`."""
 
 import sys
 

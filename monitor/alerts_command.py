@@ -1,4 +1,4 @@
-"""`sheetbreak alerts`: one readable line for every alert of a topic, file or pipe."""
+"""Command `sheetbreak alerts`: one readable line for every alert of a topic, file or pipe."""
 
 import sys
 from collections.abc import Iterator, Sequence

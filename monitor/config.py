@@ -1,4 +1,4 @@
-"""What a user can say to `sheetbreak monitor`."""
+"""Options of `sheetbreak monitor`: what a user can say, checked."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Whether the loop lives and whether it can score, told by the loop and asked by the web server."""
+"""Health: whether the loop lives and whether it can score, told by the loop and asked by the web server."""
 
 from collections.abc import Callable
 

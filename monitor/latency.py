@@ -1,4 +1,4 @@
-"""How long rows take, as a Prometheus histogram that takes in a whole batch at once.
+"""Latency of rows, as a Prometheus histogram that takes in a whole batch at once.
 
 prometheus_client's own takes one number at a time, 0.6 µs each: as long as encoding half a score.
 """

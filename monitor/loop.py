@@ -1,4 +1,4 @@
-"""The monitor's loop: poll, score, commit; and what each of a stream's answers means for it."""
+"""Loop of the monitor: poll, score, commit, and what each of a stream's answers means for it."""
 
 import logging
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""`sheetbreak monitor`: puts options, model, stream, metrics and loop together."""
+"""Command `sheetbreak monitor`: puts options, model, stream, metrics and loop together."""
 
 import logging
 import sys

@@ -1,4 +1,4 @@
-"""Every metric of the monitor, by the names of the contract, on a registry that is passed in.
+"""Metrics of the monitor, by the names of the contract, on a registry that is passed in.
 
 What belongs to a machine is kept as plain numbers and turned into series when Prometheus asks: a batch of 500
 rows costs no 500 look-ups of labels, and a machine that goes to another monitor takes all its series with it.

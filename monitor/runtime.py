@@ -1,4 +1,4 @@
-"""What the monitor has from the operating system and the interpreter: signals, clocks, log lines, memory."""
+"""Runtime: what the monitor has from the operating system and the interpreter: signals, clocks, log lines, memory."""
 
 import ctypes
 import gc

@@ -1,4 +1,4 @@
-"""One batch through the pure core: from records to what is to be committed. Changes nothing."""
+"""Scoring of one batch: from a stream's records to the outputs and states that are to be committed."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field

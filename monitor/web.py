@@ -1,4 +1,4 @@
-"""The monitor's small web server: /metrics, /healthz and /readyz, on a thread of its own."""
+"""Web server of the monitor: /metrics, /healthz and /readyz, on a thread of its own."""
 
 import errno
 import socket

@@ -1,1 +1,1 @@
-"""Plays history as a live stream."""
+"""Replay: plays a history as a live stream."""

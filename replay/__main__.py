@@ -1,4 +1,4 @@
-"""`python -m replay` is `sheetbreak replay`."""
+"""Entry point: `python -m replay` is `sheetbreak replay`."""
 
 import sys
 

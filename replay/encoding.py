@@ -1,4 +1,4 @@
-"""Rows as the bytes of one record each: JSON wire rows, or lines of a CSV like the one that is played."""
+"""Encoding of rows, one record each: JSON wire rows, or lines of a CSV like the one that is played."""
 
 from collections.abc import Sequence
 from typing import Protocol

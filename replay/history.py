@@ -1,4 +1,4 @@
-"""The part of a historical CSV that is played: which rows, of which machine, in the order of time."""
+"""History to be played: which rows of a CSV, of which machine, in the order of time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""`sheetbreak replay`: history as a live stream, paced by the rows' own times."""
+"""Command `sheetbreak replay`: a history as a live stream, paced by the rows' own times."""
 
 import os
 import signal

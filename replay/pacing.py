@@ -1,4 +1,4 @@
-"""When to send what: rows go out when they are due, by their own times and the speed."""
+"""Pacing: rows go out when they are due, by their own times and the speed."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""How far a replay is, on a terminal."""
+"""Progress of a replay on a terminal."""
 
 from collections.abc import Callable
 from typing import TextIO

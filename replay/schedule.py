@@ -1,4 +1,4 @@
-"""What a replay sends and when: the rows of a history, faults and copies in, paced, once or for ever."""
+"""Schedule of a replay: the rows of a history with faults and copies, paced, once or for ever."""
 
 import itertools
 import math

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM end a replay between two blocks, so that a reader never gets half a record."""
+"""Signals: SIGINT and SIGTERM end a replay between two blocks, so that a reader never gets half a record."""
 
 import signal
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Where a replay begins that is not to be late: now, or after the rows that a topic holds already."""
+"""Start time of a replay whose rows must not be late: now, or after the rows that a topic holds already."""
 
 import msgspec
 

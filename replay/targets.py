@@ -1,4 +1,4 @@
-"""Where records go: standard output, a file, a Kafka topic."""
+"""Targets of a replay: standard output, a file, a Kafka topic."""
 
 import os
 import select

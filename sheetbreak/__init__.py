@@ -1,1 +1,1 @@
-"""What all sides agree on; numpy and msgspec at import time, nothing heavier."""
+"""Library of the trainer, the monitor and the replay; loads numpy and msgspec at import time, nothing heavier."""

@@ -1,4 +1,4 @@
-"""`python -m sheetbreak` is the console script."""
+"""Entry point: `python -m sheetbreak` is the console script."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The whole tree of errors: one class per decision that a caller takes.
+"""Errors: the whole tree, one class for each decision that a caller takes.
 
 A message says what was wrong, where, what was expected and what to do. Third-party errors are mapped to these
 at the seam where they occur, `raise ... from cause`.

@@ -1,1 +1,1 @@
-"""Learns what the machine looks like while the sheet holds; the only package that imports tensorflow."""
+"""Trainer: learns what the machine looks like while the sheet holds; the only package that imports tensorflow."""

@@ -1,4 +1,4 @@
-"""`python -m trainer` is `sheetbreak train`."""
+"""Entry point: `python -m trainer` is `sheetbreak train`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Which alert policy warns of most breaks at five false alarms a day? A search on the earlier folds of a backtest.
+"""Alert policies searched on the earlier folds of a backtest: which warns of most breaks at five false alarms a day.
 
     .venv/bin/python -m benchmarks.detection.alarm_policies CSV [--seeds 3] [--scores FILE.npz]
         [--alert KNOB=N] [--later]

@@ -1,4 +1,4 @@
-"""Alert policies judged over stored scores: what each warns of at five false alarms a day, and how sure that is."""
+"""Search over alert policies on stored scores: what each warns of at five false alarms a day, and how sure that is."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace

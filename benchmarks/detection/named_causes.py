@@ -1,4 +1,4 @@
-"""Do alerts name the cause? On simulated mills, whose causes are known, with the model that `train` makes by default.
+"""Causes named by alerts, on simulated mills whose causes are known, with the model that `train` makes by default.
 
     .venv/bin/python -m benchmarks.detection.named_causes [--seeds 1 2 3 4 5] [--days 28]
         [--family dense] [--top 3] [--json FILE]

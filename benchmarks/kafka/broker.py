@@ -1,4 +1,4 @@
-"""The benchmark's own broker: topics, filling them, and what has been committed to them."""
+"""Broker of the benchmark: its topics, filling them, and what has been committed to them."""
 
 import subprocess
 import sys

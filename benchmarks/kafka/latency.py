@@ -1,4 +1,4 @@
-"""How long a row takes from its sender to a reader of its score, at a steady rate."""
+"""Latency of a row from its sender to a reader of its score, at a steady rate."""
 
 import threading
 import time

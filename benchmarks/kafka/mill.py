@@ -1,4 +1,4 @@
-"""What the Kafka benchmark feeds: a simulated mill's rows, fanned out to many machines, and a model for them."""
+"""Input of the Kafka benchmark: a simulated mill's rows, fanned out to many machines, and a model for them."""
 
 import subprocess
 import sys

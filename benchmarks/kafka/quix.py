@@ -1,4 +1,4 @@
-"""The same work by quix-streams, exactly once: run by the benchmark in a virtual environment of its own.
+"""quix-streams doing the same work, exactly once: run by the benchmark in a virtual environment of its own.
 
     python -m benchmarks.kafka.quix score|lean SERVER TOPIC GROUP MODELS STATE STATE_DIR
 

@@ -1,4 +1,4 @@
-"""Rows a second and CPU of processes, by what they have committed."""
+"""Rates of processes, in rows a second and CPU, by what they have committed."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The benchmark's numbers and what they were to be."""
+"""Report of the Kafka benchmark: its numbers beside what was aimed at."""
 
 import os
 import platform

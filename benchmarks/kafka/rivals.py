@@ -1,4 +1,4 @@
-"""What the monitor is held against: poll and decode alone, as the limit, and the loop that people write today.
+"""Comparisons for the monitor: poll and decode alone, as the limit, and the loop that people write today.
 
     python -m benchmarks.kafka.rivals decode|naive SERVER TOPIC ROWS MODELS
 

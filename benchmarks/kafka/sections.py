@@ -1,4 +1,4 @@
-"""The parts of the Kafka benchmark; each adds its lines to the report."""
+"""Sections of the Kafka benchmark; each adds its lines to the report."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""The virtual environment in which quix-streams runs: its requirements are no part of the product's."""
+"""Virtual environment for quix-streams: its requirements are no part of the product's."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The command line: the console script `sheetbreak`, what its commands share, and the commands that need no trainer."""
+"""Command line: the console script, what its commands share, and the commands that need no trainer."""
 
 from sheetbreak.cli.commands import main
 

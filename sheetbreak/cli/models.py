@@ -1,4 +1,4 @@
-"""`sheetbreak models`: which models there are, which one is in use, go back to one, check them, remove old ones."""
+"""Command `sheetbreak models`: lists models, goes back to one, checks them, removes old ones."""
 
 import argparse
 import sys

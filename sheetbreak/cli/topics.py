@@ -1,4 +1,4 @@
-"""`sheetbreak topics`: the topics of an installation created, or checked."""
+"""Command `sheetbreak topics`: creates or checks the topics of an installation."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The schema file: a plant in TOML, checked."""
+"""Schema file: a plant described in TOML, read and checked."""
 
 import codecs
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""A stream in memory: for programs that embed the monitor, for tests, and the reference for the others.
+"""Memory stream: for programs that embed the monitor, for tests, and the reference for the other streams.
 
 `MemoryTopic` is what survives a crash (the records, what was published, the kept state, the positions); a
 `MemoryStream` is one reader's view of it and is lost with its process.

@@ -1,4 +1,4 @@
-"""From the SOURCE that a user types to a stream, and to what decodes its records."""
+"""Opening of a stream: from the SOURCE that a user types to the stream and what decodes its records."""
 
 import os
 import tempfile

@@ -1,4 +1,4 @@
-"""The seam between the core and the world: one atomic verb, `commit`, and what it needs to be told.
+"""Protocol of streams: one atomic verb, `commit`, and what it needs to be told.
 
 A stream hands out batches of records as raw bytes and takes back, all or nothing, what became of them. Every
 implementation passes the same checks (tests/support/stream_checks.py).

@@ -1,4 +1,4 @@
-"""What goes out: scores, alerts and dead letters as UTF-8 JSON, one object a message."""
+"""Messages that go out: scores, alerts and dead letters as UTF-8 JSON, one object a message."""
 
 import base64
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""One line for people from one message on the wire."""
+"""Readable lines: one for people from each message on the wire."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A machine's state as bytes, in parts, so that a commit writes the core and, when one is full, a chunk of scores.
+"""State of a machine as bytes, in parts: a commit writes the core and, when one is full, a chunk of scores.
 
 Keys: machine, NUL, part ("core", "offset", "t00"…"t89"); a machine's name holds no control character. The scores of the
 chunk being filled go with the core: a record for them at every row would be an eighth of what is written. What a part

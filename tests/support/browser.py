@@ -1,4 +1,4 @@
-"""A headless Chromium that opens a file as a desktop or a phone would, and tells what it saw.
+"""Browser: a headless Chromium that opens a file as a desktop or a phone would, and tells what it saw.
 
 Spoken to over its debugging pipe, two file descriptors: no port, no client library. A window narrower than 500 pixels
 exists only as an emulated device, so command line flags alone cannot show a phone.

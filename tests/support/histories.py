@@ -1,4 +1,4 @@
-"""Small histories of made-up machines, for tests of the trainer."""
+"""Histories, small ones of made-up machines, for tests of the trainer."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A real broker for the tests: the session's own, on a free port, and what tests do with it."""
+"""Broker, a real one: the session's own, on a free port, and what tests do with it."""
 
 import itertools
 import os

@@ -1,4 +1,4 @@
-"""A small stand-in for the monitor, as a process: it numbers the rows of each partition, and its state is the number.
+"""Counter: a stand-in for the monitor, as a process, that numbers the rows of each partition; its state is the number.
 
 Every score says how many rows came before it; a row lost, doubled or scored on the wrong state shows as a gap.
 """

@@ -1,4 +1,4 @@
-"""A mill on a real broker: machines whose rows go in, monitors that work on them, and what came out of them."""
+"""Mill on a real broker: machines whose rows go in, monitors that work on them, and what came out of them."""
 
 import contextlib
 import subprocess

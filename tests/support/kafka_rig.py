@@ -1,4 +1,4 @@
-"""The rig of the Kafka stream, for the checks that all streams share."""
+"""Rig of the Kafka stream, for the checks that all streams share."""
 
 from collections.abc import Sequence
 

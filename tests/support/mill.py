@@ -1,4 +1,4 @@
-"""A tiny mill and a model for it: real artifacts and rows, in milliseconds and without TensorFlow."""
+"""Mill, a tiny one, and a model for it: real artifacts and rows, in milliseconds and without TensorFlow."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime

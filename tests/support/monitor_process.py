@@ -1,4 +1,4 @@
-"""The monitor as a process: what a user starts, feeds, signals and kills."""
+"""Monitor as a process: what a user starts, feeds, signals and kills."""
 
 import os
 import select

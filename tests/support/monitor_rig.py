@@ -1,4 +1,4 @@
-"""The monitor's loop in memory: a stream without a broker, a clock that only sleeping moves."""
+"""Rig of the monitor's loop, in memory: a stream without a broker, a clock that only sleeping moves."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence

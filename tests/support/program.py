@@ -1,4 +1,4 @@
-"""The console script as a process that a test starts, waits for and kills."""
+"""Console script as a process that a test starts, waits for and kills."""
 
 import subprocess
 import sys

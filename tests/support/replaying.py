@@ -1,4 +1,4 @@
-"""Small histories, and what the replay makes of them on a clock that only sleeping moves."""
+"""Replays of small histories, on a clock that only sleeping moves."""
 
 import itertools
 import math

@@ -1,4 +1,4 @@
-"""What tests share about the world outside the interpreter: services they need, programs they start."""
+"""Services that tests need from outside the interpreter, and the environment of the programs they start."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""What every stream promises: one test body for all of them. A new stream is one more rig in test_streams.py.
+"""Checks of a stream: what every one of them promises. A new stream is one more rig in test_streams.py.
 
 A rig is the world around a stream: it feeds the input, starts and kills the reader, looks at what came out.
 """

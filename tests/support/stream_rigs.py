@@ -1,4 +1,4 @@
-"""The rigs of the streams that need no server: memory, files and pipes."""
+"""Rigs of the streams that need no server: memory, files and pipes."""
 
 import os
 from collections.abc import Sequence

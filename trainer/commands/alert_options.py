@@ -1,4 +1,4 @@
-"""`--alert open_after=2 --alert close_ratio=.9`: the knobs of the alert policy, by the names that the manifest has."""
+"""Alert options, as in `--alert open_after=2`: the knobs of the alert policy, by the names that the manifest has."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple

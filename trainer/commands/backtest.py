@@ -1,4 +1,4 @@
-"""`sheetbreak backtest`: rolling-origin evaluation of a whole CSV; changes no model."""
+"""Command `sheetbreak backtest`: rolling-origin evaluation of a whole CSV; changes no model."""
 
 import json
 import sys

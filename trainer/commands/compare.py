@@ -1,4 +1,4 @@
-"""`sheetbreak compare`: families and baselines side by side under the protocol of `backtest`; changes no model."""
+"""Command `sheetbreak compare`: families and baselines side by side under the protocol of `backtest`."""
 
 import json
 import sys

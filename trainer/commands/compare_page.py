@@ -1,4 +1,4 @@
-"""A comparison as one HTML page: the scorers, their differences from the first, plots."""
+"""Page of a comparison: the scorers, their differences from the first, plots."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""`sheetbreak encode`: a model's latent features of every scored row, as CSV or Parquet."""
+"""Command `sheetbreak encode`: a model's latent features of every scored row, as CSV or Parquet."""
 
 from collections.abc import Sequence
 from pathlib import Path

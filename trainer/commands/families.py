@@ -1,4 +1,4 @@
-"""`sheetbreak families`: the model families and what can be set of each, from the families themselves."""
+"""Command `sheetbreak families`: the model families and what can be set of each, from the families themselves."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""`sheetbreak generate`: new rows from a variational model, in plant units and the historical format."""
+"""Command `sheetbreak generate`: new rows from a variational model, in plant units and the historical format."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""`sheetbreak impute`: a historical CSV with its blank sensor cells filled by a model, every other byte as it was."""
+"""Command `sheetbreak impute`: a CSV with its blank sensor cells filled by a model, every other byte as it was."""
 
 import re
 import sys

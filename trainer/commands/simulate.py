@@ -1,4 +1,4 @@
-"""`sheetbreak simulate`: a simulated mill in the historical format, and the causes of its breaks beside it.
+"""Command `sheetbreak simulate`: a simulated mill in the historical format, and the causes of its breaks.
 
 What it is and what it is not: docs/simulator.md.
 """

@@ -1,4 +1,4 @@
-"""`sheetbreak train`: fit a model on a history, judge it on later rows, write the artifact, make it current."""
+"""Command `sheetbreak train`: fits a model on a history, judges it on later rows, writes the artifact."""
 
 import argparse
 import hashlib

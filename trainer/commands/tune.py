@@ -1,4 +1,4 @@
-"""`sheetbreak tune`: search the settings of a family on the dev folds of a CSV; changes no model."""
+"""Command `sheetbreak tune`: searches the settings of a family on the dev folds of a CSV; changes no model."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""The ledger: a directory with one file per finished task, so that an interrupted comparison goes on where it was.
+"""Ledger: a directory with one file per finished task, so that an interrupted comparison goes on where it was.
 
 A file's name is a digest of all that decides its content: rows, labels and folds, scorer with every setting, seed,
 fold, our code and the libraries. It is written beside and renamed, so it is there whole or not at all; one that does

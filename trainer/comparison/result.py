@@ -1,4 +1,4 @@
-"""What a comparison found: every scorer over the folds, and its difference from the first, draw by draw.
+"""Result of a comparison: every scorer over the folds, and its difference from the first, draw by draw.
 
 Seeds are averaged within a fold before anything else: a fold that is judged three times is still one stretch of rows
 with its few breaks, so more seeds make no interval narrower than the data do. What seeds change stands beside it.

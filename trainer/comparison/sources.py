@@ -1,4 +1,4 @@
-"""Which version of our code a figure comes from: a digest over the sources that can change it."""
+"""Sources: a digest over the files of our code that can change a figure, to tell versions of it apart."""
 
 import ast
 import hashlib

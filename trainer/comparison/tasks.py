@@ -1,4 +1,4 @@
-"""A task: one scorer with one seed on one fold. It depends on nothing but its ground, so that any process can do it.
+"""Task: one scorer with one seed on one fold; it depends on nothing else, so that any process can do it.
 
 Everything that is slow happens here, the resampling too; what is left to judge together takes seconds.
 """

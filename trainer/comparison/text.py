@@ -1,4 +1,4 @@
-"""A comparison as tables for people and as JSON for scripts."""
+"""Text of a comparison: tables for people, JSON for scripts."""
 
 from typing import Any
 

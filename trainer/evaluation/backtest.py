@@ -1,4 +1,4 @@
-"""What a backtest found, judged: as JSON for scripts, as short tables for people."""
+"""Backtest results, judged: as JSON for scripts, as short tables for people."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

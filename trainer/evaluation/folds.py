@@ -1,4 +1,4 @@
-"""Rolling origin: eight expanding folds, each fitted on the past alone and judged on the rows that follow.
+"""Folds by rolling origin: eight expanding ones, each fitted on the past alone and judged on the rows that follow.
 
 b = 20, 30 … 90 % of the rows by time: fit on [0, b-5 %), validate on [b-5 %, b), test on [b, b+10 %). Design
 choices are made on the earlier four; the later four say what they are worth.

@@ -1,4 +1,4 @@
-"""Peers: what else could score the same rows, fitted on the same past; a model is only worth what it adds."""
+"""Peers: other scores of the same rows, fitted on the same past; a model is only worth what it adds to them."""
 
 from collections.abc import Callable
 from typing import Literal

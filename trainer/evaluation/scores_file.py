@@ -1,4 +1,4 @@
-"""scores.csv: what every held-out row scored, unrounded, for whoever wants to judge for himself."""
+"""Scores file: scores.csv has what every held-out row scored, unrounded, for whoever wants to judge himself."""
 
 import csv
 from collections.abc import Mapping

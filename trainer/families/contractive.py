@@ -1,4 +1,4 @@
-"""The contractive autoencoder."""
+"""Contractive autoencoder."""
 
 import math
 from typing import Annotated

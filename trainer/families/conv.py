@@ -1,4 +1,4 @@
-"""The convolutional autoencoder."""
+"""Convolutional autoencoder."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""The denoising autoencoder."""
+"""Denoising autoencoder."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""The dense autoencoder: the default."""
+"""Dense autoencoder: the default."""
 
 from typing import Annotated
 

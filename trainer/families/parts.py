@@ -1,4 +1,4 @@
-"""What families share: their shape (encoder, latent, decoder), the size of their layers, common annotations."""
+"""Parts that families share: their shape (encoder, latent, decoder), the size of their layers, annotations."""
 
 import math
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""The sparse autoencoder."""
+"""Sparse autoencoder."""
 
 import math
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""The variational autoencoder, and the posterior that it shares with the recurrent one."""
+"""Variational autoencoder, and the posterior that it shares with the recurrent one."""
 
 import math
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Rows that never were, drawn from a variational model: latent vectors from its prior, decoded, in plant units.
+"""Generation of rows by a variational model: latent vectors drawn from its prior, decoded, in plant units.
 
 What they are: rows whose sensors go together as the training rows' do (of a window model: as stretches of half a
 window do). What they are not: a forecast; a run with breaks, stops or restarts; the weeks of drift of a real mill.

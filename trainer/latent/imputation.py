@@ -1,4 +1,4 @@
-"""Missing cells of a history filled in by a model, in plant units, and by the last value where it cannot."""
+"""Imputation of a history's missing cells by a model, in plant units, and by the last value where it cannot."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The artifact that encode, impute and generate work with, and its two halves from model.keras."""
+"""Model for latent work: the artifact of encode, impute and generate, and its two halves from model.keras."""
 
 import argparse
 from pathlib import Path

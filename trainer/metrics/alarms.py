@@ -1,4 +1,4 @@
-"""What the deployed threshold and alert policy really gave: alert events, not the oracle's episodes.
+"""Alarms of the deployed threshold and alert policy: what they warned of, and what they cost.
 
 With lead_rows 0 an anomaly is found when a row of it is over the threshold: neighbours may be strangers (one series a
 row), and one alert then stays open over several anomalies. An alert is false when no such row lies in it.

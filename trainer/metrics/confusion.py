@@ -1,4 +1,4 @@
-"""Rows judged one by one: the confusion matrix of the deployed threshold, and the ROC curve behind it."""
+"""Confusion matrix of the deployed threshold, row by row, and the ROC curve behind it."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, astuple, dataclass

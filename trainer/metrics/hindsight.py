@@ -1,4 +1,4 @@
-"""What a threshold set with hindsight would give: recall at a rate of false alarms, and what chance gives.
+"""Hindsight: the recall that the best threshold for a rate of false alarms would give, and what chance gives.
 
 Every score could be the threshold; each gives a number of false alarms and of warned breaks. Recall at N a
 day is the best of those with at most N false alarms an operating day. Chance is the same search over the same

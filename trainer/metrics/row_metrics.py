@@ -1,4 +1,4 @@
-"""Row metrics: does the score rank the rows before a break above the others?"""
+"""Row metrics: whether the score ranks the rows before a break above the others."""
 
 import numpy as np
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve

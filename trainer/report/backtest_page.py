@@ -1,4 +1,4 @@
-"""The report of a backtest."""
+"""Page of a backtest."""
 
 from collections.abc import Sequence
 

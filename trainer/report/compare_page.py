@@ -1,4 +1,4 @@
-"""The report of several scorers under one protocol, for whatever command runs them."""
+"""Page of several scorers under one protocol, for whatever command runs them."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""The figures on top of a report: each in words, with what chance gives beside it."""
+"""Figures on top of a report: each in words, with what chance gives beside it."""
 
 from collections.abc import Mapping, Sequence
 

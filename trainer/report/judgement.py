@@ -1,4 +1,4 @@
-"""What plots of an evaluation are made from: judged stretches of rows, each with the history it lies in."""
+"""Judged stretches of rows, each with the history it lies in: what plots of an evaluation are made from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The page itself: sections of tables and plots as one HTML file that asks the network for nothing."""
+"""Page of a report: sections of tables and plots as one HTML file that asks the network for nothing."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""The page's style and script, as text that goes into it."""
+"""Shell of a page: its style and script, as text that goes into it."""
 
 STYLE = """
 :root { color: #1f2933; background: #f3f4f6; font: 16px/1.45 system-ui, -apple-system, "Segoe UI", sans-serif; }

@@ -1,4 +1,4 @@
-"""What every plot shares: colours, axes, and the way in for text and numbers."""
+"""Style that plots share: colours, axes, and the way in for text and numbers."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The report of one training."""
+"""Page of one training."""
 
 from collections.abc import Mapping
 

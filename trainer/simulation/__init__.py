@@ -1,1 +1,1 @@
-"""A simulated mill: the plant, what happens in it, what its sensors show. numpy only."""
+"""Simulation of a mill: the plant, what happens in it, what its sensors show. numpy only."""

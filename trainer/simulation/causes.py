@@ -1,4 +1,4 @@
-"""Why a sheet breaks: the causes, the sensors each one shows in beforehand, and in what shape."""
+"""Causes of breaks: the sensors in which each one shows beforehand, and in what shape."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""Simulated machines as files: rows in the format of the ProcessMiner CSV, and the cause of every break."""
+"""Files of simulated machines: rows in the format of the ProcessMiner CSV, and the cause of every break."""
 
 import csv
 import sys

@@ -1,4 +1,4 @@
-"""One simulated machine from a seed: its schedule and what its sensors showed, standstills included."""
+"""Mill from a seed: one simulated machine, its schedule and what its sensors showed, standstills included."""
 
 from dataclasses import dataclass
 

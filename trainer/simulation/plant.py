@@ -1,4 +1,4 @@
-"""The simulated paper machine as it is built: its sections, its 59 sensors, its grades.
+"""Plant: the simulated paper machine as it is built: its sections, its 59 sensors, its grades.
 
 The plant is the same for every seed, as a mill is the same every month: a model trained on one simulated
 period can be tried on another. A seed decides what happens in it.

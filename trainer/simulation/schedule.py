@@ -1,4 +1,4 @@
-"""What happens when: runs, breaks and their causes, stops, grades, upsets that end well."""
+"""Schedule of a simulated machine: runs, breaks and their causes, stops, grades, upsets that end well."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

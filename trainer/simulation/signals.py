@@ -1,4 +1,4 @@
-"""What the sensors show: latent factors, correlated sensors of several kinds, what a historian keeps."""
+"""Signals of the simulated sensors: latent factors, sensors of several kinds, what a historian keeps."""
 
 import numpy as np
 import numpy.typing as npt

@@ -1,1 +1,1 @@
-"""The demo: a simulated mill, a training, a live replay and a count of what was warned, in one command."""
+"""Demo: a simulated mill, a training, a live replay and a count of what was warned, in one command."""

@@ -1,4 +1,4 @@
-"""The demo's live view: score against threshold as moving bars, alerts as lines; without a terminal lines only."""
+"""Live view of the demo: score against threshold as moving bars, alerts as lines; without a terminal lines only."""
 
 import os
 import shutil

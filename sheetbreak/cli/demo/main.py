@@ -1,4 +1,4 @@
-"""`sheetbreak demo`: simulate a mill, train on its first weeks, replay the rest into the monitor and watch it.
+"""Command `sheetbreak demo`: simulates a mill, trains on its first weeks, replays the rest into the monitor.
 
 It runs the same programs that a user would type, as processes joined by a pipe; no broker. What it prints at the end
 is measured against the causes that the simulator wrote down, which the trainer and the monitor never see.

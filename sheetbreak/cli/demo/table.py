@@ -1,4 +1,4 @@
-"""What the demo's monitor achieved, held against the causes that the simulator wrote down."""
+"""Table of the demo: breaks and warnings, beside the causes that the simulator wrote down."""
 
 import csv
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Lines from a file descriptor, handed out the moment they are there.
+"""Lines of a file descriptor, handed out the moment they are there.
 
 Python's own buffered readers wait for a full buffer or block inside a line; a live pipe must give a line at
 once and a stop signal must be noticed, so this reads the descriptor itself.

@@ -1,4 +1,4 @@
-"""Where a file stream's outputs go: standard output, as NDJSON, or as readable lines on a terminal."""
+"""Sink of a file stream: standard output, as NDJSON, or as readable lines on a terminal."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""What `--state DIR` holds: an append-only log of commits, one checksummed entry each.
+"""State log, what `--state DIR` holds: commits appended to a file, one checksummed entry each.
 
 Appending only the parts that changed keeps a commit cheap for a thousand machines; now and then the log is
 rewritten whole (beside, fsynced, renamed). A process killed in the middle of an append leaves a torn tail,

@@ -1,4 +1,4 @@
-"""kafka-python's clients with the settings that were measured, and the cure for its hang.
+"""Clients of kafka-python with the settings that were measured, and the cure for its hang.
 
 Why each setting is as it is: docs/decisions/0006-the-kafka-stream.md.
 """

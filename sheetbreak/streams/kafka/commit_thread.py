@@ -1,4 +1,4 @@
-"""The end of a process whose transaction hangs: the one thing that no exception can do."""
+"""Commit thread: runs transactions one by one; a watchdog ends the process when one of them hangs."""
 
 import contextlib
 import logging

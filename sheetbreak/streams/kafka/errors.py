@@ -1,4 +1,4 @@
-"""Every error of kafka-python → the decision it calls for. The only place where they are mapped."""
+"""Errors of kafka-python, each mapped to the decision that it calls for; the only place where they are."""
 
 from enum import Enum
 from typing import Any

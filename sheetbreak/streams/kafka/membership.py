@@ -1,4 +1,4 @@
-"""Our part in the consumer group: which partitions are ours, and from which offset each goes on."""
+"""Membership in the consumer group: which partitions are ours, and from which offset each goes on."""
 
 import logging
 import time

@@ -1,4 +1,4 @@
-"""What a user says about Kafka: address, options, TLS and SASL from the environment. Imports no kafka."""
+"""Options for Kafka: address, TLS and SASL from the environment, checked. Imports no kafka."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""The clients of one stay in the group: made together, lost together."""
+"""Session: the clients that a monitor uses while it is in the group; all are made, and all given up, at once."""
 
 import contextlib
 import time

@@ -1,4 +1,4 @@
-"""The topic of the machines' state: what a record in it holds, and reading a partition of it to its end."""
+"""State topic: what a record of the machines' state holds, and reading one partition of it to its end."""
 
 import logging
 import struct

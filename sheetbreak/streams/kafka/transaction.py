@@ -1,4 +1,4 @@
-"""One transaction: outputs, state and offsets, all or nothing."""
+"""Transaction of a batch: outputs, state and offsets, all or nothing."""
 
 import time
 from collections import defaultdict

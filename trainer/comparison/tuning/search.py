@@ -1,4 +1,4 @@
-"""The search: trials over the dev folds, each cut short when its first folds say that it will not be the best.
+"""Search: trials over the dev folds, each cut short when its first folds say that it will not be the best.
 
 The rows behind the dev folds are cut off before anything else looks at them.
 """

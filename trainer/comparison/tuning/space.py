@@ -1,4 +1,4 @@
-"""The search space of a family, from what its settings declare."""
+"""Space that a search of a family's settings covers, from what the settings declare."""
 
 from collections.abc import Mapping, Sequence
 

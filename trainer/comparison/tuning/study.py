@@ -1,4 +1,4 @@
-"""A study: the trials of one search, in a file that outlives the process (Optuna's journal).
+"""Study: the trials of one search, in a file that outlives the process (Optuna's journal).
 
 Trials run one after the other, and what the next one draws depends on the seed and on the trials that are finished, on
 nothing else. So a search that was interrupted, however, goes on as if it had not been.

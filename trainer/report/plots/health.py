@@ -1,4 +1,4 @@
-"""The data's own health as a section: figures, gaps over time, sensors that hang or were interpolated, drift."""
+"""Health of the data as a section: figures, gaps over time, sensors that hang or were interpolated, drift."""
 
 import numpy as np
 

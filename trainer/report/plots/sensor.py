@@ -1,4 +1,4 @@
-"""Which sensors the error comes from, and what score and sensors did in the hour before each break."""
+"""Sensors: which of them the error comes from, and what they did in the hour before each break."""
 
 from collections.abc import Sequence
 from typing import Any
