@@ -1,18 +1,14 @@
 """Command `sheetbreak alerts`: one readable line for every alert of a topic, file or pipe."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
 from sheetbreak.cli.options import OptionParser
-from sheetbreak.streams.files.lines import LineReader
-from sheetbreak.streams.files.stream import open_input
-from sheetbreak.wire.messages import ALERTS
+from sheetbreak.streams.open import scheme_of
 from sheetbreak.wire.readable import readable_line
-
-_WAIT_S = 1.0
-_LINES = 500
+from sheetbreak.wire.topics import ALERTS
 
 
 class _Topic(msgspec.Struct):
@@ -29,7 +25,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("source", help="kafka://host:9092/alerts, alerts.ndjson or - (standard input)")
     source = parser.parse_args(argv).source
     foreign = 0
-    for value in _messages(source):
+    for value in scheme_of(source).follow(source):
         if is_alert(value):
             sys.stdout.write(readable_line(value) + "\n")
             sys.stdout.flush()
@@ -46,15 +42,3 @@ def is_alert(value: bytes) -> bool:
         return msgspec.json.decode(value, type=_Topic).topic == ALERTS
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
-
-
-def _messages(source: str) -> Iterator[bytes]:
-    if source.startswith("kafka://"):
-        from sheetbreak.streams.kafka.stream import follow
-
-        yield from follow(source)
-        return
-    reader = LineReader(open_input(source))
-    while not reader.ended:
-        for line in reader.read(_WAIT_S, max_lines=_LINES):
-            yield line.value

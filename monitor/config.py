@@ -9,7 +9,8 @@ from sheetbreak.cli.options import OptionParser, whole_number
 from sheetbreak.engine.state import Missing
 from sheetbreak.errors import DataError
 from sheetbreak.streams.kafka.options import KafkaOptions
-from sheetbreak.wire.messages import ALERTS, DEAD_LETTERS, SCORES
+from sheetbreak.streams.open import check_state_dir, in_words, scheme_of
+from sheetbreak.wire.topics import ALERTS, DEAD_LETTERS, SCORES
 
 TOPICS = (ALERTS, SCORES, DEAD_LETTERS)
 
@@ -29,7 +30,7 @@ class Options:
     missing: Missing
     all_sensor_series: bool
     kafka: KafkaOptions | None
-    """None when the source is a file or pipe."""
+    """None where monitors do not share the source: a file or pipe."""
 
 
 def read_options(argv: Sequence[str]) -> Options:
@@ -39,7 +40,7 @@ def read_options(argv: Sequence[str]) -> Options:
         "Score a stream of rows and warn before the sheet breaks.",
         example="sheetbreak replay mill.csv --speed 3600x | sheetbreak monitor -",
     )
-    parser.add_argument("source", help="kafka://host:9092/topic, rows.csv, rows.ndjson or - (standard input, NDJSON)")
+    parser.add_argument("source", help=f"{in_words()} (standard input, NDJSON)")
     parser.add_argument("--models", type=Path, default=Path("models"), metavar="DIR", help="where the models are")
     parser.add_argument(
         "--emit",
@@ -82,26 +83,23 @@ def read_options(argv: Sequence[str]) -> Options:
     )
     kafka.add_argument("--topic-prefix", default="", metavar="P", help="stands before all five topics' names")
     given = parser.parse_args(argv)
-    on_kafka = given.source.startswith("kafka://")
-    if on_kafka and given.state is not None:
-        raise DataError("--state is for files and pipes; on Kafka the topic monitor-state holds the state")
+    check_state_dir(given.source, given.state)
+    scheme = scheme_of(given.source)
     return Options(
         source=given.source,
         models=given.models,
-        emit=_topics(given.emit, on_kafka=on_kafka),
+        emit=scheme.emit if given.emit is None else _topics(given.emit),
         metrics_port=given.metrics_port,
         metrics_host=given.metrics_host,
         state=given.state,
         history=given.history,
         missing=given.missing,
         all_sensor_series=given.all_sensor_series,
-        kafka=_kafka_options(given.group, given.instance_id, given.topic_prefix) if on_kafka else None,
+        kafka=_kafka_options(given.group, given.instance_id, given.topic_prefix) if scheme.has_group else None,
     )
 
 
-def _topics(text: str | None, *, on_kafka: bool) -> frozenset[str]:
-    if text is None:
-        return frozenset(TOPICS if on_kafka else (ALERTS,))
+def _topics(text: str) -> frozenset[str]:
     topics = frozenset(word.strip() for word in text.split(",") if word.strip())
     unknown = sorted(topics - set(TOPICS))
     if unknown:

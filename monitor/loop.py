@@ -220,11 +220,10 @@ class Loop:
 
     def _show_lag(self, opened: Opened) -> None:
         """How far behind we are, where the stream can tell: a question to the broker, not at every turn."""
-        lag = getattr(opened.stream, "lag", None)
-        if lag is None or self._clock.monotonic() - self._lag_at < _LAG_EVERY_S:
+        if self._clock.monotonic() - self._lag_at < _LAG_EVERY_S:
             return
         self._lag_at = self._clock.monotonic()
         try:
-            self._metrics.show_lag(lag())
+            self._metrics.show_lag(opened.stream.lag())
         except StreamUnavailable:  # the next poll meets it, too, and waits
             return

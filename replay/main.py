@@ -22,6 +22,7 @@ from replay.targets import open_target
 from sheetbreak.cli.options import OptionParser, whole_number
 from sheetbreak.errors import DataError
 from sheetbreak.history.time_formats import TimeWriter
+from sheetbreak.streams.open import is_csv
 
 
 def main(argv: Sequence[str]) -> int:
@@ -82,7 +83,7 @@ def _play(options: Namespace, stop: Stop) -> None:
     one_pass = sendings(history, options.fault)
     labels = not options.no_labels
     header, encode = None, wire_encoder(history.rows, history.schema, labels=labels)
-    if options.to.lower().endswith(".csv") and "://" not in options.to:
+    if is_csv(options.to):
         several = len(copies or set(history.rows.machines)) > 1
         header = csv_header(history.schema, labels=labels, several=several)
         encode = csv_encoder(history.rows, history.schema, labels=labels, several=several)
@@ -108,7 +109,7 @@ def _play(options: Namespace, stop: Stop) -> None:
         )
         try:
             for block in to_send:
-                target.send(block.messages)
+                target.send([(message.machine.encode(), message.value) for message in block.messages])
                 progress.sent(len(block.messages), time_us=block.time_us)
         finally:
             progress.close()

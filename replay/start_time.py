@@ -4,6 +4,7 @@ import msgspec
 
 from sheetbreak.errors import DataError
 from sheetbreak.rows import Schema
+from sheetbreak.streams.open import scheme_of
 from sheetbreak.times import parse_time
 
 
@@ -13,11 +14,9 @@ def onward_us(now_us: int, to: str, schema: Schema) -> int:
     A replay faster than 1x runs ahead of the clock. One that began at "now" again would send times that its
     machines have seen, which are refused. Raises DataError where `to` is no topic.
     """
-    if not to.startswith("kafka://"):
+    last_values = scheme_of(to, option="--to").last_values
+    if last_values is None:
         raise DataError(f"--times onward goes on after the rows of a topic; --to {to} is none, use --times now")
-    # Only a replay into Kafka needs its client installed.
-    from sheetbreak.streams.kafka.reading import last_values
-
     times = [time_us for value in last_values(to) if (time_us := _time_us(value)) is not None]
     gap_us = round((schema.stop_gap_s + schema.period_s) * 1e6)
     # In whole seconds: plants do not stamp rows with microseconds.

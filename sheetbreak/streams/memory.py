@@ -115,6 +115,10 @@ class MemoryStream:
         self._topic.kept, self._topic.positions = kept, positions
         self._at_commit("after")
 
+    def lag(self) -> dict[int, int]:
+        """Records of each of our partitions that were not polled yet."""
+        return {mine: len(self._topic.records[mine]) - self._next[mine] for mine in sorted(self._mine)}
+
     def _rewind(self) -> None:
         """After a lost batch: what is still ours comes again, from what was committed."""
         self._assigned = []

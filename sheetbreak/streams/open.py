@@ -1,30 +1,19 @@
-"""Opening of a stream: from the SOURCE that a user types to the stream and what decodes its records."""
+"""Opening of a stream: one table of what a SOURCE or a --to can be, and how it is read, written and followed."""
 
-import os
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from sheetbreak.errors import DataError
-from sheetbreak.history.cells import numbered_lines
-from sheetbreak.history.layout import MAX_ABOVE
-from sheetbreak.history.lines import CsvDecoder
-from sheetbreak.history.reader import HEAD_LINES, stream_layout
-from sheetbreak.history.source import PACKED, as_text, read_source, recognise_encoding
 from sheetbreak.rows import Decoded, Schema
-from sheetbreak.streams.protocol import Record, Stream
+from sheetbreak.streams.protocol import Record, RowSink, Stream
 from sheetbreak.wire.rows import WireDecoder
+from sheetbreak.wire.topics import ALERTS, OUTPUTS
 
 if TYPE_CHECKING:
-    from sheetbreak.streams.files.stream import FileStream
     from sheetbreak.streams.kafka.options import KafkaOptions
 
-TABLES = (".csv", ".tsv", ".csv.gz", ".csv.zst", ".parquet", ".xlsx")
-"""Names of sources that are tables; every other is read as NDJSON."""
-_SNIFFED_BYTES = 64 * 1024
-_BEFORE_BYTES = 256 * 1024
-"""Hundreds of rows: an hour of them, which is as long as a clock is in doubt."""
 Decode = Callable[[Sequence[bytes], Sequence[int]], Decoded]
 """From the values and the offsets of a batch's records to rows and rejects."""
 
@@ -40,6 +29,65 @@ class Opened(NamedTuple):
     """The topics that the stream publishes; outputs of others need not be made."""
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a caller wants of a stream."""
+
+    schema: Schema
+    out: BinaryIO
+    """Gets a file's or pipe's outputs; its descriptor is written to directly."""
+    emit: frozenset[str]
+    state_dir: Path | None
+    kafka: "KafkaOptions | None"
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """One kind of stream: its functions, and what a command must know of it. A new kind is one more entry."""
+
+    examples: tuple[str, ...]
+    """How it is written."""
+    emit: frozenset[str]
+    """What a monitor publishes unless it is told."""
+    own_state: str
+    """Where the stream itself keeps a monitor's state, in words; empty: in --state."""
+    has_group: bool
+    """Whether monitors share a source: consumer group, instance id and topic prefix mean something."""
+    source: Callable[[str, Wanted], Opened]
+    sink: Callable[[str, Callable[[], None]], RowSink]
+    follow: Callable[[str], Iterator[bytes]]
+    """Every value from the start on, as it comes."""
+    last_values: Callable[[str], list[bytes]] | None
+    """The last value of each partition; None where a source has no such end."""
+
+
+def scheme_of(address: str, *, option: str = "") -> Scheme:
+    """The table's entry for a SOURCE, or for what `option` was given. Raises DataError for another scheme."""
+    name, separator, _ = address.partition("://")
+    scheme = SCHEMES.get(name) if separator else SCHEMES[_FILES]
+    if scheme is None or (separator and not name):
+        raise DataError(f"{option} {address}".lstrip() + f": expected {in_words()}")
+    return scheme
+
+
+def in_words() -> str:
+    """What an address can be, for --help and messages."""
+    *most, last = [example for scheme in SCHEMES.values() for example in scheme.examples]
+    return f"{', '.join(most)} or {last}"
+
+
+def check_state_dir(source: str, state_dir: Path | None) -> None:
+    """Raises DataError for a --state beside a source that keeps the state itself."""
+    own_state = scheme_of(source).own_state
+    if state_dir is not None and own_state:
+        raise DataError(f"--state is for files and pipes; {own_state} holds the state")
+
+
+def is_csv(address: str) -> bool:
+    """Whether rows are a CSV there, with a header line."""
+    return address.lower().endswith(".csv") and "://" not in address
+
+
 def open_stream(
     source: str,
     *,
@@ -49,99 +97,93 @@ def open_stream(
     state_dir: Path | None = None,
     kafka: "KafkaOptions | None" = None,
 ) -> Opened:
-    """Open `kafka://host:9092/topic`, `rows.csv` (or another table), `rows.ndjson` or `-`.
+    """Open `kafka://host:9092/topic`, `rows.csv`, `rows.ndjson` or `-`.
 
     `out` gets a file's or pipe's outputs named in `emit`; its descriptor is written to directly.
     Raises DataError when the source or the state directory cannot be used.
     """
-    if source.startswith("kafka://"):
-        return _open_kafka(source, schema=schema, emit=emit, state_dir=state_dir, kafka=kafka)
-    if "://" in source:
-        raise DataError(f"{source}: use kafka://host:9092/topic, rows.csv, rows.ndjson or -")
-    return _open_file(source, schema=schema, out=out, emit=emit, state_dir=state_dir)
+    check_state_dir(source, state_dir)
+    wanted = Wanted(schema=schema, out=out, emit=emit, state_dir=state_dir, kafka=kafka)
+    return scheme_of(source).source(source, wanted)
 
 
-def _open_file(source: str, *, schema: Schema, out: BinaryIO, emit: frozenset[str], state_dir: Path | None) -> Opened:
-    # Imported here so that the pure parts of sheetbreak stay usable where there is no fcntl.
-    from sheetbreak.streams.files.sink import Sink
-    from sheetbreak.streams.files.state_log import StateLog
-    from sheetbreak.streams.files.stream import FileStream, first_lines, is_regular, open_input
-
-    is_table = source.lower().endswith(TABLES)
-    fd = open_input(source)
-    if is_table and is_regular(fd):
-        fd = _unpacked(fd, Path(source), schema)
-    try:
-        state = None if state_dir is None else StateLog(state_dir)
-        stream = FileStream(fd, sink=Sink(out, emit=emit), state=state, name=source, has_header=is_table)
-    except OSError as cause:
-        raise DataError(f"--state {state_dir}: {cause.strerror}; name a writable directory") from cause
-    decode: Decode = WireDecoder(schema).decode
-    if is_table:
-        head = list(numbered_lines(first_lines(fd, HEAD_LINES))) if is_regular(fd) else None
-        decode = _table_decoder(stream, head, schema, source)
-    return Opened(stream, decode, lambda record: {"file": source, "line": record.offset}, emit)
+# Imports stand in the functions: the pure parts of sheetbreak stay usable where there is no fcntl, and only who reads
+# or writes a topic needs a Kafka client installed.
 
 
-def _unpacked(fd: int, path: Path, schema: Schema) -> int:
-    """A descriptor of plain lines: the file's own, or of a nameless copy where it is packed, UTF-16 or a workbook."""
-    start = os.pread(fd, _SNIFFED_BYTES, 0)
-    plain = not start.startswith(PACKED) and as_text(start, path)[0] == start
-    if plain and path.suffix.lower() not in (".parquet", ".xlsx"):
-        return fd
-    os.close(fd)
-    source = read_source(path, sheet=schema.csv.sheet, strict=False)
-    with tempfile.TemporaryFile() as copy:
-        copy.write(source.text)
-        copy.seek(0)
-        return os.dup(copy.fileno())
+def _read_file(source: str, wanted: Wanted) -> Opened:
+    from sheetbreak.streams.files.table import open_file
+
+    stream, decode = open_file(
+        source, schema=wanted.schema, out=wanted.out, emit=wanted.emit, state_dir=wanted.state_dir
+    )
+    return Opened(stream, decode, lambda record: {"file": source, "line": record.offset}, wanted.emit)
 
 
-def _table_decoder(
-    stream: "FileStream", head: Sequence[tuple[int, bytes]] | None, schema: Schema, source: str
-) -> Decode:
-    """The decoder of a table's lines, given the first of them; of a pipe they are waited for."""
-    if head is None:
-        head, least = stream.head(HEAD_LINES), 2
-        while len(head) >= least and least <= MAX_ABOVE and not _has_rows(head, schema):
-            least = len(head) + 1
-            head = stream.head(HEAD_LINES, at_least=least)
-    if not head:
-        raise DataError(f"{source} is empty; expected a header line and one row a sampling period")
-    if head[0][1].startswith(PACKED):
-        raise DataError(f"{source}: packed bytes come through the pipe; unpack them first, as zcat does")
-    content = b"\n".join(line for _, line in head)
-    encoding = recognise_encoding(content) if not content.isascii() else schema.csv.encoding or "utf-8"
-    decoding, layout = stream_layout(head, schema, name=source, encoding=encoding)
-    stream.begin_at(layout.first_line)
-    before = CsvDecoder(decoding, layout)
-    if schema.timezone != "UTC" and (lines := stream.read_before(_BEFORE_BYTES).split(b"\n")[1:]):
-        before.decode([line for line in lines if line.strip()])  # which of two hours a row of October is in
-    decoder = CsvDecoder(decoding, layout, logs=True)
-    decoder.last_us = before.last_us
-    return decoder.decode
+def _write_lines(target: str, between: Callable[[], None]) -> RowSink:
+    from sheetbreak.streams.files.row_sink import open_lines
+
+    return open_lines(target, between=between)
 
 
-def _has_rows(head: Sequence[tuple[int, bytes]], schema: Schema) -> bool:
-    """Whether the header and a row behind it are among these lines."""
-    try:
-        layout = stream_layout(head, schema, name="", encoding="utf-8")[1]
-    except DataError:
-        return False
-    return set(schema.sensors) <= set(layout.header) and head[-1][0] >= layout.first_line
+def _follow_lines(source: str) -> Iterator[bytes]:
+    from sheetbreak.streams.files.stream import follow
+
+    return follow(source)
 
 
-def _open_kafka(
-    source: str, *, schema: Schema, emit: frozenset[str], state_dir: Path | None, kafka: "KafkaOptions | None"
-) -> Opened:
+def _read_topic(source: str, wanted: Wanted) -> Opened:
     from sheetbreak.streams.kafka.stream import open_kafka
 
-    if state_dir is not None:
-        raise DataError("--state is for files and pipes; on Kafka the topic monitor-state holds the state")
-    topic, stream = open_kafka(source, emit=emit, options=kafka)
+    topic, stream = open_kafka(source, emit=wanted.emit, options=wanted.kafka)
     return Opened(
         stream,
-        WireDecoder(schema).decode,
+        WireDecoder(wanted.schema).decode,
         lambda record: {"topic": topic, "partition": record.partition, "offset": record.offset},
-        emit,
+        wanted.emit,
     )
+
+
+def _write_topic(target: str, between: Callable[[], None]) -> RowSink:
+    from sheetbreak.streams.kafka.options import environment_security, parse_address
+    from sheetbreak.streams.kafka.row_sink import KafkaSink
+
+    return KafkaSink(parse_address(target), environment_security(), between=between)
+
+
+def _follow_topic(source: str) -> Iterator[bytes]:
+    from sheetbreak.streams.kafka.reading import follow
+
+    return follow(source)
+
+
+def _last_of_topic(source: str) -> list[bytes]:
+    from sheetbreak.streams.kafka.reading import last_values
+
+    return last_values(source)
+
+
+_FILES = ""
+"""The name under which files and pipes stand: their addresses have no scheme."""
+SCHEMES = {
+    "kafka": Scheme(
+        examples=("kafka://host:9092/topic",),
+        emit=OUTPUTS,
+        own_state="on Kafka the topic monitor-state",
+        has_group=True,
+        source=_read_topic,
+        sink=_write_topic,
+        follow=_follow_topic,
+        last_values=_last_of_topic,
+    ),
+    _FILES: Scheme(
+        examples=("rows.csv", "rows.ndjson", "-"),
+        emit=frozenset({ALERTS}),
+        own_state="",
+        has_group=False,
+        source=_read_file,
+        sink=_write_lines,
+        follow=_follow_lines,
+        last_values=None,
+    ),
+}

@@ -1,4 +1,4 @@
-"""Protocol of streams: one atomic verb, `commit`, and what it needs to be told.
+"""Protocol of streams: one atomic verb, `commit`, and what it needs to be told; and of sinks of rows.
 
 A stream hands out batches of records as raw bytes and takes back, all or nothing, what became of them. Every
 implementation passes the same checks (tests/support/stream_checks.py).
@@ -79,5 +79,31 @@ class Stream(Protocol):
         state and poll: they come back as `assigned`) or StreamFenced.
         """
 
+    def lag(self) -> Mapping[int, int]:
+        """Records of each of our partitions that were not polled yet; a partition of which that is not known is absent.
+
+        Raises StreamUnavailable while the broker is away.
+        """
+
     def close(self) -> None:
         """Release what is held; what was polled and not committed comes again at the next start."""
+
+
+class RowSink(Protocol):
+    """Where rows are written to: a replay's lines or topic. Not thread-safe.
+
+    It is opened with a function `between`, which is called several times a second while it waits; what that raises
+    ends the wait, between two records.
+    """
+
+    def send(self, records: Sequence[tuple[bytes, bytes]]) -> None:
+        """Write (machine, value) records; when it returns, they are out of our hands.
+
+        Raises BrokenPipeError when nobody reads any more, DataError when the user must change something.
+        """
+
+    def wait(self, seconds: float) -> None:
+        """Sleep. Raises BrokenPipeError as soon as nobody reads any more."""
+
+    def close(self) -> None:
+        """Release what is held."""

@@ -81,3 +81,12 @@ def test_a_closed_memory_reader_owns_nothing() -> None:
     second = MemoryStream(topic)
     assert second.poll(0).assigned == (0,)
     assert first.poll(0).revoked == ()
+
+
+def test_a_memory_reader_says_how_many_records_of_each_partition_it_has_not_polled() -> None:
+    topic = MemoryTopic(partitions=2)
+    topic.feed(rows(5), partition=1)
+    stream = MemoryStream(topic, max_records=2)
+    assert stream.lag() == {0: 0, 1: 5}
+    stream.poll(0)
+    assert stream.lag() == {0: 0, 1: 3}

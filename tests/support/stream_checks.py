@@ -190,6 +190,16 @@ def test_closing_with_a_batch_in_hand_is_allowed(rig: Rig) -> None:
     assert rig.published() == []
 
 
+def test_lag_is_what_was_not_polled_where_the_stream_can_tell(rig: Rig) -> None:
+    rig.feed(rows(10))
+    rig.finish()
+    stream = rig.open(max_records=4)
+    assert len(records_of(poll_until(stream, 4))) == 4
+    assert set(stream.lag().values()) <= {0, 6}
+    assert len(records_of(poll_until(stream, 6))) == 6
+    assert set(stream.lag().values()) <= {0}
+
+
 # What only a stream can promise whose input can be read again
 
 

@@ -11,7 +11,7 @@ import hashlib
 import logging
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from sheetbreak.errors import DataError, StreamError, StreamUnavailable
 from sheetbreak.streams.files.lines import MAX_LINE, Line, LineReader
@@ -24,6 +24,7 @@ _HEAD_BYTES = 64 * 1024
 """So much of a file's start tells it from another: hundreds of rows with their times."""
 _PIPE_BYTES = 1024 * 1024
 """Asked for, so that a writer of 2 kB rows can be hundreds of rows ahead (the usual 64 KiB hold some 30)."""
+_FOLLOW_WAIT_S, _FOLLOW_LINES = 1.0, 500
 
 log = logging.getLogger(__name__)
 
@@ -151,6 +152,10 @@ class FileStream:
             kind = StreamUnavailable if passing else StreamError
             raise kind(f"cannot write the state: {cause.strerror}") from cause
 
+    def lag(self) -> dict[int, int]:
+        """Nothing: how many lines are left is not known before they are read."""
+        return {}
+
     def close(self) -> None:
         """Let go of the input and the state. A commit under way stays undone: the next start cuts it off."""
         if self._state is not None:
@@ -169,6 +174,14 @@ class FileStream:
             return None
         offset, line = self._position
         return InputMark(offset, line, *self._identity)
+
+
+def follow(source: str) -> Iterator[bytes]:
+    """The lines of a file or pipe as they come, until it ends. Raises DataError where it cannot be read."""
+    reader = LineReader(open_input(source))
+    while not reader.ended:
+        for line in reader.read(_FOLLOW_WAIT_S, max_lines=_FOLLOW_LINES):
+            yield line.value
 
 
 def open_input(source: str) -> int:

@@ -58,8 +58,16 @@ class KafkaSink:
                 backoff_s = FIRST_BACKOFF_S
             reason = self._why(error)
             log.warning("event=not-written rows=%d again_in_s=%.1f reason=%s", len(rest), backoff_s, reason)
-            self._sleep(backoff_s)
+            self.wait(backoff_s)
             backoff_s = min(2 * backoff_s, LONGEST_BACKOFF_S)
+
+    def wait(self, seconds: float) -> None:
+        """Sleep."""
+        self._between()
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, _SLICE_S))
+            self._between()
 
     def close(self) -> None:
         """Let go of the broker; nothing is outstanding, unless `send` was broken off."""
@@ -126,9 +134,3 @@ class KafkaSink:
         if self._producer is not None:
             close_producer(self._producer)
             self._producer = None
-
-    def _sleep(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            time.sleep(min(left, _SLICE_S))
-            self._between()

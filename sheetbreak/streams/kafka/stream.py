@@ -25,7 +25,6 @@ from sheetbreak.streams.kafka.options import (
     parse_address,
 )
 from sheetbreak.streams.kafka.positions import Jumps, Place
-from sheetbreak.streams.kafka.reading import follow
 from sheetbreak.streams.kafka.session import (
     Backoff,
     Session,
@@ -41,8 +40,6 @@ from sheetbreak.streams.kafka.state_topic import MachineStates, read_state
 from sheetbreak.streams.kafka.topics import Names, names_for
 from sheetbreak.streams.kafka.transaction import Commit, PublishFailed, Token, Writes, publish
 from sheetbreak.streams.protocol import Batch, Output, Record, Snapshot
-
-__all__ = ["KafkaOptions", "KafkaStream", "follow", "open_kafka"]
 
 COMMIT_WAIT_S = 2.0
 """A commit that takes longer says StreamUnavailable, so that the caller can look about; it goes on."""

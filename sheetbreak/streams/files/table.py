@@ -1,0 +1,93 @@
+"""Files and pipes as streams of rows: NDJSON, or a table whose header is found among its first lines."""
+
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from sheetbreak.errors import DataError
+from sheetbreak.history.cells import numbered_lines
+from sheetbreak.history.layout import MAX_ABOVE
+from sheetbreak.history.lines import CsvDecoder
+from sheetbreak.history.reader import HEAD_LINES, stream_layout
+from sheetbreak.history.source import PACKED, as_text, read_source, recognise_encoding
+from sheetbreak.rows import Decoded, Schema
+from sheetbreak.streams.files.sink import Sink
+from sheetbreak.streams.files.state_log import StateLog
+from sheetbreak.streams.files.stream import FileStream, first_lines, is_regular, open_input
+from sheetbreak.wire.rows import WireDecoder
+
+TABLES = (".csv", ".tsv", ".csv.gz", ".csv.zst", ".parquet", ".xlsx")
+"""Names of sources that are tables; every other is read as NDJSON."""
+_SNIFFED_BYTES = 64 * 1024
+_BEFORE_BYTES = 256 * 1024
+"""Hundreds of rows: an hour of them, which is as long as a clock is in doubt."""
+Decode = Callable[[Sequence[bytes], Sequence[int]], Decoded]
+"""From the values and the offsets of a batch's records to rows and rejects."""
+
+
+def open_file(
+    source: str, *, schema: Schema, out: BinaryIO, emit: frozenset[str], state_dir: Path | None
+) -> tuple[FileStream, Decode]:
+    """The stream of a file or pipe and what decodes its lines. Raises DataError where it cannot be used."""
+    is_table = source.lower().endswith(TABLES)
+    fd = open_input(source)
+    if is_table and is_regular(fd):
+        fd = _unpacked(fd, Path(source), schema)
+    try:
+        state = None if state_dir is None else StateLog(state_dir)
+        stream = FileStream(fd, sink=Sink(out, emit=emit), state=state, name=source, has_header=is_table)
+    except OSError as cause:
+        raise DataError(f"--state {state_dir}: {cause.strerror}; name a writable directory") from cause
+    decode: Decode = WireDecoder(schema).decode
+    if is_table:
+        head = list(numbered_lines(first_lines(fd, HEAD_LINES))) if is_regular(fd) else None
+        decode = _table_decoder(stream, head, schema, source)
+    return stream, decode
+
+
+def _unpacked(fd: int, path: Path, schema: Schema) -> int:
+    """A descriptor of plain lines: the file's own, or of a nameless copy where it is packed, UTF-16 or a workbook."""
+    start = os.pread(fd, _SNIFFED_BYTES, 0)
+    plain = not start.startswith(PACKED) and as_text(start, path)[0] == start
+    if plain and path.suffix.lower() not in (".parquet", ".xlsx"):
+        return fd
+    os.close(fd)
+    source = read_source(path, sheet=schema.csv.sheet, strict=False)
+    with tempfile.TemporaryFile() as copy:
+        copy.write(source.text)
+        copy.seek(0)
+        return os.dup(copy.fileno())
+
+
+def _table_decoder(stream: FileStream, head: Sequence[tuple[int, bytes]] | None, schema: Schema, source: str) -> Decode:
+    """The decoder of a table's lines, given the first of them; of a pipe they are waited for."""
+    if head is None:
+        head, least = stream.head(HEAD_LINES), 2
+        while len(head) >= least and least <= MAX_ABOVE and not _has_rows(head, schema):
+            least = len(head) + 1
+            head = stream.head(HEAD_LINES, at_least=least)
+    if not head:
+        raise DataError(f"{source} is empty; expected a header line and one row a sampling period")
+    if head[0][1].startswith(PACKED):
+        raise DataError(f"{source}: packed bytes come through the pipe; unpack them first, as zcat does")
+    content = b"\n".join(line for _, line in head)
+    encoding = recognise_encoding(content) if not content.isascii() else schema.csv.encoding or "utf-8"
+    decoding, layout = stream_layout(head, schema, name=source, encoding=encoding)
+    stream.begin_at(layout.first_line)
+    before = CsvDecoder(decoding, layout)
+    if schema.timezone != "UTC" and (lines := stream.read_before(_BEFORE_BYTES).split(b"\n")[1:]):
+        before.decode([line for line in lines if line.strip()])  # which of two hours a row of October is in
+    decoder = CsvDecoder(decoding, layout, logs=True)
+    decoder.last_us = before.last_us
+    return decoder.decode
+
+
+def _has_rows(head: Sequence[tuple[int, bytes]], schema: Schema) -> bool:
+    """Whether the header and a row behind it are among these lines."""
+    try:
+        layout = stream_layout(head, schema, name="", encoding="utf-8")[1]
+    except DataError:
+        return False
+    return set(schema.sensors) <= set(layout.header) and head[-1][0] >= layout.first_line
