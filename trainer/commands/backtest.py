@@ -13,9 +13,10 @@ from sheetbreak.rows import BROKEN
 from trainer.commands.alert_options import ALERT_HELP, alert_policy
 from trainer.data.labels import counted_labels, mostly_broken
 from trainer.data.reading import add_files, read_given
-from trainer.families.settings import FAMILY_NAMES, add_set_option
 from trainer.output.files import check_targets, write_whole
 from trainer.output.progress import Progress
+from trainer.settings.families import family_names
+from trainer.settings.values import add_set_option
 
 if TYPE_CHECKING:
     from trainer.evaluation.folds import Fold
@@ -32,7 +33,7 @@ def main(argv: Sequence[str]) -> int:
     add_files(parser, "the history: at least some weeks, with breaks")
     parser.add_argument("--schema", type=Path, metavar="FILE", help="which column means what, in TOML")
     parser.add_argument("--preset", default="default", metavar="NAME", help="default, article or rows")
-    parser.add_argument("--family", default="dense", metavar="NAME", help=f"model family: {FAMILY_NAMES}")
+    parser.add_argument("--family", default="dense", metavar="NAME", help=f"model family: {family_names()}")
     add_set_option(parser)
     parser.add_argument("--threshold", metavar="POLICY", help="as in train; default: the preset's")
     parser.add_argument("--alert", action="append", default=[], metavar="KNOB=N", help=ALERT_HELP)

@@ -13,9 +13,10 @@ from sheetbreak.rows import BROKEN
 from trainer.commands.alert_options import ALERT_HELP, alert_policy
 from trainer.data.labels import counted_labels, mostly_broken
 from trainer.data.reading import add_files, read_given
-from trainer.families.settings import FAMILY_NAMES, add_set_option
 from trainer.output.files import check_targets, write_whole
 from trainer.output.progress import TaskProgress
+from trainer.settings.families import family_names
+from trainer.settings.values import add_set_option
 
 if TYPE_CHECKING:
     from trainer.comparison.tasks import Ground, Outcome, Task
@@ -38,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
     add_files(parser, "the history: at least some weeks, with breaks")
     parser.add_argument("--schema", type=Path, metavar="FILE", help="which column means what, in TOML")
     parser.add_argument("--preset", default="default", metavar="NAME", help="default, article or rows")
-    families = f"{FAMILY_NAMES}; isolation-forest, ecod, mean-abs-z, rows-since-break, published; or all"
+    families = f"{family_names()}; isolation-forest, ecod, mean-abs-z, rows-since-break, published; or all"
     family_help = f"what to compare, separated by commas, the others with the first: {families}"
     parser.add_argument("--family", default=_DEFAULT_SCORERS, metavar="NAMES", help=family_help)
     add_set_option(parser)

@@ -6,7 +6,7 @@ from typing import Any
 
 from sheetbreak.cli.options import OptionParser
 from sheetbreak.errors import DataError
-from trainer.families.settings import Family, Form, Setting, settings_of, shown
+from trainer.settings.values import Family, Form, Setting, settings_of, shown
 
 
 def main(argv: Sequence[str]) -> int:

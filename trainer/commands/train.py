@@ -21,8 +21,9 @@ from sheetbreak.rows import BROKEN, UNKNOWN, RowBatch, Schema
 from trainer.commands.alert_options import ALERT_HELP, alert_policy
 from trainer.data.labels import counted_labels, mostly_broken
 from trainer.data.reading import add_files, read_given
-from trainer.families.settings import FAMILY_NAMES, add_set_option
 from trainer.output.files import check_targets, write_whole
+from trainer.settings.families import family_names
+from trainer.settings.values import add_set_option
 from trainer.training.versions import library_versions
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     add_files(parser, "the history: one row a sampling period")
     parser.add_argument("--schema", type=Path, metavar="FILE", help="which column means what, in TOML")
     parser.add_argument("--preset", default="default", metavar="NAME", help="default, article or rows")
-    parser.add_argument("--family", default="dense", metavar="NAME", help=f"model family: {FAMILY_NAMES}")
+    parser.add_argument("--family", default="dense", metavar="NAME", help=f"model family: {family_names()}")
     add_set_option(parser)
     parser.add_argument(
         "--threshold",

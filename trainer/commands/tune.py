@@ -13,9 +13,10 @@ from sheetbreak.cli.commands import INTERRUPTED
 from sheetbreak.cli.options import OptionParser, positive_number, whole_number
 from trainer.commands.compare import add_work_options
 from trainer.data.reading import add_files, read_given
-from trainer.families.settings import FAMILY_NAMES, add_set_option, shown
 from trainer.output.files import check_targets, write_whole
 from trainer.output.progress import TaskProgress
+from trainer.settings.families import family_names
+from trainer.settings.values import add_set_option, shown
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -102,7 +103,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     add_files(parser, "the history: at least some weeks, with breaks")
     parser.add_argument("--schema", type=Path, metavar="FILE", help="which column means what, in TOML")
     parser.add_argument("--preset", default="default", metavar="NAME", help="default, article or rows")
-    parser.add_argument("--family", default="dense", metavar="NAME", help=f"model family: {FAMILY_NAMES}")
+    parser.add_argument("--family", default="dense", metavar="NAME", help=f"model family: {family_names()}")
     add_set_option(parser)
     search_help = "search these settings, separated by commas; default: those that say where to look"
     parser.add_argument("--search", default="", metavar="NAMES", help=search_help)

@@ -18,7 +18,7 @@ from trainer.evaluation.peers import (
     FeatureKind,
 )
 from trainer.families import FAMILIES
-from trainer.families.settings import given_settings
+from trainer.settings.values import given_settings
 from trainer.training.pipeline import Recipe, check_recipe
 from trainer.training.presets import Preset, preset_named
 

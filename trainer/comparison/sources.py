@@ -2,10 +2,12 @@
 
 import ast
 import hashlib
+import re
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[2]
 _OURS = ("sheetbreak", "trainer")
+_NAMED = re.compile(r"[a-z_]+(\.\w+)+:\w+")
 
 
 def sources_digest(module: str, *, root: Path = _ROOT) -> str:
@@ -17,7 +19,10 @@ def sources_digest(module: str, *, root: Path = _ROOT) -> str:
 
 
 def imported_sources(module: str, *, root: Path = _ROOT) -> dict[str, Path]:
-    """Module -> file, of `module` and of all of ours that it imports, imports inside functions included."""
+    """Module -> file, of `module` and of all of ours that it imports.
+
+    Imports inside functions are included, and what a table names as "module:function", to be imported when needed.
+    """
     found: dict[str, Path] = {}
     waiting = [module]
     while waiting:
@@ -31,6 +36,8 @@ def imported_sources(module: str, *, root: Path = _ROOT) -> dict[str, Path]:
                 waiting += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
             elif isinstance(node, ast.Import):
                 waiting += [alias.name for alias in node.names]
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _NAMED.fullmatch(node.value):
+                waiting.append(node.value.partition(":")[0])
     return found
 
 

@@ -18,8 +18,7 @@ from sheetbreak.rows import RowBatch, Schema
 from trainer.data.history import ROWS_AT_ONCE
 from trainer.data.labels import Floats, Ints
 from trainer.data.windows import Windows
-
-Scaling = Literal["range", "standard", "min-max"]
+from trainer.settings.values import Scaling
 
 _FIRST_PART = 0.1
 """Of the training rows: their spread is where a machine's variance begins."""

@@ -8,7 +8,7 @@ import keras
 from trainer.data.windows import Windows
 from trainer.families.layers import ContractiveDense
 from trainer.families.parts import Latent, Output, dense_decoder, flat_input, joined, latent_units
-from trainer.families.settings import OneOf, Range
+from trainer.settings.values import OneOf, Range
 
 
 def contractive(

@@ -7,7 +7,7 @@ import keras
 from trainer.data.windows import Windows
 from trainer.families.layers import MaskingNoise
 from trainer.families.parts import Latent, Noise, Output, joined, latent_units, sequence_units
-from trainer.families.settings import Range
+from trainer.settings.values import Range
 
 
 def conv(

@@ -18,7 +18,7 @@ from trainer.families.parts import (
     joined,
     latent_units,
 )
-from trainer.families.settings import Range
+from trainer.settings.values import Range
 
 
 def denoising(

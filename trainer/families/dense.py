@@ -19,7 +19,7 @@ from trainer.families.parts import (
     latent_units,
     parse_layers,
 )
-from trainer.families.settings import OneOf, Range
+from trainer.settings.values import OneOf, Range
 
 
 def dense(

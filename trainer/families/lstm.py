@@ -6,8 +6,8 @@ import keras
 
 from trainer.data.windows import Windows
 from trainer.families.parts import Latent, Noise, Output, joined, latent_units, sequence_units
-from trainer.families.settings import Range
 from trainer.families.variational import Beta, WarmUp, posterior
+from trainer.settings.values import Range
 
 Units = Annotated[int | None, Range(1, 4096, "units of each LSTM; auto: by sensors and number of windows, 8 to 64")]
 

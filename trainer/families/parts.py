@@ -6,7 +6,7 @@ from typing import Annotated
 import keras
 
 from trainer.data.windows import Windows
-from trainer.families.settings import Form, OneOf, Range
+from trainer.settings.values import Form, OneOf, Range
 
 ACTIVATIONS = ("elu", "gelu", "linear", "relu", "selu", "sigmoid", "softplus", "swish", "tanh")
 _LARGEST_LATENT = 64

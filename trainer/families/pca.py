@@ -9,7 +9,7 @@ import numpy as np
 from sheetbreak.errors import DataError
 from trainer.data.windows import Windows
 from trainer.families.parts import flat_input, joined
-from trainer.families.settings import Range
+from trainer.settings.values import Range
 
 _LARGEST_WIDTH = 6000
 """Its covariance takes 300 MB and its eigenvectors a minute."""

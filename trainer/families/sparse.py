@@ -8,7 +8,7 @@ import keras
 from trainer.data.windows import Windows
 from trainer.families.layers import SparsityTarget
 from trainer.families.parts import Noise, Output, dense_decoder, flat_input, joined
-from trainer.families.settings import Range
+from trainer.settings.values import Range
 
 _LARGEST_LATENT = 256
 

@@ -19,7 +19,7 @@ from trainer.families.parts import (
     joined,
     latent_units,
 )
-from trainer.families.settings import Range
+from trainer.settings.values import Range
 
 Beta = Annotated[
     float, Range(0, 1000, "weight of the KL term; 1: the ELBO where half of the inputs' variance is noise")

@@ -19,8 +19,8 @@ import tensorflow as tf
 
 from sheetbreak.errors import DataError
 from trainer.data.windows import Windows
-from trainer.families.settings import CROSS_ENTROPY, Training
 from trainer.output.progress import Progress
+from trainer.settings.values import CROSS_ENTROPY, Training
 from trainer.training.backend import configure_tensorflow
 
 LOSSES = {

@@ -29,8 +29,8 @@ from trainer.data.labels import Labels
 from trainer.data.splits import Split
 from trainer.data.windows import Windows
 from trainer.families import FAMILIES
-from trainer.families.settings import Family, Settings, Value, given_settings, settle
 from trainer.output.progress import Progress
+from trainer.settings.values import Family, Settings, Value, given_settings, settle
 from trainer.training.export import export_model
 from trainer.training.fit import Fitted, fit_model
 from trainer.training.presets import Preset

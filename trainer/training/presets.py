@@ -6,9 +6,8 @@ from typing import Literal
 
 from sheetbreak.errors import DataError
 from sheetbreak.rows import RowBatch, Schema
-from trainer.data.inputs import Scaling
 from trainer.data.labels import Labels, curve_shift, label_rows
-from trainer.families.settings import Value
+from trainer.settings.values import Scaling, Value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +38,7 @@ class Preset:
     """Settings of a family where they differ from the family's own."""
 
     def settings_for(self, family: str) -> dict[str, Value | None]:
-        """What this preset sets, by the names of trainer/families/settings.py."""
+        """What this preset sets, by the names of trainer/settings/values.py."""
         return {"scaling": self.scaling, "epochs": self.epochs, "batch": self.batch, **self.settings.get(family, {})}
 
 

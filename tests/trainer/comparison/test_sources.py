@@ -18,8 +18,10 @@ print(json.dumps([name for name in sys.modules if name.partition(".")[0] in ("sh
 def test_what_a_task_loads_is_in_the_digest_and_what_shows_results_is_not(checkout: Path) -> None:
     known = imported_sources("trainer.comparison.tasks")
     done = subprocess.run([sys.executable, "-c", LOADED], cwd=checkout, capture_output=True, check=True, text=True)
-    loaded = set(json.loads(done.stdout)) - {"sheetbreak", "trainer", "trainer.comparison"}
-    assert loaded <= known.keys()
+    loaded = set(json.loads(done.stdout))
+    packages = {name for name in loaded if (checkout.joinpath(*name.split(".")) / "__init__.py").is_file()}
+    table_of_commands = {"sheetbreak.cli.commands"}  # comes with its package; changes no figure
+    assert loaded - packages - table_of_commands <= known.keys()
     assert {family.build.__module__ for family in FAMILIES.values()} <= known.keys()
     assert not known.keys() & {
         "trainer.evaluation.tables",

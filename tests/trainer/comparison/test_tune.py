@@ -25,8 +25,8 @@ from trainer.comparison.tuning.space import search_space, settings_tried
 from trainer.comparison.tuning.study import open_study
 from trainer.evaluation.folds import rolling_origin
 from trainer.families import FAMILIES
-from trainer.families.settings import Family, OneOf, Range, settings_of
 from trainer.metrics.evaluation import measure
+from trainer.settings.values import Family, OneOf, Range, settings_of
 from trainer.training.pipeline import Recipe
 from trainer.training.presets import preset_named
 

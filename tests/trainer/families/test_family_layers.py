@@ -13,7 +13,7 @@ from tests.trainer.families.test_models import correlated_rows, windows_of
 from trainer.data.inputs import fit_scaler
 from trainer.families import FAMILIES
 from trainer.families.layers import ContractiveDense, MaskingNoise, Sampling, SparsityTarget
-from trainer.families.settings import CROSS_ENTROPY, Training
+from trainer.settings.values import CROSS_ENTROPY, Training
 from trainer.training.backend import configure_tensorflow
 from trainer.training.fit import LOSSES, batch_for, fit_model
 

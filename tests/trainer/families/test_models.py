@@ -18,7 +18,7 @@ from trainer.data.windows import Windows
 from trainer.families import FAMILIES
 from trainer.families.dense import dense
 from trainer.families.layers import Sampling
-from trainer.families.settings import Range, Training, settings_of
+from trainer.settings.values import Range, Training, settings_of
 from trainer.training.backend import configure_tensorflow
 from trainer.training.export import export_model
 from trainer.training.fit import Fitted, fit_model

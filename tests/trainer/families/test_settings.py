@@ -1,6 +1,8 @@
 """Settings of every family, by enumeration: what they list is taken, all else is refused in words that help."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -12,9 +14,9 @@ from sheetbreak.errors import DataError
 from tests.trainer.commands.test_train import manifest_of, mill, train  # noqa: F401 - the fixture
 from trainer.commands.families import main
 from trainer.families import FAMILIES
-from trainer.families.settings import (
+from trainer.settings.families import family_names
+from trainer.settings.values import (
     CROSS_ENTROPY,
-    FAMILY_NAMES,
     Family,
     OneOf,
     Range,
@@ -112,8 +114,30 @@ def test_settings_come_from_the_environment_too(monkeypatch: pytest.MonkeyPatch)
     assert parser.parse_args([]).set == ["window=3", "latent=4"]
 
 
-def test_help_can_name_every_family_without_loading_keras() -> None:
-    assert FAMILY_NAMES.replace(" or ", ", ").split(", ") == list(FAMILIES)
+@pytest.mark.parametrize("command", ["train", "backtest", "compare", "tune"])
+def test_help_names_every_family_without_loading_keras(command: str) -> None:
+    program = (
+        "import sys; from sheetbreak.cli.commands import command\n"
+        f"try: command({command!r})(['--help'])\n"
+        "finally: print([name for name in ('keras', 'tensorflow', 'sklearn') if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)
+    assert family_names().replace(" ", "") in "".join(done.stdout.split())  # however the lines are broken
+    assert done.stderr == "[]\n"
+
+
+def test_every_family_of_the_table_is_a_function_that_its_module_has() -> None:
+    for name, family in FAMILIES.items():
+        assert family.function == f"{family.build.__module__}:{family.build.__name__}"
+        assert family.build.__name__ == name.replace("-", "_")
+
+
+def test_the_layers_of_our_own_are_there_once_the_families_are_imported() -> None:
+    program = (
+        "import trainer.families, keras; print(keras.saving.get_registered_object('sheetbreak>Sampling').__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)
+    assert done.stdout == "Sampling\n"
 
 
 def test_families_lists_every_family_and_setting_as_text_and_as_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,8 +27,8 @@ from trainer.comparison.tuning.study import fail, finished_trials, next_trial
 from trainer.data.labels import Ints
 from trainer.data.splits import Split
 from trainer.evaluation.folds import LATER, rolling_origin
-from trainer.families.settings import Value
 from trainer.metrics.evaluation import Evaluation, Figures, summarise
+from trainer.settings.values import Value
 from trainer.training.pipeline import Recipe
 from trainer.training.presets import Preset
 from trainer.training.versions import library_versions

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from sheetbreak.errors import DataError
-from trainer.families.settings import Family, OneOf, Range, Setting, Value, settings_of, shown
+from trainer.settings.values import Family, OneOf, Range, Setting, Value, settings_of, shown
 
 _ABOUT = 4.0
 """Where nothing is declared: from a quarter of the default to four times as much."""

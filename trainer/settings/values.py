@@ -13,22 +13,21 @@ that and fills in the rest.
 """
 
 import difflib
+import importlib
 import inspect
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from types import NoneType
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from sheetbreak.cli.options import OptionParser
 from sheetbreak.errors import DataError
-from trainer.data.inputs import Scaling
 
+Scaling = Literal["range", "standard", "min-max"]
 Value = int | float | str
 """What a setting holds; None: auto."""
 
-FAMILY_NAMES = "dense, denoising, sparse, contractive, variational, conv, lstm, lstm-variational or pca"
-"""For --help, which must not wait seconds for Keras."""
 AUTO = "auto"
 CROSS_ENTROPY = "binary-crossentropy"
 _FOR_CROSS_ENTROPY = {"scaling": "min-max", "output": "sigmoid"}
@@ -98,11 +97,21 @@ class Training:
 class Family:
     """A model family: a function from training windows to a Keras model, and what differs from the usual."""
 
-    build: Callable[..., Any]
+    function: str | Callable[..., Any]
+    """module:function, imported when asked for, since it loads Keras; or the function itself."""
     usual: Mapping[str, Value] = field(default_factory=dict)
     """Its defaults of common settings: window, patience, learning_rate, …"""
     learns: bool = True
     """False: the function returns the model complete, and there is nothing to train."""
+
+    @property
+    def build(self) -> Callable[..., Any]:
+        """The function."""
+        if not isinstance(self.function, str):
+            return self.function
+        module, _, name = self.function.partition(":")
+        build: Callable[..., Any] = getattr(importlib.import_module(module), name)
+        return build
 
     @property
     def summary(self) -> str:
