@@ -23,7 +23,7 @@ class KafkaMill:
     """`machines` machines of `rows` rows each, on topics of their own."""
 
     def __init__(self, broker: Broker, folder: Path, *, machines: int, rows: int, partitions: int) -> None:
-        self.broker, self.folder = broker, folder
+        self.broker, self.folder, self.partitions = broker, folder, partitions
         self.prefix = broker.create_topics(partitions=partitions)
         self.models = folder / "models"
         save_model(self.models)
@@ -108,7 +108,8 @@ class KafkaMill:
 
     def _written(self, watcher: Any) -> int:
         topic = self.prefix + "scores"
-        partitions = [TopicPartition(topic, p) for p in watcher.partitions_for_topic(topic)]
+        # Not asked of the broker: a busy one's metadata may lack some for a moment.
+        partitions = [TopicPartition(topic, p) for p in range(self.partitions)]
         return sum(watcher.end_offsets(partitions).values())
 
     def has_written_more(self, before: int) -> bool:

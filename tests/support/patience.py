@@ -10,8 +10,9 @@ from typing import TypeVar
 
 from sheetbreak.errors import StreamUnavailable
 
-PATIENCE_S = 240.0
-"""For one event: a broker's first answer, a row's score, the end of a process that was told to end."""
+PATIENCE_S = 420.0
+"""For one event: a broker's first answer, a row's score, the end of a process that was told to end. Longer than what
+Kafka itself waits for, five minutes: a group for a member that is away, a client until it asks for metadata anew."""
 
 Answer = TypeVar("Answer")
 
