@@ -103,26 +103,23 @@ def find_step(values: Floats) -> Step | None:
     known = values[rows]
     cut = _find_cut(known)
     if cut is None and known.min() > 0:
-        cut = _find_cut(
-            np.log(known)
-        )  # of another unit's numbers the spread is another too: ten times, a hundred times
+        cut = _find_cut(np.log(known))  # in another unit the spread is another too, by the same factor
     if cut is None:
         return None
-    parts = np.array_split(known, _PARTS)
-    starts = np.cumsum([0, *(len(part) for part in parts)])
+    starts = np.arange(_PARTS + 1) * (len(known) // _PARTS)
     before, after = float(np.median(known[: starts[cut - 1]])), float(np.median(known[starts[cut] :]))
     first, last = int(starts[cut - 2]), int(starts[cut + 1])  # near the border of two parts it may be in either
     changed = np.abs(known[first:last] - after) < np.abs(known[first:last] - before)
-    fits = [int(changed[i:].sum() + (~changed[:i]).sum()) for i in range(len(changed) + 1)]
+    so_far = np.concatenate([[0], np.cumsum(changed)])
+    fits = so_far[-1] - 2 * so_far + np.arange(len(so_far))  # rows on the right side of a step at each place
     return Step(int(rows[min(first + int(np.argmax(fits)), len(rows) - 1)]), before, after, _units(before, after))
 
 
 def _find_cut(known: Floats) -> int | None:
     """The part behind the one in which the level steps, None where it does not."""
-    parts = np.array_split(known, _PARTS)
-    levels = np.array([np.median(part) for part in parts])
-    quartiles = np.array([np.percentile(part, [25, 75]) for part in parts])
-    spread = float(np.median(quartiles[:, 1] - quartiles[:, 0]) / 1.349)
+    rows = len(known) // _PARTS
+    low, levels, high = np.percentile(known[: rows * _PARTS].reshape(_PARTS, rows), [25, 50, 75], axis=1)
+    spread = float(np.median(high - low) / 1.349)
     best = None
     for cut in range(2, _PARTS - 1):
         old, new = levels[: cut - 1], levels[cut:]  # the part in which it steps belongs to neither
