@@ -38,6 +38,9 @@ class Command(NamedTuple):
 COMMANDS = {
     "demo": Command("sheetbreak.cli.demo.main:main", "all", "simulate, train, replay, monitor: in a minute or two"),
     "simulate": Command("trainer.commands.simulate:main", "trainer", "write a simulated mill's CSV"),
+    "inspect": Command(
+        "trainer.commands.inspect:main", "trainer", "what is in a mill's own files; writes a plant file"
+    ),
     "train": Command("trainer.commands.train:main", "trainer", "fit and evaluate a model, make it current"),
     "backtest": Command("trainer.commands.backtest:main", "trainer", "evaluate over a whole CSV; changes no model"),
     "compare": Command(

@@ -129,7 +129,11 @@ def _guess_header(head: Sequence[NumberedLine], separators: Sequence[str], encod
         rows = [_lenient(line, separator, encoding) for _, line in head]
         width, lines = Counter(len(cells) for cells in rows).most_common(1)[0]
         if width > 1 and (score := width * lines / len(rows)) > best[0]:
-            names = (at for at, cells in enumerate(rows) if len(cells) >= width and not any(map(is_number, cells)))
+            names = (
+                at
+                for at, cells in enumerate(rows)
+                if len(cells) >= width and 2 * sum(map(bool, cells)) >= width and not any(map(is_number, cells))
+            )
             best = (score, next(names, 0), separator)
     return (best[1], best[2]) if best[2] else None
 

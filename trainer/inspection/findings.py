@@ -1,0 +1,274 @@
+"""Findings of an inspection: doubts about sensors, labels and grades that the reader of a history does not tell."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sheetbreak.history.doubts import Doubt
+from sheetbreak.history.reader import History
+from sheetbreak.missing import Missing
+from sheetbreak.rows import BROKEN, UNKNOWN, grade_name
+from sheetbreak.times import format_time
+from trainer.data.health import STUCK_ROWS, missing_share, straight_share, unchanged_share
+from trainer.data.labels import label_rows, mostly_broken
+from trainer.inspection.roles import Roles
+from trainer.inspection.sensors import KNOWN_SENTINELS, Odd, Step, find_absurd, find_sentinels, find_step, same_as
+from trainer.inspection.tables import Table
+
+_NOTABLE = 0.01
+"""Share of a sensor's rows from which on hanging is told, and missing values are."""
+_INTERPOLATED = 0.2
+_REFUSED = 0.2
+"""A row that lacks more of its sensors is refused by the monitor."""
+_FEW_ROWS = 2000
+"""A history with fewer rows is short: of the trailing day and of breaks there is too little in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sensor:
+    """One sensor of a history."""
+
+    name: str
+    unit: str
+    missing: float
+    """Share of the rows without a value."""
+    stuck: float
+    """Share of the rows in stretches of one value."""
+    interpolated: float
+    """Of the rows at which it moves, the share on exact straight lines."""
+    least: float
+    median: float
+    most: float
+    sentinels: tuple[Odd, ...]
+    absurd: Odd | None
+    step: Step | None
+    same_as: str
+
+    @property
+    def constant(self) -> bool:
+        """Whether it has but one value."""
+        return self.least == self.most
+
+    @property
+    def remarks(self) -> list[str]:
+        """What is odd about it, in a few words each, worst first."""
+        found = [f"{odd.value:g} in {odd.count:,} rows" for odd in self.sentinels]
+        found += [f"{self.absurd.value:.4g} among others"] if self.absurd else []
+        found += [f"level {self.step.before:.4g} → {self.step.after:.4g}"] if self.step else []
+        found += ["no value"] if self.missing == 1 else ["constant"] if self.constant else []
+        found += [f"missing {self.missing:.1%}"] if _NOTABLE <= self.missing < 1 else []
+        found += [f"hangs {self.stuck:.0%}"] if self.stuck >= _NOTABLE and not self.constant else []
+        found += [f"interpolated {self.interpolated:.0%}"] if self.interpolated >= _INTERPOLATED else []
+        found += [f"as {self.same_as}"] if self.same_as else []
+        return found
+
+
+def profile_sensors(history: History, table: Table, roles: Roles) -> list[Sensor]:
+    """Every sensor of the history as read, and what its cells hold beside readings."""
+    schema, values = history.schema, history.rows.values
+    labels = label_rows(history.rows, schema)
+    missing, stuck = missing_share(values), unchanged_share(values, labels.run)
+    straight = straight_share(values, labels.run)
+    columns = {column.name: column for column in table.columns}
+    broken = roles.labels.broken if roles.labels is not None else None
+    same = same_as([(name, values[:, i]) for i, name in enumerate(schema.sensors)])
+    order = np.argsort(history.rows.times_us, kind="stable")
+    one_machine = len(set(history.rows.machines)) == 1
+    found = []
+    for i, name in enumerate(schema.sensors):
+        own = values[:, i]
+        raw = columns[name].numbers
+        sentinels = find_sentinels(raw, broken)
+        step = find_step(own[order]) if one_machine else None
+        known = own[~np.isnan(own)]
+        least, median, most = np.percentile(known, [0, 50, 100]) if len(known) else (np.nan,) * 3
+        found.append(
+            Sensor(
+                name=name,
+                unit=schema.units.get(name, ""),
+                missing=float(missing[i]),
+                stuck=float(stuck[i]),
+                interpolated=float(straight[i]),
+                least=float(least),
+                median=float(median),
+                most=float(most),
+                sentinels=tuple(sentinels),
+                absurd=find_absurd(raw, sentinels),
+                step=step and Step(int(order[step.row]), step.before, step.after, step.units),
+                same_as=same.get(name, ""),
+            )
+        )
+    return found
+
+
+def sentinels_to_write(roles: Roles, known: Missing) -> list[float]:
+    """Sentinels that the plant file should name: known ones, that no sensor holds as a reading of its own."""
+    broken = roles.labels.broken if roles.labels is not None else None
+    found: dict[float, None] = {}
+    readings: set[float] = set()
+    for column in roles.sensors:
+        own = {odd.value for odd in find_sentinels(column.numbers, broken)}
+        found |= dict.fromkeys(sorted(value for value in own if _is_known(value)))
+        readings |= {value for value in KNOWN_SENTINELS if value not in own and (column.numbers == value).any()}
+    return [value for value in found if value not in readings and value not in known.sentinels]
+
+
+def sensor_doubts(sensors: Sequence[Sensor], history: History, table: Table, written: Sequence[float]) -> list[Doubt]:
+    """What is odd about sensors, each kind once for each sensor that it stops, else once for all."""
+    doubts: list[Doubt] = []
+    for sensor in sensors:
+        for odd in sensor.sentinels:
+            known = odd.value in written or odd.value in Missing.of(history.schema.missing).sentinels
+            what = f"{odd.value:g} stands in {odd.count:,} rows, far from all other values"
+            remedy = "taken as missing: the plant file says so under values.missing"
+            if not known:
+                remedy = f'if it means "no reading", add it to the plant file: values.missing = ["{odd.value:g}"]'
+            doubts.append(Doubt("sentinel-like", table.place(odd.row, sensor.name), what, remedy, odd.count))
+        if sensor.absurd:
+            odd = sensor.absurd
+            what = f"{odd.value:.6g} is more than a hundred times its usual spread away from {sensor.median:.6g}"
+            remedy = "mend the cell or leave it blank, unless the sensor does read that"
+            doubts.append(Doubt("absurd-value", table.place(odd.row, sensor.name), what, remedy, odd.count))
+        if sensor.step:
+            doubts.append(_step_doubt(sensor.name, sensor.step, history))
+    several = {
+        "constant": ("never changes", "nothing to do: what never changes tells nothing, and does no harm"),
+        "same": ("hold what another sensor holds, row by row", "keep one: name the others under columns.ignore"),
+    }
+    groups = {
+        "constant": [s.name for s in sensors if s.constant],
+        "same": [f"{s.name} (as {s.same_as})" for s in sensors if s.same_as],
+    }
+    for kind, names in groups.items():
+        if names:
+            what, remedy = several[kind]
+            what = what if kind != "constant" or len(names) == 1 else "never change"
+            doubts.append(Doubt(f"sensor-{kind}", f"sensor {_few(names)}", what, remedy, len(names)))
+    doubts += _hanging(sensors)
+    return doubts
+
+
+def row_doubts(history: History) -> list[Doubt]:
+    """Doubts about rows and labels as a whole."""
+    rows, schema = history.rows, history.schema
+    doubts = []
+    if not len(rows):
+        return []
+    lacking = np.isnan(rows.values).mean(axis=1) > _REFUSED
+    if lacking.any():
+        first = int(np.argmax(lacking))
+        what = f"{lacking.sum():,} rows lack more than a fifth of their sensors: the monitor refuses such rows"
+        remedy = f"sensors that are often missing ({_few(_often_missing(history, lacking))}) go to columns.ignore"
+        doubts.append(Doubt("rows-lacking", _line(history, first), what, remedy, int(lacking.sum())))
+    if schema.broken is None or (rows.broken == UNKNOWN).all():
+        what = "no column says where the sheet broke: a model can be trained, not judged"
+        remedy = (
+            "name the column of breaks in the plant file under columns.broken, with broken_values if it holds words"
+        )
+        doubts.append(Doubt("no-labels", history.name, what, remedy, len(rows)))
+    elif not (rows.broken == BROKEN).any():
+        what = f"not one of {len(rows):,} rows is labelled as a break: nothing can be judged"
+        remedy = "check columns.broken and columns.broken_values, or give a longer history"
+        doubts.append(Doubt("no-breaks", f"{history.name}, column {schema.broken}", what, remedy, len(rows)))
+    elif (swapped := mostly_broken(rows)) is not None:
+        what, _, remedy = swapped.partition("; ")
+        doubts.append(Doubt("mostly-broken", f"{history.name}, column {schema.broken}", what, remedy, len(rows)))
+    if schema.time is None:
+        what = f"no column holds times: rows are numbered, {schema.period_s:g} s apart, and stops do not show"
+        remedy = "name the column under columns.time, with sampling.time_format if its format is not recognised"
+        doubts.append(Doubt("no-times", history.name, what, remedy, len(rows)))
+    if len(rows) < _FEW_ROWS:
+        what = f"{len(rows):,} rows are few: three days of two-minute rows at least, better weeks, train a model"
+        doubts.append(Doubt("few-rows", history.name, what, "export a longer history", len(rows)))
+    return doubts
+
+
+def grade_counts(history: History) -> dict[str, int]:
+    """Rows of each grade, the most frequent first."""
+    counts: dict[str, int] = {}
+    for grade in history.rows.grades:
+        if grade is not None:
+            counts[grade] = counts.get(grade, 0) + 1
+    return dict(sorted(counts.items(), key=lambda one: -one[1]))
+
+
+def grade_doubts(roles: Roles, table: Table) -> list[Doubt]:
+    """Two spellings of one grade: those that are taken as one, and those that are not."""
+    if roles.grade is None or roles.grade.texts is None:
+        return []
+    doubts: list[Doubt] = []
+    taken: dict[str | None, list[str]] = {}
+    loose: dict[str, list[str]] = {}
+    texts = {text: seen for text, seen in roles.grade.texts.items() if text}
+    for text in texts:
+        taken.setdefault(grade_name(text), []).append(text)
+        plain = (grade_name(text) or "").casefold()
+        loose.setdefault("".join(sign for sign in plain if sign.isalnum()), []).append(text)
+    for name, spellings in taken.items():
+        if len(spellings) > 1:
+            rare = min(spellings, key=lambda text: texts[text].count)
+            what = f"{_quoted(spellings)} are one grade, {name}"
+            doubts.append(_grade_doubt("grade-spellings", what, "", texts[rare].line, texts[rare].count, roles, table))
+    for spellings in loose.values():
+        if len({grade_name(text) for text in spellings}) > 1:
+            rare = min(spellings, key=lambda text: texts[text].count)
+            what = f"{_quoted(spellings)} look like two spellings of one grade, and are taken as two"
+            remedy = "write them alike in the export"
+            doubts.append(_grade_doubt("grade-alike", what, remedy, texts[rare].line, texts[rare].count, roles, table))
+    return doubts
+
+
+def _grade_doubt(kind: str, what: str, remedy: str, line: int, count: int, roles: Roles, table: Table) -> Doubt:
+    assert roles.grade is not None
+    return Doubt(kind, table.line_place(line, roles.grade.name), what, remedy, count)
+
+
+def _step_doubt(name: str, step: Step, history: History) -> Doubt:
+    rows = history.rows
+    moment = format_time(int(rows.times_us[step.row])) if history.schema.time is not None else f"row {step.row}"
+    why = f" ({step.units})" if step.units else ""
+    what = f"its level went from {step.before:.5g} to {step.after:.5g} for good at {moment}{why}"
+    remedy = "make both parts one unit, or train on the rows after it"
+    if not step.units:
+        remedy = "if it was moved, recalibrated or given another unit, train on the rows after it"
+    count = len(rows) - step.row
+    return Doubt("level-step", f"{_line(history, step.row)}, column {name}", what, remedy, count)
+
+
+def _hanging(sensors: Sequence[Sensor]) -> list[Doubt]:
+    doubts = []
+    stuck = sorted((s for s in sensors if s.stuck >= _NOTABLE and not s.constant), key=lambda s: -s.stuck)
+    if stuck:
+        what = f"the same value for {STUCK_ROWS} rows and more, in up to {stuck[0].stuck:.0%} of its rows"
+        remedy = "fine for a setpoint; else the sensor hung or the historian keeps only changes"
+        names = [f"{s.name} {s.stuck:.0%}" for s in stuck]
+        doubts.append(Doubt("sensor-stuck", f"sensor {_few(names)}", what, remedy, len(stuck)))
+    drawn = sorted((s for s in sensors if s.interpolated >= _INTERPOLATED), key=lambda s: -s.interpolated)
+    if drawn:
+        what = "values that lie on straight lines to the last digit: interpolated, not measured"
+        remedy = "export raw values: an interpolated one knows the next measurement before it was made"
+        names = [f"{s.name} {s.interpolated:.0%}" for s in drawn]
+        doubts.append(Doubt("sensor-interpolated", f"sensor {_few(names)}", what, remedy, len(drawn)))
+    return doubts
+
+
+def _often_missing(history: History, lacking: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> list[str]:
+    share = np.isnan(history.rows.values[lacking]).mean(axis=0)
+    return [history.schema.sensors[i] for i in np.argsort(-share) if share[i] > 0.5] or ["several"]
+
+
+def _line(history: History, row: int) -> str:
+    return f"{history.name} line {history.lines[row]}"
+
+
+def _is_known(value: float) -> bool:
+    return value in KNOWN_SENTINELS or abs(value) >= 1e30
+
+
+def _quoted(texts: Sequence[str]) -> str:
+    return " and ".join(f'"{text}"' for text in texts[:4])
+
+
+def _few(names: Sequence[str], most: int = 6) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

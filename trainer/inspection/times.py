@@ -1,0 +1,201 @@
+"""Times of a table: which column holds them, or which two, how they are written, and the clock they show."""
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+
+from sheetbreak.errors import DataError
+from sheetbreak.history.time_formats import EPOCHS, ISO, TimeReader, is_time_of_day
+from sheetbreak.history.time_recognition import FORMATS, recognise_time_format
+from trainer.data.labels import Bools, Ints
+from trainer.inspection.clock import ZoneGuess, guess_zone
+from trainer.inspection.columns import Column
+from trainer.inspection.names import TIME, hint
+
+_ZONES_BY_NAME = {
+    **dict.fromkeys(("CET", "CEST", "MEZ", "MESZ"), "Europe/Berlin"),
+    **dict.fromkeys(("EET", "EEST"), "Europe/Helsinki"),
+    **dict.fromkeys(("WET", "WEST"), "Europe/Lisbon"),
+    **dict.fromkeys(("BST",), "Europe/London"),
+    **dict.fromkeys(("EST", "EDT"), "America/New_York"),
+    **dict.fromkeys(("CST", "CDT"), "America/Chicago"),
+    **dict.fromkeys(("MST", "MDT"), "America/Denver"),
+    **dict.fromkeys(("PST", "PDT"), "America/Los_Angeles"),
+}
+_NAMED = re.compile(r"\s*\b([A-Z]{2,4})$")
+_OFFSET = re.compile(r"(Z|[+-]\d{2}:?\d{2}|\b(UTC|GMT))$")
+_MOSTLY = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """The times of a table's rows."""
+
+    column: Column
+    clock: Column | None
+    """The time of day, where `column` holds the date alone."""
+    format: str
+    local_us: Ints
+    """(rows,) as the clock shows them, µs as if they were UTC; 0 where a cell is no time."""
+    readable: Bools
+    """(rows,)"""
+    zone: ZoneGuess
+    also: str = ""
+    """Another format that fits as well: dates such as 05/03 alone."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns."""
+        return (self.column.name,) if self.clock is None else (self.column.name, self.clock.name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    column: Column
+    clock: Column | None
+    format: str
+    also: str
+    ascends: bool
+
+    @property
+    def rank(self) -> tuple[bool, int, bool, int]:
+        """What speaks for it: its rows ascend, its name, a clock is in it, many distinct."""
+        has_clock = self.clock is not None or "H" in self.format or "I" in self.format or self.format in (ISO, *EPOCHS)
+        return self.ascends, hint(self.column.name, TIME), has_clock, len(self.column.texts or range(10_000))
+
+
+def find_times(columns: Sequence[Column], *, day_first: bool, period_us: int | None = None) -> Times | None:
+    """The time column of a table, or None. day_first: which of 05/03 and 03/05 the file's country writes."""
+    candidates = [c for column in columns if (c := _candidate(column, None, day_first=day_first)) is not None]
+    for day in [c.column for c in candidates if not _has_clock(c)]:
+        for column in columns:
+            if column is not day and _is_clock(column):
+                joined = _candidate(day, column, day_first=day_first)
+                candidates += [joined] if joined is not None else []
+    if not candidates:
+        return None
+    best = max(candidates, key=lambda c: c.rank)
+    return read_times(best.column, best.clock, time_format=best.format, also=best.also, period_us=period_us)
+
+
+def read_times(
+    column: Column,
+    clock: Column | None = None,
+    *,
+    time_format: str,
+    also: str = "",
+    period_us: int | None = None,
+) -> Times:
+    """The times of the named columns, read in a format; period_us: None is found from the rows."""
+    texts = texts_of(column, clock)
+    bare, zone = _without_zone_names(texts, time_format)
+    read = TimeReader(time_format.removesuffix(" %Z"), "UTC")
+    known: dict[str, int | None] = {}
+    for text in bare:
+        if text not in known:
+            known[text] = None
+            with suppress(ValueError, OverflowError):
+                known[text] = read(text)
+    readable = np.array([known[text] is not None for text in bare], np.bool_)
+    local_us = np.array([known[text] or 0 for text in bare], np.int64)
+    if zone is None:
+        steps = np.diff(local_us[readable])
+        usual = period_us or int(np.median(steps[steps > 0])) if (steps > 0).any() else 120_000_000
+        zone = guess_zone(local_us[readable], period_us=usual) if readable.any() else ZoneGuess("UTC", "", sure=False)
+    return Times(column, clock, time_format, local_us, readable, zone, also)
+
+
+def is_like_times(column: Column) -> bool:
+    """Whether a column of text holds times, whatever for."""
+    samples = column.samples(60)
+    with suppress(DataError):
+        return bool(samples) and bool(recognise_time_format(samples, name=column.name))
+    return bool(_fitting(samples)) or _is_clock(column)
+
+
+def texts_of(column: Column, clock: Column | None = None) -> list[str]:
+    """Each row's text, of a column with few of them or one of text; with the clock's behind it where there is one."""
+    if column.cells is not None:
+        own = column.cells
+    elif column.texts is not None and column.codes is not None:
+        texts = list(column.texts)
+        own = [texts[code] for code in column.codes.tolist()]
+    else:
+        own = [
+            "" if number != number else f"{number:.6f}".rstrip("0").rstrip(".") for number in column.numbers.tolist()
+        ]
+    if clock is None:
+        return own
+    return [f"{day} {hour}".strip() for day, hour in zip(own, texts_of(clock), strict=True)]
+
+
+def _candidate(column: Column, clock: Column | None, *, day_first: bool) -> _Candidate | None:
+    if column.is_text or clock is not None:
+        samples = _samples(texts_of(column, clock)) if clock is not None else column.samples()
+    elif column.name and hint(column.name, TIME) and len(column.known) and column.known.min() > 1e8:
+        samples = _samples(texts_of(column))
+    else:
+        return None
+    named = [text for text in samples if (found := _NAMED.search(text)) and found[1] in _ZONES_BY_NAME]
+    suffix = " %Z" if samples and len(named) >= _MOSTLY * len(samples) else ""
+    if suffix:
+        samples = [_NAMED.sub("", text) for text in samples]
+    also = ""
+    try:
+        time_format = recognise_time_format(samples, name=column.name)
+    except DataError:
+        fitting = _fitting(samples)
+        if not fitting:
+            return None
+        fitting.sort(key=lambda f: f.startswith("%d") is not day_first)
+        time_format, also = fitting[0], fitting[1] if len(fitting) > 1 else ""
+    if not column.is_text and clock is None and time_format not in EPOCHS:
+        return None
+    steps = np.diff(_read_all(time_format, samples))
+    ascends = not len(steps) or bool((steps >= 0).mean() >= _MOSTLY)
+    return _Candidate(column, clock, time_format + suffix, also, ascends)
+
+
+def _samples(texts: Sequence[str], most: int = 400) -> list[str]:
+    step = max(len(texts) // most, 1)
+    return [text for text in (texts[::step] if step > 1 else texts) if text]
+
+
+def _fitting(samples: Sequence[str]) -> list[str]:
+    """The formats that read nearly all samples."""
+    few = samples[:: max(len(samples) // 5, 1)]
+    return [f for f in FORMATS if _read_all(f, few) and len(_read_all(f, samples)) >= _MOSTLY * len(samples)]
+
+
+def _read_all(time_format: str, samples: Sequence[str]) -> list[int]:
+    read, times = TimeReader(time_format, "UTC"), []
+    for text in samples:
+        with suppress(ValueError, OverflowError):
+            times.append(read(text))
+    return times
+
+
+def _has_clock(candidate: _Candidate) -> bool:
+    return any(":" in text for text in candidate.column.samples(20))
+
+
+def _is_clock(column: Column) -> bool:
+    samples = column.samples(200)
+    return bool(samples) and sum(is_time_of_day(text) for text in samples) >= _MOSTLY * len(samples)
+
+
+def _without_zone_names(texts: Sequence[str], time_format: str) -> tuple[Sequence[str], ZoneGuess | None]:
+    """The texts to read, and their zone where they say it."""
+    filled = [text for text in texts[:400] if text]
+    if time_format.endswith("%Z"):
+        names = {found[1] for text in filled if (found := _NAMED.search(text))}
+        zone = next((_ZONES_BY_NAME[name] for name in sorted(names) if name in _ZONES_BY_NAME), "UTC")
+        return [_NAMED.sub("", text) for text in texts], ZoneGuess(zone, f"the times say {', '.join(names)}", sure=True)
+    if time_format in EPOCHS:
+        return texts, ZoneGuess("UTC", "numbers since 1970 are UTC", sure=True)
+    if filled and all(_OFFSET.search(text) and ":" in text for text in filled):
+        return texts, ZoneGuess("UTC", "the times say their offset from UTC", sure=True)
+    return texts, None
