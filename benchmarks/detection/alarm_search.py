@@ -7,16 +7,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sheetbreak.engine.alerts import AlertPolicy
-from sheetbreak.engine.state import Results
 from sheetbreak.engine.thresholds import TRAILING_ROWS, Threshold
 from sheetbreak.rows import RowBatch, Schema
+from trainer.data.history import admit_history
 from trainer.data.labels import Floats, Ints, Labels
 from trainer.data.splits import Split
 from trainer.metrics.bootstrap import blocks_of, draw_blocks
 from trainer.metrics.events import HORIZONS, Timeline, timeline
 from trainer.metrics.hindsight import EventCurve, even_shifts, shifted
 from trainer.metrics.scored_rows import ScoredRows, score_rows
-from trainer.training.alarm_replay import ScoredHistory
+from trainer.training.alarm_replay import Alarms, ScoredHistory
 from trainer.training.threshold_evidence import evidence_from
 from trainer.training.threshold_policies import TRAILING_BUDGET, TRIED, parse_policy
 
@@ -91,10 +91,15 @@ class Fold:
         """
         self.number, self._first = number, max(int(choose.min()) - LOOK_BACK_ROWS, 0)
         held = slice(self._first, int(split.test.max()) + 1)
-        self._history = ScoredHistory(rows.take(held), score[held], schema=schema, break_is_stop=True, keep_levels=True)
-        nothing = np.full(len(score), np.nan)
-        results = Results([], score, nothing, np.zeros(len(score), np.bool_), nothing[:, None])
-        scored = score_rows(rows, labels, results, schema)
+        self._history = ScoredHistory(
+            rows.take(held),
+            score[held],
+            admitted=admit_history(rows.take(held), schema, break_is_stop=True),
+            schema=schema,
+            break_is_stop=True,
+            keep_levels=True,
+        )
+        scored = score_rows(rows, labels, Alarms(score, np.zeros(len(score), np.bool_), []), schema)
         self._test, self._past = scored.of_file_rows(split.test), scored.of_file_rows(np.arange(choose.max() + 1))
         self._choose, self._days = choose, scored.of_file_rows(choose).days
         fit = split.fit[labels.normal[split.fit]]
@@ -119,7 +124,7 @@ class Fold:
                 threshold = replace(threshold, trailing_rows=candidate.trailing_rows)
             else:
                 threshold = replace(threshold, quantile=None)
-            opened.append(self._first + np.array(self._history.raised(threshold, candidate.policy).opened, np.int64))
+            opened.append(self._first + np.array(self._history.alarms(threshold, candidate.policy).opened, np.int64))
         chosen = _chosen([self._false_per_day(rows) for rows in opened])
         return _figures(self._test, [_places(self._test, rows) for rows in opened], chosen, part=self.number)
 

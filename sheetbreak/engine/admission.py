@@ -14,7 +14,7 @@ NEVER = 1 << 30
 CLOCK_SET_BACK_ROWS = 5
 """So many late rows in a row, ascending among themselves, mean that the machine's clock was set back."""
 
-RUN, REST = "run", "rest"
+RUN, REST = OF_ROWS = "run", "rest"
 GAP, SET_BACK, BROKE = "the machine stopped", "the clock was set back", "the sheet broke"
 """What a step is: a row to score, a row of a broken sheet (not scored), and three reasons why a run ended before a
 row. After SET_BACK the machine is as cold as one never seen."""
@@ -34,6 +34,9 @@ class Clock(NamedTuple):
     late: int = 0
     """Late rows in a row, ascending among themselves, and the time of the last of them."""
     late_us: int = 0
+
+
+NEVER_SEEN = Clock()
 
 
 class Stretch(NamedTuple):
@@ -73,7 +76,8 @@ def admit(
     columns = rows.times_us.tolist(), (rows.broken == BROKEN).tolist(), sparse.tolist()
     rules = round(schema.stop_gap_s * 1e6), schema.lead_rows > 0, break_is_stop
     return {
-        machine: _admit(machine, clocks.get(machine, Clock()), own, columns, rules) for machine, own in places.items()
+        machine: _admit(machine, clocks.get(machine, NEVER_SEEN), own, columns, rules)
+        for machine, own in places.items()
     }
 
 
@@ -87,8 +91,10 @@ def _admit(
     """One machine's. columns: times, whether the sheet is broken, whether too many sensors are missing, by place."""
     (times_us, breaks, sparse), (gap_us, breaks_rest, break_is_stop) = columns, rules
     last, since, was_broken, late, late_us = clock
-    steps, stretch = list[Step](), Stretch(False, [], [])
-    stretches, rejects = [stretch], list[tuple[int, RowError]]()
+    steps: list[Step] = []
+    rejects: list[tuple[int, RowError]] = []
+    stretch = Stretch(False, [], [])
+    stretches = [stretch]
     for place in places:
         if sparse[place]:
             rejects.append((place, _too_sparse(machine)))

@@ -43,7 +43,9 @@ def advance(
     schema, places = manifest.schema, by_machine(rows)
     score, contributions = np.full(len(rows), np.nan), np.full((len(rows), len(schema.sensors)), np.nan)
     if not places:
-        return {}, put_together({}, {}, score=score, contributions=contributions, imputed={}, rules=rules_of(model))
+        return {}, put_together(
+            {}, {}, known=[], score=score, contributions=contributions, imputed={}, rules=rules_of(model)
+        )
     before = {machine: _under(model, states.get(machine)) for machine in places}
     clocks = {machine: was.clock for machine, was in before.items()}
     admitted = admit(clocks, places, rows, schema=schema, break_is_stop=manifest.break_is_stop)
@@ -81,7 +83,7 @@ def advance(
     }
     imputed = explained.imputed
     return after, put_together(
-        admitted, decided, score=score, contributions=contributions, imputed=imputed, rules=rules
+        admitted, decided, known=known, score=score, contributions=contributions, imputed=imputed, rules=rules
     )
 
 
@@ -89,6 +91,7 @@ def put_together(
     admitted: Mapping[str, Admitted],
     decided: Mapping[str, Decided],
     *,
+    known: Sequence[float | None],
     score: Floats,
     contributions: Floats,
     imputed: dict[int, tuple[str, ...]],
@@ -96,8 +99,8 @@ def put_together(
 ) -> Results:
     """What became of every row: the one place where results are written.
 
-    score, contributions: (rows,) and (rows, sensors), NaN where a row has none. imputed: a row's missing sensors, by
-    place.
+    known: each row's score, None where it has none. score, contributions: (rows,) and (rows, sensors), there NaN.
+    imputed: a row's missing sensors, by place.
     """
     n, restart_rows = len(score), rules.policy.restart_rows
     outcome, threshold = [DEAD_LETTER] * n, [np.nan] * n
@@ -107,7 +110,7 @@ def put_together(
         for (place, what, since_restart), level in zip(steps, one.levels.level, strict=True):
             if what == RUN:
                 threshold[place] = level
-                if level != level:  # it has no score
+                if known[place] is None:
                     outcome[place] = WARMING_UP
                 else:
                     outcome[place] = RESTARTING if since_restart < restart_rows else SCORED

@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from sheetbreak.engine.admission import BROKE, GAP, REST, RUN, SET_BACK, Step
+from sheetbreak.engine.admission import BROKE, GAP, OF_ROWS, REST, RUN, SET_BACK, Step
 from sheetbreak.engine.alerts import (
     IDLE,
     WARNED_ROWS,
@@ -38,6 +38,7 @@ from sheetbreak.engine.thresholds import (
 from sheetbreak.rows import UNKNOWN, RowBatch
 
 NONE = float("nan")
+_UNCHANGED: frozenset[int] = frozenset()
 
 
 class Rules(NamedTuple):
@@ -123,7 +124,7 @@ def hold_levels(
     level, over, breaks, changes = array("d"), array("q"), array("q"), array("q")
     for i, (place, what, since_restart) in enumerate(steps):
         score = None
-        if what in (RUN, REST):
+        if what in OF_ROWS:
             named = grades[place]
             if named is not None and named != grade:
                 if grade is not None:
@@ -168,7 +169,7 @@ def raise_alerts(
 ) -> Decided:
     """The alerts that open, go on and close over a machine's steps. alert: as it was before."""
     policy, found = rules.policy, Decided(levels, alert, {}, [], [])
-    changes = set(levels.changes) if policy.grade_change_rows else set()
+    changes = set(levels.changes) if levels.changes and policy.grade_change_rows else _UNCHANGED
     wakes: Sequence[int] = levels.over
     if changes or levels.breaks:
         wakes = sorted({*levels.over, *levels.breaks, *changes})
@@ -181,11 +182,11 @@ def raise_alerts(
             i = wakes[next_wake]
         place, what, since_restart = steps[i]
         event = None
-        if what not in (RUN, REST):
+        if what not in OF_ROWS:
             if what == BROKE:
                 found.breaks.append((place, alert.since_open < WARNED_ROWS))
             if what != BROKE or rules.break_ends_run:
-                time_us = int(rows.times_us[place])
+                time_us = rows.times_us.item(place)
                 alert, event = stop(policy, alert, machine, time_us=time_us, model=rules.version, why=what)
         else:
             if i in changes:
@@ -202,7 +203,7 @@ def raise_alerts(
                     found.top[place] = cause.top
                 row = ScoredRow(
                     machine,
-                    int(rows.times_us[place]),
+                    rows.times_us.item(place),
                     score,
                     level,
                     over=over,
@@ -217,7 +218,7 @@ def raise_alerts(
         if event:
             found.alerts.append((place, event))
         i += 1
-    return found._replace(alert=alert)
+    return Decided(levels, alert, found.top, found.alerts, found.breaks)
 
 
 def decide(
@@ -309,7 +310,7 @@ def _waiting(steps: Sequence[Step], levels: Levels, opened: set[int], labels: Se
     """Of the alarms that opened in these steps and that no break followed yet: scored rows since, oldest first."""
     waiting = list[int]()
     for (place, what, _), level in zip(steps, levels.level, strict=True):
-        if what not in (RUN, REST):
+        if what not in OF_ROWS:
             if _may_be_break(what, place, labels):
                 waiting.clear()
         elif level == level:  # it has a score

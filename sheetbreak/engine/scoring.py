@@ -11,7 +11,7 @@ from sheetbreak.engine.ranges import Positive
 
 Floats = npt.NDArray[np.float64]
 
-_FAR = 1e6
+FAR = 1e6
 """Scaled inputs beyond this say nothing more, and float32 arithmetic on them would leave the finite numbers."""
 
 
@@ -55,7 +55,7 @@ class Scorer:
     def __init__(self, scaler: Scaler, params: ScoreParams) -> None:
         self._centre = np.asarray(scaler.centre, np.float64)
         self._scale = np.asarray(scaler.scale, np.float64)
-        self._limit = min(scaler.clip or _FAR, _FAR)
+        self._limit = min(scaler.clip or FAR, FAR)
         self._floor = -self._limit if scaler.floor is None else scaler.floor
         self._params = params
         self._rms = np.asarray(params.rms, np.float64)

@@ -1,16 +1,18 @@
-"""A whole history through the monitor's engine, batch by batch, so that memory stays in bounds."""
+"""History: a whole history through the stages of the monitor's engine, part by part, so that memory stays in bounds."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from sheetbreak.engine.admission import REST, admit
+from sheetbreak.engine.admission import REST, Admitted, Stretch, admit
 from sheetbreak.engine.advance import advance
+from sheetbreak.engine.features import FeatureFold, Features
 from sheetbreak.engine.model import Artifact
 from sheetbreak.engine.state import Results, State
-from sheetbreak.engine.windows import cold_memory, make_windows
-from sheetbreak.rows import RowBatch, by_machine
+from sheetbreak.engine.windows import Windows, cold_memory, make_windows
+from sheetbreak.rows import RowBatch, Schema, by_machine
 from trainer.data.labels import Bools, Floats, Ints
 
 ROWS_AT_ONCE = 4096
@@ -41,6 +43,49 @@ def score_history(
     )
 
 
+def admit_history(rows: RowBatch, schema: Schema, *, break_is_stop: bool) -> dict[str, Admitted]:
+    """The engine's first stage over a whole history, from a cold start."""
+    return admit({}, by_machine(rows), rows, schema=schema, break_is_stop=break_is_stop)
+
+
+class Part(NamedTuple):
+    """Some rows of every stretch of a history."""
+
+    windows: Windows
+    features: Features
+    rows: Ints
+    """(windows, window) the rows of each window, oldest first."""
+
+
+def parts_of(
+    admitted: Mapping[str, Admitted],
+    rows: RowBatch,
+    *,
+    using: FeatureFold,
+    length: int,
+    rows_at_once: int = ROWS_AT_ONCE,
+) -> Iterator[Part]:
+    """The engine's second stage over a whole history. length: rows of a window."""
+    # Every stretch starts cold: a machine's first one as the history does, the others after a clock that was set back.
+    stretches = [stretch for one in admitted.values() for stretch in one.stretches if stretch.places]
+    memories = [cold_memory(using) for _ in stretches]
+    order = np.array([place for stretch in stretches for place in stretch.places], np.intp)
+    lengths = [len(stretch.places) for stretch in stretches]
+    begins = np.cumsum([0, *lengths])[:-1].tolist()
+    at_once = max(rows_at_once // max(len(stretches), 1), 1)
+    for first in range(0, max(lengths, default=0), at_once):
+        some = slice(first, first + at_once)
+        going = [i for i, rows_of_it in enumerate(lengths) if rows_of_it > first]
+        before = [
+            (Stretch(False, stretches[i].places[some], stretches[i].since_restart[some]), memories[i]) for i in going
+        ]
+        windows, features, after = make_windows(before, rows.values, using=using, length=length)
+        for i, memory in zip(going, after, strict=True):
+            memories[i] = memory
+        position = np.concatenate([np.arange(begins[i] + first, begins[i] + min(lengths[i], some.stop)) for i in going])
+        yield Part(windows, features, order[position[windows.ends][:, None] + np.arange(1 - length, 1)])
+
+
 @dataclass(frozen=True, slots=True)
 class Folded:
     """One entry a row of a history, in its order; NaN and -1 where a row was refused or the sheet was broken."""
@@ -63,16 +108,15 @@ def fold_history(rows: RowBatch, model: Artifact) -> Folded:
     manifest = model.manifest
     z, centre, spread = np.full((3, *rows.values.shape), np.nan)
     folded = Folded(z, centre, spread, np.full(len(rows), -1), *np.zeros((2, len(rows)), np.bool_))
-    admitted = admit({}, by_machine(rows), rows, schema=manifest.schema, break_is_stop=manifest.break_is_stop)
-    using, runs = model.features, 0
+    admitted = admit_history(rows, manifest.schema, break_is_stop=manifest.break_is_stop)
+    runs = 0
     for machine in admitted.values():
         folded.stopped[[place for place, what, _ in machine.steps if what == REST]] = True
-        for stretch in machine.stretches:  # one unless a clock was set back: a history starts cold
-            places = stretch.places
-            before = [(stretch, cold_memory(using))]
-            windows, found, _ = make_windows(before, rows.values, using=using, length=1)
-            folded.z[places], folded.centre[places], folded.spread[places] = found.z, found.centre, found.spread
-            folded.run[places] = runs + np.cumsum(np.array(stretch.since_restart) == 0)
-            folded.warm[[places[row] for row in windows.ends.tolist()]] = True
-            runs += len(places) + 1
+        for stretch in machine.stretches:
+            folded.run[stretch.places] = runs + np.cumsum(np.array(stretch.since_restart) == 0)
+            runs += len(stretch.places) + 1
+    for windows, found, of_rows in parts_of(admitted, rows, using=model.features, length=1):
+        places = windows.places
+        folded.z[places], folded.centre[places], folded.spread[places] = found.z, found.centre, found.spread
+        folded.warm[of_rows[:, 0]] = True
     return folded

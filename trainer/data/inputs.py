@@ -6,16 +6,15 @@ from typing import Literal
 import numpy as np
 from sklearn.preprocessing import RobustScaler, StandardScaler
 
-from sheetbreak.engine.advance import advance
-from sheetbreak.engine.alerts import AlertPolicy
-from sheetbreak.engine.features import FeatureParams
-from sheetbreak.engine.model import Artifact, Float32s, Manifest
-from sheetbreak.engine.scoring import Scaler, ScoreParams, Scorer
-from sheetbreak.engine.state import RESTARTING, SCORED, WARMING_UP, State
-from sheetbreak.engine.thresholds import Threshold
+from sheetbreak.engine.admission import Admitted
+from sheetbreak.engine.features import FeatureFold, FeatureParams
+from sheetbreak.engine.model import Float32s, Reconstruct
+from sheetbreak.engine.scores import Scores
+from sheetbreak.engine.scoring import FAR, Scaler, ScoreParams, Scorer
+from sheetbreak.engine.windows import Windows as EngineWindows
 from sheetbreak.errors import DataError
 from sheetbreak.rows import RowBatch, Schema
-from trainer.data.history import ROWS_AT_ONCE
+from trainer.data.history import ROWS_AT_ONCE, admit_history, parts_of
 from trainer.data.labels import Floats, Ints
 from trainer.data.windows import Windows
 from trainer.settings.values import Scaling
@@ -32,11 +31,25 @@ class Inputs:
     """(rows, sensors) NaN where a row was refused, broken or still warming up and in no window."""
     index: Ints
     """(scored rows, window) rows of the window that ends at each scored row."""
+    admitted: dict[str, Admitted]
+    """By machine."""
+    parts: list[EngineWindows]
+    """What the model will score, unrounded."""
+    normal: Floats
+    """(sensors,) the features of a sensor that counts as normal."""
 
     @property
     def scored(self) -> Ints:
         """Rows that get a score, in the order of `index`."""
         return self.index[:, -1]
+
+    def score(self, reconstruct: Reconstruct, scorer: Scorer) -> tuple[Floats, Floats]:
+        """The engine's third stage: (rows,) scores and (rows, sensors) contributions, NaN where a row has none."""
+        score, contributions = np.full(len(self.features), np.nan), np.full(self.features.shape, np.nan)
+        for windows in self.parts:
+            found = Scores(windows, reconstruct=reconstruct, scorer=scorer, normal=self.normal)
+            score[found.places], contributions[found.places] = found.scores, found.contributions
+        return score, contributions
 
     def windows(self, ends: Ints, scaler: Scaler) -> Windows:
         """Scaled windows that end at those of the rows `ends` that are scored."""
@@ -85,32 +98,20 @@ def compute_inputs(
     break_is_stop: bool,
     rows_at_once: int = ROWS_AT_ONCE,
 ) -> Inputs:
-    """Features and windows of a whole history, taken from what the engine hands to a model."""
-    manifest = Manifest(
-        version="",
-        created="",
-        preset="",
-        family="",
-        window=window,
-        schema=schema,
-        features=features,
-        scaler=Scaler((0.0,) * len(schema.sensors), (1.0,) * len(schema.sensors)),
-        score=ScoreParams("mse"),
-        threshold=Threshold(np.inf, ""),
-        policy=AlertPolicy(),
-        break_is_stop=break_is_stop,
-    )
-    table = np.full(rows.values.shape, np.nan, np.float32)
-    numbers: dict[str, list[int]] = {}
-    for row, machine in enumerate(rows.machines):
-        numbers.setdefault(machine, []).append(row)
-    joined = np.concatenate(
-        [
-            _inputs_of_machine(rows, np.array(own), manifest, table, rows_at_once=rows_at_once)
-            for own in numbers.values()
-        ]
-    )
-    return Inputs(table, joined[np.argsort(joined[:, -1], kind="stable")])
+    """Features and windows of a whole history: the engine's first two stages, once."""
+    admitted = admit_history(rows, schema, break_is_stop=break_is_stop)
+    using = FeatureFold(features)
+    table, parts = np.full(rows.values.shape, np.nan, np.float32), list[EngineWindows]()
+    index = [np.empty((0, window), np.int64)]
+    for part in parts_of(admitted, rows, using=using, length=window, rows_at_once=rows_at_once):
+        table[part.windows.places] = np.clip(part.features.z, -FAR, FAR)
+        parts.append(part.windows)
+        index.append(part.rows)
+    joined = np.concatenate(index)
+    unused = np.ones(len(rows), np.bool_)
+    unused[joined] = False
+    table[unused] = np.nan
+    return Inputs(table, joined[np.argsort(joined[:, -1], kind="stable")], admitted, parts, using.normal)
 
 
 def fit_scaler(features: Float32s, *, scaling: Scaling, clip: float | None) -> Scaler:
@@ -126,41 +127,6 @@ def fit_scaler(features: Float32s, *, scaling: Scaling, clip: float | None) -> S
         return Scaler(tuple(robust.center_.tolist()), tuple(robust.scale_.tolist()), clip)
     standard = StandardScaler().fit(features.astype(np.float64))
     return Scaler(tuple(standard.mean_.tolist()), tuple(standard.scale_.tolist()), clip)
-
-
-def _inputs_of_machine(
-    rows: RowBatch, numbers: Ints, manifest: Manifest, table: Float32s, *, rows_at_once: int
-) -> Ints:
-    """Fill the machine's rows of `table`; returns (scored rows, window) its windows by row number.
-
-    A recorder stands where the model will: of one machine the engine asks for windows in the order of its
-    rows.
-    """
-    asked: list[Float32s] = []
-
-    def record(windows: Float32s) -> Float32s:
-        asked.append(windows)
-        return windows
-
-    probe = Artifact.of(manifest, record)
-    states: dict[str, State] = {}
-    taken: list[int] = []
-    index: list[Ints] = []
-    for first in range(0, len(numbers), rows_at_once):
-        some = numbers[first : first + rows_at_once]
-        states, results = advance(states, rows.take(some), probe)
-        ends = []
-        for row, outcome in zip(some.tolist(), results.outcome, strict=True):
-            if outcome in (SCORED, RESTARTING, WARMING_UP):
-                taken.append(row)
-            if outcome in (SCORED, RESTARTING):
-                ends.append(len(taken))
-        if ends:
-            order = np.array(taken)
-            windows = order[np.array(ends)[:, None] + np.arange(-manifest.window, 0)]
-            table[windows] = asked.pop()
-            index.append(windows)
-    return np.concatenate(index) if index else np.empty((0, manifest.window), np.int64)
 
 
 def _spread(values: Floats, machines: np.ndarray) -> Floats:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sheetbreak.engine.admission import RUN
 from sheetbreak.engine.model import Artifact, Float32s
 from sheetbreak.engine.state import RESTARTING, SCORED
 from sheetbreak.rows import RowBatch
@@ -12,11 +13,9 @@ _WINDOWS_AT_ONCE = 4096
 
 def encode(rows: RowBatch, artifact: Artifact, halves: Halves) -> tuple[np.ndarray, Float32s, list[str]]:
     """Row numbers of the scored rows, their latent features (n, latent), and whether each is scored or restarting."""
-    from trainer.data.history import score_history
     from trainer.data.inputs import compute_inputs
 
     manifest = artifact.manifest
-    outcome = score_history(rows, artifact)[1].outcome
     inputs = compute_inputs(
         rows,
         manifest.schema,
@@ -25,8 +24,13 @@ def encode(rows: RowBatch, artifact: Artifact, halves: Halves) -> tuple[np.ndarr
         break_is_stop=manifest.break_is_stop,
     )
     scored = inputs.scored
-    states = [outcome[row] for row in scored.tolist()]
-    assert set(states) <= {SCORED, RESTARTING}
+    restarting = {
+        place
+        for one in inputs.admitted.values()
+        for place, what, since_restart in one.steps
+        if what == RUN and since_restart < manifest.policy.restart_rows
+    }
+    states = [RESTARTING if row in restarting else SCORED for row in scored.tolist()]
     windows = inputs.windows(scored, manifest.scaler)
     latent = halves.encoder.output_shape[1:]
     parts = [np.empty((0, *latent), np.float32)]

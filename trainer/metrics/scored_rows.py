@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from sheetbreak.engine.state import Results
+from sheetbreak.engine.alerts import AlertEvent
 from sheetbreak.rows import BROKEN, RowBatch, Schema
 from trainer.data.labels import Bools, Floats, Ints, Labels
 
@@ -82,7 +82,23 @@ class ScoredRows:
         return float(self.operating.sum()) * self.period_s / SECONDS_PER_DAY
 
 
-def score_rows(rows: RowBatch, labels: Labels, results: Results, schema: Schema) -> ScoredRows:
+class Outcome(Protocol):
+    """What became of a history's rows, as `Results` and `Alarms` have it."""
+
+    @property
+    def score(self) -> Floats:
+        """(n,) NaN where the row has none."""
+
+    @property
+    def over(self) -> Bools:
+        """(n,) the score was over the level."""
+
+    @property
+    def alerts(self) -> list[tuple[int, AlertEvent]]:
+        """Events and their rows."""
+
+
+def score_rows(rows: RowBatch, labels: Labels, results: Outcome, schema: Schema) -> ScoredRows:
     """What the engine made of a history, machine after machine (in order of appearance), each as it came.
 
     labels and results: of these rows. Raises ValueError if they are not as many.

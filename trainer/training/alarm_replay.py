@@ -1,18 +1,22 @@
-"""Alarms of scores that are known: what a monitor would have raised with another threshold or alert policy.
+"""Alarms of scores that are known: what a monitor would raise with any threshold and alert policy.
 
 The engine's own last stage over the rows of a history, without the model.
 """
 
+from bisect import bisect_left
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from sheetbreak.engine.admission import admit
+from sheetbreak.engine.admission import Admitted
+from sheetbreak.engine.advance import put_together
 from sheetbreak.engine.alerts import IDLE, AlertEvent, AlertPolicy
-from sheetbreak.engine.decision import Cause, Levels, Rules, hold_levels, raise_alerts
+from sheetbreak.engine.decision import Cause, Decided, Levels, Rules, hold_levels, raise_alerts
 from sheetbreak.engine.scoring import TopSensor
+from sheetbreak.engine.state import Results
 from sheetbreak.engine.thresholds import Threshold, Trailing
-from sheetbreak.rows import RowBatch, Schema, by_machine
+from sheetbreak.rows import RowBatch, Schema
 from trainer.data.labels import Bools, Floats
 
 _UNNAMED = Cause((TopSensor("", 1.0, 0.0, 0.0),))
@@ -23,6 +27,8 @@ _UNNAMED = Cause((TopSensor("", 1.0, 0.0, 0.0),))
 class Alarms:
     """What a monitor would have raised."""
 
+    score: Floats
+    """(n,) as given."""
     over: Bools
     """(n,) the score was over the level."""
     alerts: list[tuple[int, AlertEvent]]
@@ -43,25 +49,78 @@ class ScoredHistory:
     """Rows from a machine's cold start on, and the score that a model gave each of them (NaN: none)."""
 
     def __init__(
-        self, rows: RowBatch, score: Floats, *, schema: Schema, break_is_stop: bool, keep_levels: bool = False
+        self,
+        rows: RowBatch,
+        score: Floats,
+        *,
+        admitted: Mapping[str, Admitted],
+        schema: Schema,
+        break_is_stop: bool,
+        keep_levels: bool = False,
     ) -> None:
         """keep_levels: for another policy with the same threshold; 8 bytes a row and threshold."""
-        self._rows, self._foretells, self._break_is_stop = rows, schema.lead_rows > 0, break_is_stop
-        self._admitted = admit({}, by_machine(rows), rows, schema=schema, break_is_stop=break_is_stop)
-        self._scores = [None if one != one else one for one in score.tolist()]
+        self.rows, self.score, self.schema = rows, score, schema
+        self._admitted, self._break_is_stop = admitted, break_is_stop
+        self._known = [None if one != one else one for one in score.tolist()]
         self._kept: dict[str, dict[str, Levels]] | None = {} if keep_levels else None
 
-    def raised(self, threshold: Threshold, policy: AlertPolicy) -> Alarms:
+    def before(self, end: int) -> "ScoredHistory":
+        """The rows up to that one, itself not among them."""
+        admitted = {
+            machine: one._replace(steps=one.steps[: bisect_left(one.steps, (end,))])
+            for machine, one in self._admitted.items()
+        }
+        return ScoredHistory(
+            self.rows.take(slice(end)),
+            self.score[:end],
+            admitted=admitted,
+            schema=self.schema,
+            break_is_stop=self._break_is_stop,
+        )
+
+    def alarms(self, threshold: Threshold, policy: AlertPolicy) -> Alarms:
         """What `advance` would raise with this threshold and this policy."""
-        rules = Rules(threshold, policy, self._break_is_stop and self._foretells, self._foretells, "")
-        found = Alarms(np.zeros(len(self._rows), np.bool_), [])
-        for machine, levels in self._levels(threshold, policy.restart_rows).items():
+        found = Alarms(self.score, np.zeros(len(self.rows), np.bool_), [])
+        for machine, one in self._decided(self._rules(threshold, policy)).items():
             steps = self._admitted[machine].steps
-            found.over[[steps[i][0] for i in levels.over]] = True
-            found.alerts += raise_alerts(
-                machine, steps, self._scores, self._rows, levels=levels, rules=rules, alert=IDLE, explain=_unnamed
-            ).alerts
+            found.over[[steps[i][0] for i in one.levels.over]] = True
+            found.alerts += one.alerts
         return found
+
+    def results(self, threshold: Threshold, policy: AlertPolicy, *, contributions: Floats) -> Results:
+        """What `advance` would make of the rows, but that nothing tells which sensors were missing or led to an alert.
+
+        contributions: (rows, sensors) each sensor's part in the score.
+        """
+        rules = self._rules(threshold, policy)
+        return put_together(
+            self._admitted,
+            self._decided(rules),
+            known=self._known,
+            score=self.score,
+            contributions=contributions,
+            imputed={},
+            rules=rules,
+        )
+
+    def _rules(self, threshold: Threshold, policy: AlertPolicy) -> Rules:
+        foretells = self.schema.lead_rows > 0
+        return Rules(threshold, policy, self._break_is_stop and foretells, foretells, version="")
+
+    def _decided(self, rules: Rules) -> dict[str, Decided]:
+        return {
+            machine: raise_alerts(
+                machine,
+                self._admitted[machine].steps,
+                self._known,
+                self.rows,
+                levels=levels,
+                rules=rules,
+                alert=IDLE,
+                explain=_unnamed,
+            )
+            for machine, levels in self._levels(rules.threshold, rules.policy.restart_rows).items()
+        }
 
     def _levels(self, threshold: Threshold, restart_rows: int) -> dict[str, Levels]:
         """By machine: what its scores are held against."""
@@ -71,8 +130,8 @@ class ScoredHistory:
         found = {
             machine: hold_levels(
                 one.steps,
-                self._scores,
-                self._rows.grades,
+                self._known,
+                self.rows.grades,
                 threshold=threshold,
                 restart_rows=restart_rows,
                 trailing=Trailing(threshold.trailing_rows),
@@ -85,5 +144,5 @@ class ScoredHistory:
         return found
 
 
-def _unnamed(_place: int, *, named: bool) -> Cause:
+def _unnamed(_place: int, /, *, named: bool) -> Cause:
     return _UNNAMED if named else Cause()

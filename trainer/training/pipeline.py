@@ -10,20 +10,18 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
 from sheetbreak.artifact import MODEL
 from sheetbreak.engine.alerts import AlertPolicy
 from sheetbreak.engine.features import FeatureParams
 from sheetbreak.engine.model import Artifact, Float32s, Manifest, Reconstruct
-from sheetbreak.engine.scoring import ScoreParams
+from sheetbreak.engine.scoring import ScoreParams, Scorer
 from sheetbreak.engine.state import Results
 from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.errors import DataError
 from sheetbreak.graph import onnx_reconstruct
 from sheetbreak.rows import RowBatch, Schema
-from trainer.data.history import score_history
 from trainer.data.inputs import Inputs, compute_inputs, fit_features, fit_scaler
 from trainer.data.labels import Labels
 from trainer.data.splits import Split
@@ -31,6 +29,7 @@ from trainer.data.windows import Windows
 from trainer.families import FAMILIES
 from trainer.output.progress import Progress
 from trainer.settings.values import Family, Settings, Value, given_settings, settle
+from trainer.training.alarm_replay import ScoredHistory
 from trainer.training.export import export_model
 from trainer.training.fit import Fitted, fit_model
 from trainer.training.presets import Preset
@@ -82,7 +81,7 @@ class Trained:
     golden: Float32s
     """(n, window, sensors) scaled windows to check a saved model with."""
     results: Results
-    """Of all rows, from a cold start."""
+    """Of all rows, from a cold start; nothing tells which sensors were missing or led to an alert."""
     inputs: Inputs
     fitted: Fitted
 
@@ -142,6 +141,13 @@ def train_pipeline(
     )
     files = _export(fitted)
     reconstruct = onnx_reconstruct(files[MODEL])
+    score_params = _fit_score(preset, fit, reconstruct)
+    score, contributions = inputs.score(reconstruct, Scorer(scaler, score_params))
+    history = ScoredHistory(rows, score, admitted=inputs.admitted, schema=schema, break_is_stop=preset.break_is_stop)
+    past = np.union1d(split.fit, split.validation)
+    threshold = choose(
+        gather_evidence(labels, history, recipe.alert, fit=fit_ends, validation=split.validation, past=past)
+    )
     manifest = Manifest(
         version="",
         created="",
@@ -151,20 +157,17 @@ def train_pipeline(
         schema=schema,
         features=features,
         scaler=scaler,
-        score=_fit_score(preset, fit, reconstruct),
-        threshold=Threshold(np.inf, "none yet"),
+        score=score_params,
+        threshold=threshold,
         policy=recipe.alert,
         break_is_stop=preset.break_is_stop,
     )
-    untried, past = Artifact.of(manifest, reconstruct), np.union1d(split.fit, split.validation)
-    threshold = choose(gather_evidence(rows, labels, untried, fit=fit_ends, validation=split.validation, past=past))
-    artifact = Artifact.of(msgspec.structs.replace(manifest, threshold=threshold), reconstruct)
     golden = np.unique(np.linspace(0, len(fit) - 1, GOLDEN_ROWS).astype(np.int64))
     return Trained(
-        artifact=artifact,
+        artifact=Artifact.of(manifest, reconstruct),
         files=files,
         golden=fit.take(golden).gather(),
-        results=score_history(rows, artifact)[1],
+        results=history.results(threshold, recipe.alert, contributions=contributions),
         inputs=inputs,
         fitted=fitted,
     )

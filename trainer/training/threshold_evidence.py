@@ -1,4 +1,4 @@
-"""Evidence for a threshold: what a model without one makes of training and validation rows."""
+"""Evidence for a threshold: what a model's scores show on training and validation rows."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,11 +6,9 @@ from functools import partial
 
 import numpy as np
 
-from sheetbreak.engine.model import Artifact
-from sheetbreak.engine.state import Results
+from sheetbreak.engine.alerts import AlertPolicy
 from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.rows import RowBatch
-from trainer.data.history import score_history
 from trainer.data.labels import Bools, Floats, Ints, Labels
 from trainer.metrics.alarms import false_openings
 from trainer.metrics.events import HORIZONS, timeline
@@ -20,25 +18,22 @@ from trainer.training.threshold_policies import Evidence
 
 
 def gather_evidence(
-    rows: RowBatch, labels: Labels, artifact: Artifact, *, fit: Ints, validation: Ints, past: Ints
+    labels: Labels, history: ScoredHistory, policy: AlertPolicy, *, fit: Ints, validation: Ints, past: Ints
 ) -> Evidence:
     """Scores and labels of break-free fit rows and of validation rows, and a way to try thresholds on them.
 
-    fit, validation, past: row numbers; past: all that came before the test rows, whether break-free or not. The
-    artifact's own threshold is above every score: it opens no alert.
+    fit, validation, past: row numbers; past: all that came before the test rows, whether break-free or not.
     """
-    _, results = score_history(rows, artifact)
     end = max((int(part.max()) + 1 for part in (past, validation) if len(part)), default=0)
-    count = _alarm_counter(rows.take(slice(end)), labels, artifact, results)
     return evidence_from(
-        rows,
+        history.rows,
         labels,
-        results.score,
+        history.score,
         fit=fit,
         validation=validation,
         past=past,
-        count=count,
-        period_s=artifact.manifest.schema.period_s,
+        count=_alarm_counter(history.before(end), labels, policy),
+        period_s=history.schema.period_s,
     )
 
 
@@ -86,20 +81,14 @@ def known_grades(rows: RowBatch) -> list[str | None]:
     return known
 
 
-def _alarm_counter(
-    rows: RowBatch, labels: Labels, artifact: Artifact, results: Results
-) -> Callable[[Ints, Threshold], float]:
-    """Counts what a monitor would raise that saw all `rows`; labels and results: of these and perhaps of later ones."""
-    manifest, n = artifact.manifest, len(rows)
-    score = results.score[:n]
-    history = ScoredHistory(rows, score, schema=manifest.schema, break_is_stop=manifest.break_is_stop)
+def _alarm_counter(history: ScoredHistory, labels: Labels, policy: AlertPolicy) -> Callable[[Ints, Threshold], float]:
+    """Counts what a monitor would raise that saw the history; labels: of its rows and perhaps of later ones."""
+    rows, n = history.rows, len(history.rows)
     of_rows = Labels(labels.will_break[:n], labels.judged[:n], labels.run[:n])
 
     def false_alarms_per_day(counted: Ints, threshold: Threshold) -> float:
         """Of alerts that opened at the rows `counted`, by operating day of these."""
-        alarms = history.raised(threshold, manifest.policy)
-        judged = replace(results, score=score, over=alarms.over, alerts=alarms.alerts)
-        scored = score_rows(rows, of_rows, judged, manifest.schema)
+        scored = score_rows(rows, of_rows, history.alarms(threshold, policy), history.schema)
         false = false_openings(scored, timeline(scored), horizon=HORIZONS[-1])
         mine = np.isin(scored.row, counted)
         days = scored.take(mine).days

@@ -8,12 +8,14 @@ import pytest
 from sheetbreak.engine.alerts import AlertPolicy
 from sheetbreak.engine.features import FeatureParams
 from sheetbreak.engine.model import Artifact, Float32s, Manifest
-from sheetbreak.engine.scoring import Scaler, ScoreParams
+from sheetbreak.engine.scoring import Scaler, ScoreParams, Scorer
 from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.rows import BROKEN, RowBatch
 from tests.support.histories import STEP_US, mill_like, schema_of
 from trainer.data.history import score_history
+from trainer.data.inputs import compute_inputs
 from trainer.data.labels import Labels, label_rows
+from trainer.training.alarm_replay import ScoredHistory
 from trainer.training.threshold_evidence import gather_evidence
 
 SCHEMA = schema_of(3)
@@ -39,6 +41,13 @@ def sizes_of_rows(*, threshold: Threshold) -> Artifact:
         return np.zeros_like(windows)
 
     return Artifact.of(manifest, nothing)
+
+
+def sizes_scored(rows: RowBatch) -> ScoredHistory:
+    """The history as that model scores it, before it has a threshold."""
+    inputs = compute_inputs(rows, SCHEMA, features=FeatureParams("identity", (0.0,) * 3), window=1, break_is_stop=True)
+    score, _ = inputs.score(np.zeros_like, Scorer(Scaler((0.0,) * 3, (1.0,) * 3), ScoreParams("mse")))
+    return ScoredHistory(rows, score, admitted=inputs.admitted, schema=SCHEMA, break_is_stop=True)
 
 
 def counted_by_hand(rows: RowBatch, labels: Labels, threshold: Threshold, validation: np.ndarray) -> float:
@@ -72,14 +81,14 @@ def test_false_alarms_are_the_alerts_of_a_monitor_that_saw_the_whole_history(
     last = np.arange(len(rows))
     validation = last[last % 3 == 0] if shuffled else last[int(0.6 * len(rows)) : int(0.8 * len(rows))]
     evidence = gather_evidence(
-        rows, labels, sizes_of_rows(threshold=Threshold(np.inf, "")), fit=last[:5], validation=validation, past=last[:5]
+        labels, sizes_scored(rows), AlertPolicy(), fit=last[:5], validation=validation, past=last[:5]
     )
     expected = counted_by_hand(rows, labels, threshold, validation)
     assert evidence.false_alarms_per_day(threshold) == pytest.approx(expected)
     past = gather_evidence(
-        rows,
         labels,
-        sizes_of_rows(threshold=Threshold(np.inf, "")),
+        sizes_scored(rows),
+        AlertPolicy(),
         fit=last[:9],
         validation=np.arange(400, 500),
         past=last[:500],
@@ -93,9 +102,10 @@ def test_scores_are_those_of_the_rows_named_without_break_rows_and_refused_rows(
     rows = mill_like(300, sensors=3)
     rows.values[[7, 160]] = np.nan
     labels = label_rows(rows, SCHEMA)
-    artifact = sizes_of_rows(threshold=Threshold(np.inf, ""))
     validation = np.arange(150, 250)
-    evidence = gather_evidence(rows, labels, artifact, fit=np.array([3, 7, 8]), validation=validation, past=validation)
+    evidence = gather_evidence(
+        labels, sizes_scored(rows), AlertPolicy(), fit=np.array([3, 7, 8]), validation=validation, past=validation
+    )
     squares = (rows.values.astype(np.float32).astype(np.float64) ** 2).mean(axis=1)
     judged = validation[(rows.broken[validation] != BROKEN) & (validation != 160)]
     np.testing.assert_allclose(evidence.fit_scores, squares[[3, 8]])
@@ -107,9 +117,9 @@ def test_scores_are_those_of_the_rows_named_without_break_rows_and_refused_rows(
 def test_without_validation_rows_there_are_no_alarms() -> None:
     rows = mill_like(100, sensors=3)
     evidence = gather_evidence(
-        rows,
         label_rows(rows, SCHEMA),
-        sizes_of_rows(threshold=Threshold(np.inf, "")),
+        sizes_scored(rows),
+        AlertPolicy(),
         fit=np.arange(50),
         validation=np.empty(0, np.int64),
         past=np.empty(0, np.int64),

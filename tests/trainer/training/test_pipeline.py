@@ -1,8 +1,10 @@
 """Promises of a training: the monitor's scores, one seed one model, nothing learnt from rows that come later."""
 
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -10,8 +12,12 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from sheetbreak.artifact import load, save
+from sheetbreak.engine import admission
 from sheetbreak.engine.advance import advance
+from sheetbreak.engine.features import FeatureFold
+from sheetbreak.engine.scores import Scores
 from sheetbreak.engine.state import State
+from sheetbreak.engine.windows import Windows
 from sheetbreak.errors import DataError
 from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, RowBatch
 from sheetbreak.wire.state import StateCodec
@@ -67,6 +73,41 @@ def test_a_saved_model_scores_every_row_as_its_training_did_over_batches_and_res
         np.testing.assert_array_equal(results.score, found.results.score[some])
         np.testing.assert_array_equal(results.threshold, found.results.threshold[some])
         np.testing.assert_array_equal(results.over, found.results.over[some])
+
+
+@pytest.mark.parametrize("preset", ["default", "rows"])
+def test_a_training_runs_the_first_three_stages_once_over_its_history(
+    preset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Features, windows and scores of every row are computed once, however many thresholds are tried."""
+    rows = mill_like(600, machines=("a", "b"))
+    seen: Counter[str] = Counter()
+    admit_one, features_of, score = admission._admit, FeatureFold.fold, Scores.__init__
+
+    def counting_admit(machine: str, clock: Any, places: Any, *rest: Any) -> Any:
+        seen["admitted"] += len(places)
+        return admit_one(machine, clock, places, *rest)
+
+    def counting_features(self: FeatureFold, states: Any, values: Any, **rest: Any) -> Any:
+        seen["features"] += len(values)
+        return features_of(self, states, values, **rest)
+
+    def counting_scores(self: Scores, windows: Windows, **rest: Any) -> None:
+        seen["scores"] += len(windows)
+        score(self, windows, **rest)
+
+    monkeypatch.setattr(admission, "_admit", counting_admit)
+    monkeypatch.setattr(FeatureFold, "fold", counting_features)
+    monkeypatch.setattr(Scores, "__init__", counting_scores)
+    found = train(rows, quick(preset, family="pca"))
+    monkeypatch.undo()
+    outcome = Counter(advance({}, rows, found.artifact)[1].outcome)
+    assert outcome["stopped"] > 0
+    assert seen == {
+        "admitted": len(rows),
+        "features": len(rows) - outcome["stopped"],
+        "scores": outcome["scored"] + outcome["restarting"],
+    }
 
 
 def test_one_seed_gives_one_model_and_another_seed_another(trained: Trained) -> None:

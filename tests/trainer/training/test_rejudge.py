@@ -14,6 +14,7 @@ from sheetbreak.rows import RowBatch
 from tests.engine.test_alerts import POLICIES
 from tests.engine.test_engine import streams
 from tests.support.making import make_artifact, make_schema
+from trainer.data.history import admit_history
 from trainer.training.alarm_replay import ScoredHistory
 
 THRESHOLDS = st.one_of(
@@ -38,8 +39,15 @@ def test_scores_judged_again_raise_what_the_engine_raises(
     rows = replace(rows, grades=(grades * len(rows))[: len(rows)] if grades else rows.grades)
     model = _model(threshold, policy, lead_rows=lead_rows, break_is_stop=break_is_stop)
     _, results = advance({}, rows, model)
-    history = ScoredHistory(rows, results.score, schema=model.manifest.schema, break_is_stop=break_is_stop)
-    found = history.raised(threshold, policy)
+    schema = model.manifest.schema
+    history = ScoredHistory(
+        rows,
+        results.score,
+        admitted=admit_history(rows, schema, break_is_stop=break_is_stop),
+        schema=schema,
+        break_is_stop=break_is_stop,
+    )
+    found = history.alarms(threshold, policy)
     for kind, places in (("opened", found.opened), ("closed", found.closed)):
         assert sorted(places) == [place for place, event in results.alerts if event.kind == kind]
     assert found.over.tolist() == results.over.tolist()
