@@ -1,4 +1,4 @@
-"""The life of an alert: opened, updated, closed; row by row of a machine."""
+"""Alerts: their life, opened, updated, closed, row by row of a machine."""
 
 import hashlib
 from collections.abc import Sequence

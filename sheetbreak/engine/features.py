@@ -1,4 +1,4 @@
-"""Streaming z: each sensor against its own recent past, a fold over a machine's rows.
+"""Features, streaming z: each sensor against its own recent past, machine by machine in the order of its rows.
 
 The input matters more than the network: sensors of a paper machine drift for weeks, and a model on raw values is at
 chance a month later. The same fold serves trainer and monitor, so live and offline scores agree to the bit, and

@@ -1,4 +1,4 @@
-"""The model as values: the manifest, and the artifact that scores with it."""
+"""Model as values: the manifest, and the artifact that scores with it."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The recurrence behind streaming z: exponentially weighted mean and variance, of many machines side by side.
+"""Moments behind streaming z: exponentially weighted mean and variance, of many machines side by side.
 
 Finch, "Incremental calculation of weighted mean and variance" (2009), section 9, with every step clipped. This is the
 one loop over rows: a row needs the mean that the row before it left. One machine does not need another, and for numpy

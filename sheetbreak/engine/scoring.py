@@ -1,4 +1,4 @@
-"""From features to a score: scaling, reconstruction error, and each sensor's part in it."""
+"""Scoring of windows: scaling, reconstruction error, and each sensor's part in it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The data's own health, in numpy alone: gaps, missing, unchanged and interpolated values, drifting levels.
+"""Health of the data, in numpy alone: gaps, missing, unchanged and interpolated values, drifting levels.
 
 A historian that interpolates, a sensor that hangs or a level that wanders for weeks decides more about a model than
 the model does. All of it is read off the rows as they were given; labels only say where runs begin and end.

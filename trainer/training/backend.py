@@ -1,4 +1,4 @@
-"""TensorFlow made quiet and repeatable: call before the first Keras model is built."""
+"""Backend: TensorFlow made quiet and repeatable; call before the first Keras model is built."""
 
 import os
 import re
