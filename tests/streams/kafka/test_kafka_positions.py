@@ -21,7 +21,7 @@ from sheetbreak.streams.protocol import Batch
 from tests.support.kafka_broker import Broker
 from tests.support.kafka_rig import KafkaRig
 from tests.support.patience import patiently, wait_for
-from tests.support.stream_checks import answers, parts, poll_until, rows
+from tests.support.stream_checks import answers, commit, parts, poll_until, restore, rows
 
 ids = st.sampled_from(["", "one", "two"])
 numbers = st.integers(0, 50)
@@ -103,14 +103,14 @@ def answer(rig: KafkaRig, count: int, *, snapshots: bool = True) -> None:
     for batch in poll_until(stream, count):
         if batch.records:
             state = parts(0, pm1=b"%d" % len(restored)) if snapshots else []
-            stream.commit(batch, answers(batch), state)
+            commit(stream, batch, answers(batch), state)
     stream.close()
 
 
 def assigned(stream: KafkaStream) -> dict[bytes, bytes]:
     """What is restored once a partition is assigned."""
-    wait_for(lambda: patiently(lambda: stream.poll(0.1)).assigned)
-    return dict(stream.restore(0))
+    wait_for(lambda: patiently(lambda: stream.poll(0.1)).assigned, nap_s=0)
+    return dict(restore(stream, 0))
 
 
 def next_rows(stream: KafkaStream) -> Batch:
@@ -127,9 +127,9 @@ def test_rows_gone_by_retention_are_told_and_counted(
     stream = rig.open()
     batches: list[Batch] = []
     while not (batches and batches[-1].records):
-        batches.append(stream.poll(0.5))
+        batches.append(patiently(lambda: stream.poll(0.5)))
         for partition in batches[-1].assigned:
-            assert stream.restore(partition), "the state is kept"
+            assert restore(stream, partition), "the state is kept"
     assert batches[-1].records[0].offset == 33
     assert [batch.lost for batch in batches if batch.lost] == [{0: 13}]
     assert caplog.text.count("event=rows-lost partition=0 expected=20 found=33 lost=13") == 1
@@ -141,16 +141,16 @@ def test_rows_gone_while_a_monitor_runs_are_told_too(rig: KafkaRig, admin: Any) 
     assigned(stream)
     seen = [0]
     first = next_rows(stream)
-    stream.commit(first, [], parts(0, pm1=b"x"))
+    commit(stream, first, [], parts(0, pm1=b"x"))
     admin.delete_records({TopicPartition(rig.prefix + "sensor-rows", 0): 118})
     lost = 0
     while seen[-1] < 119:
         batch = patiently(lambda: stream.poll(0.5))
         lost += sum(batch.lost.values())
         if batch.assigned:
-            stream.restore(0)
+            restore(stream, 0)
         elif batch.records:
-            stream.commit(batch, [], parts(0, pm1=b"x"))
+            commit(stream, batch, [], parts(0, pm1=b"x"))
             seen += [record.offset for record in batch.records]
     assert lost > 0
     assert len(seen) + lost == 120, "each row is answered, or told to be lost"
@@ -169,7 +169,7 @@ def test_expired_offsets_go_on_where_the_state_belongs(
     assert "event=offsets-expired partition=0 state_at=20 goes_on_at=20" in caplog.text
     batch = next_rows(stream)
     assert batch.records[0].offset == 20
-    stream.commit(batch, answers(batch), [])
+    commit(stream, batch, answers(batch), [])
     assert len(rig.published()) == 23
 
 
@@ -187,7 +187,7 @@ def test_a_log_shorter_than_the_committed_offset_goes_on_at_its_end_on_the_kept_
     rig.feed(rows(3, first=20))
     batch = next_rows(stream)
     assert batch.records[0].offset == 12
-    stream.commit(batch, answers(batch), parts(0, pm2=b"new"))
+    commit(stream, batch, answers(batch), parts(0, pm2=b"new"))
     again = rig.open()
     assert assigned(again) == {b"pm1": b"0", b"pm2": b"new"}, "what belonged to rows that are gone was written anew"
     assert "state-" not in caplog.text
@@ -207,7 +207,7 @@ def test_every_row_of_an_input_that_was_made_again_is_answered(
         caplog.clear()
         batch = next_rows(stream)
         assert [record.offset for record in batch.records] == list(range(first + 10))
-        stream.commit(batch, answers(batch), parts(0, pm2=b"x") if first == 50 else [])
+        commit(stream, batch, answers(batch), parts(0, pm2=b"x") if first == 50 else [])
         stream.close()
     again = rig.open()
     assert assigned(again) == {b"pm1": b"0", b"pm2": b"x"}
@@ -220,18 +220,18 @@ def test_an_input_made_again_under_a_running_monitor_is_read_from_its_start(rig:
     assigned(stream)
     batch = next_rows(stream)
     while batch.records[-1].offset < 19:
-        stream.commit(batch, answers(batch), parts(0, pm1=b"x"))
+        commit(stream, batch, answers(batch), parts(0, pm1=b"x"))
         batch = next_rows(stream)
-    stream.commit(batch, answers(batch), parts(0, pm1=b"x"))
+    commit(stream, batch, answers(batch), parts(0, pm1=b"x"))
     make_again(rig, admin, "sensor-rows")
     rig.feed(rows(40, first=20))
     found: list[int] = []
     while len(found) < 40:
         batch = patiently(lambda: stream.poll(0.5))
         if batch.assigned:
-            assert stream.restore(0) == {b"pm1": b"x"}
+            assert restore(stream, 0) == {b"pm1": b"x"}
         elif batch.records:
-            stream.commit(batch, answers(batch), [])
+            commit(stream, batch, answers(batch), [])
             found += [record.offset for record in batch.records]
     assert found == list(range(40))
 
@@ -242,7 +242,7 @@ def test_machines_whose_state_is_gone_are_counted(rig: KafkaRig, admin: Any, cap
     stream = rig.open(max_records=5)
     assigned(stream)
     batch = next_rows(stream)
-    stream.commit(batch, [], parts(0, **{"pm1\0core": b"x", "pm2\0core": b"x", "pm2\0t01": b"x"}))
+    commit(stream, batch, [], parts(0, **{"pm1\0core": b"x", "pm2\0core": b"x", "pm2\0t01": b"x"}))
     make_again(rig, admin, "monitor-state")
     rig.feed(rows(1, first=5))
     stream.close()
