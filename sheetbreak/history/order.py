@@ -1,4 +1,4 @@
-"""The order of a history's rows: ascending by machine; where not, why, with the remedy that fits the cause."""
+"""Order of a history's rows: ascending by machine; where not, why, with the remedy that fits the cause."""
 
 from collections.abc import Callable, Sequence
 
