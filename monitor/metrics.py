@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from monitor.latency import Latency
-from sheetbreak.engine.alerts import Severity, ratio_of
+from sheetbreak.engine.alerts import Severity, Told, ratio_of
 from sheetbreak.engine.model import Manifest
 from sheetbreak.engine.state import DEAD_LETTER, RESTARTING, SCORED, STOPPED, WARMING_UP, Results, State
 from sheetbreak.errors import RowError
@@ -42,6 +42,7 @@ class _Machine:
     """All three start with their zeros: a rate over a series that first appears at 1 misses that 1."""
     alert_open: bool | None = None
     """None until its state is known."""
+    odds: Told | None = None
     last_row_us: int | None = None
     score: float | None = None
     threshold: float | None = None
@@ -144,6 +145,7 @@ class Metrics:
         for name, state in states.items():
             machine = self._machine(name)
             machine.alert_open = state.alert.open is not None
+            machine.odds = state.odds.told
             if machine.last_row_us is None:
                 machine.last_row_us = state.clock.last_us
 
@@ -184,6 +186,18 @@ class Metrics:
         yield _gauge("sheetbreak_reconstruction_error", "Last score.", machines, lambda m: m.score)
         yield _gauge("sheetbreak_threshold", "Threshold of the last score.", machines, lambda m: m.threshold)
         yield _gauge("sheetbreak_alert_open", "1 while an alert is open.", machines, lambda m: m.alert_open)
+        yield _gauge(
+            "sheetbreak_warnings_true_ratio",
+            "Share of the last 20 warnings that a break followed within the hour.",
+            machines,
+            lambda m: m.odds and m.odds.hits / m.odds.of,
+        )
+        yield _gauge(
+            "sheetbreak_break_base_ratio",
+            "Share of all scored rows that a break followed within the hour.",
+            machines,
+            lambda m: m.odds and m.odds.base,
+        )
         yield _gauge(
             "sheetbreak_last_row_timestamp_seconds",
             "The last row's own time.",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -111,6 +112,7 @@ class Fold:
             validation=split.validation,
             past=choose,
             count=_not_asked,
+            settle=partial(_not_asked, choose),
             period_s=schema.period_s,
         )
         by_grade = "/grade" if per_grade else ""

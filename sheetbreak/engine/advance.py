@@ -53,6 +53,7 @@ def advance(
     scores = Scores(windows, reconstruct=model.reconstruct, scorer=model.scorer, normal=model.features.normal)
     score[scores.places], contributions[scores.places] = scores.scores, scores.contributions
     known, rules = scores.by_place(len(rows)), rules_of(model)
+    labels: list[int] = rows.broken.tolist()
     explained = _Explained(windows, features, scores, schema.sensors)
     decided = {
         machine: decide(
@@ -65,6 +66,8 @@ def advance(
             alert=was.alert,
             grade=was.grade,
             steering=was.steering,
+            odds=was.odds,
+            labels=labels,
             explain=explained,
         )
         for machine, was in before.items()
@@ -78,6 +81,7 @@ def advance(
             one.alert,
             one.levels.grade,
             one.levels.steering,
+            one.odds,
         )
         for machine, one in decided.items()
     }
@@ -103,13 +107,13 @@ def put_together(
     imputed: a row's missing sensors, by place.
     """
     n, restart_rows = len(score), rules.policy.restart_rows
-    outcome, threshold = [DEAD_LETTER] * n, [np.nan] * n
-    results = Results(outcome, score, np.empty(0), np.zeros(n, np.bool_), contributions, imputed)
+    outcome, threshold, rarity = [DEAD_LETTER] * n, [np.nan] * n, [np.nan] * n
+    results = Results(outcome, score, np.empty(0), np.empty(0), np.zeros(n, np.bool_), contributions, imputed)
     for machine, one in decided.items():
         steps = admitted[machine].steps
-        for (place, what, since_restart), level in zip(steps, one.levels.level, strict=True):
+        for (place, what, since_restart), level, rare in zip(steps, one.levels.level, one.levels.rarity, strict=True):
             if what == RUN:
-                threshold[place] = level
+                threshold[place], rarity[place] = level, rare
                 if known[place] is None:
                     outcome[place] = WARMING_UP
                 else:
@@ -122,7 +126,7 @@ def put_together(
         results.alerts += one.alerts
         results.rejects += admitted[machine].rejects
         results.breaks += one.breaks
-    results.threshold = np.array(threshold, np.float64)
+    results.threshold, results.rarity = np.array(threshold, np.float64), np.array(rarity, np.float64)
     for listed in (results.alerts, results.rejects, results.breaks):
         listed.sort(key=_by_place)  # stable: a row that closes one alert and opens another keeps that order
     return results
@@ -147,7 +151,8 @@ def _under(model: Artifact, state: State | None) -> State:
         return state
     memory, threshold = Memory(*model.features.taken_over(*state.memory)), model.manifest.threshold
     trailing, steering = Trailing(threshold.trailing_rows), begin_steering(threshold)
-    return replace(state, memory=memory, trailing=trailing, steering=steering, model=model.version)
+    odds = model.manifest.odds
+    return replace(state, memory=memory, trailing=trailing, steering=steering, odds=odds, model=model.version)
 
 
 def _windows(

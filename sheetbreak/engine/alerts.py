@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from msgspec import Meta
 
@@ -32,8 +32,8 @@ class AlertPolicy:
     """Rows after a restart that open no alert."""
     update_every: SomeRows = 15
     """Rows between two updates of one alert, at least."""
-    critical_ratio: Annotated[float, Meta(ge=1)] = 1.3
-    """score / threshold from which an alert is critical."""
+    critical_ratio: Annotated[float, Meta(ge=1)] | None = 1.3
+    """score / threshold from which an alert is critical; None: none is."""
     rearm_rows: Rows = 0
     """Rows after one at which an alert was closed that open no other."""
     grade_change_rows: Rows = 0
@@ -72,6 +72,23 @@ IDLE = AlertState()
 """Nothing is open, was open lately, or is about to be."""
 
 
+class Told(NamedTuple):
+    """What is known of a warning as it is told."""
+
+    hits: int
+    """Of the last `of` warnings: those that a break followed soon."""
+    of: int
+    base: float
+    """The share of all scored rows that a break followed so soon: what a warning at random would hit."""
+
+    @property
+    def words(self) -> str:
+        """For people."""
+        warnings = f"{self.hits} of the last {self.of} warnings were followed by a break within the hour"
+        otherwise = f"otherwise 1 hour in {1 / self.base:.3g}" if self.base else "otherwise no break is known"
+        return f"{warnings}; {otherwise}"
+
+
 @dataclass(frozen=True, slots=True)
 class AlertEvent:
     """What goes to the alert topic."""
@@ -92,6 +109,14 @@ class AlertEvent:
     imputed: tuple[str, ...]
     masked: tuple[str, ...]
     message: str
+    rarity: float | None = None
+    """The share of the machine's last rows that score as high; None where that is not known."""
+    odds: Told | None = None
+    """How often the last warnings came true; None where that is not known."""
+
+    def with_odds(self, odds: Told | None) -> "AlertEvent":
+        """The same, saying so."""
+        return self if odds is None else replace(self, odds=odds, message=f"{self.message} {odds.words}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +134,7 @@ class ScoredRow:
     imputed: tuple[str, ...] = ()
     masked: tuple[str, ...] = ()
     grade: str | None = None
+    rarity: float | None = None
     foretells: bool = True
     """Whether a high score says something of later rows (lead_rows above 0), or of this one alone."""
 
@@ -180,7 +206,7 @@ def stop(
 
 
 def _severity(policy: AlertPolicy, row: ScoredRow) -> Severity:
-    return "critical" if row.ratio >= policy.critical_ratio else "warning"
+    return "critical" if policy.critical_ratio is not None and row.ratio >= policy.critical_ratio else "warning"
 
 
 def _alert_id(row: ScoredRow) -> str:
@@ -191,7 +217,7 @@ def _alert_id(row: ScoredRow) -> str:
 def _event(kind: Kind, alert: OpenAlert, row: ScoredRow) -> AlertEvent:
     return AlertEvent(
         alert.alert_id, kind, row.machine, row.time_us, alert.opened_us, row.score, row.threshold, row.ratio,
-        alert.severity, tuple(row.top), row.model, row.imputed, row.masked, _message(kind, alert, row),
+        alert.severity, tuple(row.top), row.model, row.imputed, row.masked, _message(kind, alert, row), row.rarity,
     )  # fmt: skip
 
 
@@ -208,10 +234,11 @@ def _message(kind: Kind, alert: OpenAlert, row: ScoredRow) -> str:
     still = "still " if kind == "updated" else ""
     missing = len(row.imputed)
     doubt = f" ({missing} {'sensor is' if missing == 1 else 'sensors are'} missing)" if missing else ""
+    rare = f", rarer than 1 row in {1 / row.rarity:,.0f}" if row.rarity else ""
     observed, expected = _told_apart(lead.observed, lead.expected)
     return (
         f"{row.machine}: {urgency}{grade}: {lead.sensor} {still}reads {observed} where {expected} is "
-        f"expected{f'; look at {others} too' if others else ''}. {row.ratio:.2f} times the threshold{doubt}."
+        f"expected{f'; look at {others} too' if others else ''}. {row.ratio:.2f} times the threshold{rare}{doubt}."
     )
 
 

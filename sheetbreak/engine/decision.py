@@ -6,12 +6,11 @@ alert policy (but for its restart_rows); and while a machine is idle only a row 
 break can change that, so that the rows between are skipped.
 """
 
-from array import array
 from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from sheetbreak.engine.admission import BROKE, GAP, OF_ROWS, REST, RUN, SET_BACK, Step
+from sheetbreak.engine.admission import BROKE, OF_ROWS, Step
 from sheetbreak.engine.alerts import (
     IDLE,
     WARNED_ROWS,
@@ -24,21 +23,20 @@ from sheetbreak.engine.alerts import (
     pass_by,
     stop,
 )
+from sheetbreak.engine.odds import UNKNOWN_ODDS, Odds, learn
 from sheetbreak.engine.scoring import TopSensor
 from sheetbreak.engine.thresholds import (
     JUDGED_ROWS,
+    Levels,
     Steering,
     Threshold,
     Trailing,
-    Wheel,
-    begin_steering,
-    comparable,
-    level_now,
+    hold_levels,
+    may_be_break,
 )
-from sheetbreak.rows import UNKNOWN, RowBatch
+from sheetbreak.rows import RowBatch
 
-NONE = float("nan")
-_UNCHANGED: frozenset[int] = frozenset()
+_NONE: frozenset[int] = frozenset()
 
 
 class Rules(NamedTuple):
@@ -70,24 +68,6 @@ class Explain(Protocol):
         """Of the row at a place. named: whether its leading sensors are asked for."""
 
 
-class Levels(NamedTuple):
-    """What a machine's scores were held against, step by step."""
-
-    level: "array[float]"
-    """NaN where the step has no score."""
-    over: "array[int]"
-    """The steps whose score is over the level."""
-    breaks: "array[int]"
-    """The steps at which a break begins."""
-    changes: "array[int]"
-    """The steps with another grade than the last one known."""
-    trailing: Trailing
-    """After the steps, as is `grade`."""
-    grade: str | None
-    steering: Steering | None
-    """Without the alarms of these steps: they are not known here."""
-
-
 class Decided(NamedTuple):
     """What a machine's scores come to."""
 
@@ -99,61 +79,8 @@ class Decided(NamedTuple):
     alerts: list[tuple[int, AlertEvent]]
     breaks: list[tuple[int, bool]]
     """Rows at which a break begins, and whether an alert was open within WARNED_ROWS before it."""
-
-
-def hold_levels(
-    steps: Sequence[Step],
-    scores: Sequence[float | None],
-    grades: Sequence[str | None],
-    *,
-    threshold: Threshold,
-    restart_rows: int,
-    trailing: Trailing,
-    grade: str | None,
-    steering: Steering | None = None,
-    labels: Sequence[int] = (),
-) -> Levels:
-    """Hold each step's score against the level that the scores before it give.
-
-    scores, grades, labels: by place. restart_rows: of so many rows after a stop the trailing level leaves the scores
-    out. trailing, grade, steering: as they were before; where a row names no grade, it goes on as it was. labels:
-    needed where the threshold is steered; then there are at most JUDGED_ROWS steps: what opens in them counts later.
-    """
-    trailing = trailing.copy()
-    wheel = Wheel(threshold.rate, steering) if threshold.rate and steering else None
-    level, over, breaks, changes = array("d"), array("q"), array("q"), array("q")
-    for i, (place, what, since_restart) in enumerate(steps):
-        score = None
-        if what in OF_ROWS:
-            named = grades[place]
-            if named is not None and named != grade:
-                if grade is not None:
-                    changes.append(i)
-                grade = named
-            score = scores[place] if what == RUN else None
-        elif what == BROKE:
-            breaks.append(i)
-        elif what == SET_BACK:  # what is known of scores and grade is of another time
-            trailing, grade = Trailing(threshold.trailing_rows), None
-        if wheel and what not in (RUN, REST) and _may_be_break(what, place, labels):
-            wheel.waiting.clear()
-        if score is None:
-            level.append(NONE)
-            continue
-        now = level_now(threshold, trailing, grade, share=wheel.share if wheel else None)
-        level.append(now)
-        if score > now:
-            over.append(i)
-        if since_restart >= restart_rows:
-            trailing.add(comparable(threshold, score, grade))
-        if wheel:
-            wheel.turn(labelled=labels[place] != UNKNOWN)
-    return Levels(level, over, breaks, changes, trailing, grade, wheel.steering if wheel else None)
-
-
-def _may_be_break(what: str, place: int, labels: Sequence[int]) -> bool:
-    """Whether an alarm before this end of a run may have been true: a feed without labels shows a break as a gap."""
-    return what == BROKE or (what == GAP and labels[place] == UNKNOWN)
+    odds: Odds = UNKNOWN_ODDS
+    """After the rows."""
 
 
 def raise_alerts(
@@ -167,12 +94,14 @@ def raise_alerts(
     alert: AlertState,
     explain: Explain,
 ) -> Decided:
-    """The alerts that open, go on and close over a machine's steps. alert: as it was before."""
-    policy, found = rules.policy, Decided(levels, alert, {}, [], [])
-    changes = set(levels.changes) if levels.changes and policy.grade_change_rows else _UNCHANGED
-    wakes: Sequence[int] = levels.over
+    """The alerts that open, go on and close over a machine's steps. alert: as it was before. It knows no odds."""
+    policy, wakes = rules.policy, levels.over
+    changes = set(levels.changes) if levels.changes and policy.grade_change_rows else _NONE
     if changes or levels.breaks:
         wakes = sorted({*levels.over, *levels.breaks, *changes})
+    top: dict[int, Sequence[TopSensor]] = {}
+    alerts: list[tuple[int, AlertEvent]] = []
+    breaks: list[tuple[int, bool]] = []
     i, end = 0, len(steps)
     while i < end:
         if alert.open is None and alert == IDLE:
@@ -184,9 +113,9 @@ def raise_alerts(
         event = None
         if what not in OF_ROWS:
             if what == BROKE:
-                found.breaks.append((place, alert.since_open < WARNED_ROWS))
+                breaks.append((place, alert.since_open < WARNED_ROWS))
             if what != BROKE or rules.break_ends_run:
-                time_us = rows.times_us.item(place)
+                time_us = int(rows.times_us[place])
                 alert, event = stop(policy, alert, machine, time_us=time_us, model=rules.version, why=what)
         else:
             if i in changes:
@@ -200,10 +129,10 @@ def raise_alerts(
                 named = over or alert.open is not None
                 cause = explain(place, named=named)
                 if named:
-                    found.top[place] = cause.top
+                    top[place] = cause.top
                 row = ScoredRow(
                     machine,
-                    rows.times_us.item(place),
+                    int(rows.times_us[place]),
                     score,
                     level,
                     over=over,
@@ -212,13 +141,14 @@ def raise_alerts(
                     imputed=cause.imputed,
                     masked=cause.masked,
                     grade=rows.grades[place],
+                    rarity=_known(levels.rarity[i]),
                     foretells=rules.foretells,
                 )
                 alert, event = judge(policy, alert, row, may_open=since_restart >= policy.restart_rows)
         if event:
-            found.alerts.append((place, event))
+            alerts.append((place, event))
         i += 1
-    return Decided(levels, alert, found.top, found.alerts, found.breaks)
+    return Decided(levels, alert, top, alerts, breaks)
 
 
 def decide(
@@ -227,83 +157,76 @@ def decide(
     scores: Sequence[float | None],
     rows: RowBatch,
     *,
-    rules: Rules,
-    trailing: Trailing,
-    alert: AlertState,
-    grade: str | None,
-    steering: Steering | None = None,
-    explain: Explain,
-) -> Decided:
-    """Both halves, for one machine. trailing, alert, grade, steering: as they were before its steps; they stay so."""
-    if rules.threshold.rate is None:
-        levels = hold_levels(
-            steps,
-            scores,
-            rows.grades,
-            threshold=rules.threshold,
-            restart_rows=rules.policy.restart_rows,
-            trailing=trailing,
-            grade=grade,
-        )
-        return raise_alerts(machine, steps, scores, rows, levels=levels, rules=rules, alert=alert, explain=explain)
-    return _decide_steered(
-        machine,
-        steps,
-        scores,
-        rows,
-        rules=rules,
-        trailing=trailing,
-        alert=alert,
-        grade=grade,
-        steering=steering or begin_steering(rules.threshold),
-        explain=explain,
-    )
-
-
-def _decide_steered(
-    machine: str,
-    steps: Sequence[Step],
-    scores: Sequence[float | None],
-    rows: RowBatch,
-    *,
+    labels: Sequence[int],
     rules: Rules,
     trailing: Trailing,
     alert: AlertState,
     grade: str | None,
     steering: Steering | None,
+    odds: Odds,
     explain: Explain,
 ) -> Decided:
-    """Both halves in turn, JUDGED_ROWS steps at a time: a level depends on no alarm that is younger."""
-    whole = Levels(array("d"), array("q"), array("q"), array("q"), trailing, grade, steering)
-    found, labels = Decided(whole, alert, {}, [], []), rows.broken.tolist()
-    for first in range(0, len(steps), JUDGED_ROWS):
-        some = steps[first : first + JUDGED_ROWS]
+    """Both halves, for one machine.
+
+    scores, labels: by place. trailing, alert, grade, steering, odds: as they were before its steps; they stay so.
+    Where the level is steered the halves take turns, JUDGED_ROWS steps at a time: no younger alarm bears on a level.
+    """
+    at_once = JUDGED_ROWS if rules.threshold.rate else max(len(steps), 1)
+    found: Decided | None = None
+    for first in range(0, max(len(steps), 1), at_once):
+        some = steps[first : first + at_once]
         levels = hold_levels(
             some,
             scores,
             rows.grades,
             threshold=rules.threshold,
             restart_rows=rules.policy.restart_rows,
-            trailing=whole.trailing,
-            grade=whole.grade,
-            steering=whole.steering,
+            trailing=trailing,
+            grade=grade,
+            steering=steering,
             labels=labels,
         )
-        part = raise_alerts(machine, some, scores, rows, levels=levels, rules=rules, alert=found.alert, explain=explain)
-        assert levels.steering is not None
-        opened = {place for place, event in part.alerts if event.kind == "opened"}
-        waiting = levels.steering.waiting + _waiting(some, levels, opened, labels)
-        whole = Levels(
-            whole.level + levels.level,
-            whole.over + array("q", (first + i for i in levels.over)),
-            whole.breaks + array("q", (first + i for i in levels.breaks)),
-            whole.changes + array("q", (first + i for i in levels.changes)),
-            levels.trailing,
-            levels.grade,
-            levels.steering._replace(waiting=waiting),
-        )
-        found = Decided(whole, part.alert, found.top | part.top, found.alerts + part.alerts, found.breaks + part.breaks)
+        part = raise_alerts(machine, some, scores, rows, levels=levels, rules=rules, alert=alert, explain=explain)
+        part = _with_odds(part, some, labels, odds)
+        if levels.steering:
+            opened = {place for place, event in part.alerts if event.kind == "opened"}
+            steering = levels.steering.with_alarms(_waiting(some, levels, opened, labels))
+            part = part._replace(levels=levels._replace(steering=steering))
+        trailing, grade, alert, odds = levels.trailing, levels.grade, part.alert, part.odds
+        found = part if found is None else _joined(found, part)
+    assert found is not None
     return found
+
+
+def _with_odds(found: Decided, steps: Sequence[Step], labels: Sequence[int], odds: Odds) -> Decided:
+    """The same with what is known of the machine's warnings, in each event and after the steps."""
+    events = {place: event.kind == "opened" for place, event in found.alerts if event.kind != "closed"}
+    odds, told = learn(odds, steps, found.levels.level, events=events, labels=labels)
+    if not told:
+        return found._replace(odds=odds)
+    alerts = [(at, event if event.kind == "closed" else event.with_odds(told[at])) for at, event in found.alerts]
+    return found._replace(odds=odds, alerts=alerts)
+
+
+def _known(number: float) -> float | None:
+    return number if number == number else None
+
+
+def _joined(before: Decided, after: Decided) -> Decided:
+    """What two parts of a machine's steps come to, one after the other."""
+    levels, more, steps = before.levels, after.levels, len(before.levels.level)
+    return after._replace(
+        levels=more._replace(
+            level=levels.level + more.level,
+            rarity=levels.rarity + more.rarity,
+            over=levels.over + [steps + i for i in more.over],
+            breaks=levels.breaks + [steps + i for i in more.breaks],
+            changes=levels.changes + [steps + i for i in more.changes],
+        ),
+        top=before.top | after.top,
+        alerts=before.alerts + after.alerts,
+        breaks=before.breaks + after.breaks,
+    )
 
 
 def _waiting(steps: Sequence[Step], levels: Levels, opened: set[int], labels: Sequence[int]) -> tuple[int, ...]:
@@ -311,7 +234,7 @@ def _waiting(steps: Sequence[Step], levels: Levels, opened: set[int], labels: Se
     waiting = list[int]()
     for (place, what, _), level in zip(steps, levels.level, strict=True):
         if what not in OF_ROWS:
-            if _may_be_break(what, place, labels):
+            if may_be_break(what, place, labels):
                 waiting.clear()
         elif level == level:  # it has a score
             waiting = [rows + 1 for rows in waiting]

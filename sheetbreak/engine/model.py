@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from sheetbreak.engine.alerts import AlertPolicy
 from sheetbreak.engine.features import FeatureFold, FeatureParams
+from sheetbreak.engine.odds import UNKNOWN_ODDS, Odds
 from sheetbreak.engine.ranges import SomeRows, Text
 from sheetbreak.engine.scoring import Scaler, ScoreParams, Scorer
 from sheetbreak.engine.thresholds import Threshold
@@ -49,6 +50,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     policy: AlertPolicy
     break_is_stop: bool = True
     """False: only a gap is a stop (preset `rows`)."""
+    odds: Odds = UNKNOWN_ODDS
+    """What held-out rows showed of this model's warnings: where a machine that was never seen begins."""
     metrics: dict[str, Any] = {}
     """The evaluation on held-out later rows, as the training printed it."""
     training: dict[str, Any] = {}

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from sheetbreak.engine.admission import Clock
 from sheetbreak.engine.alerts import AlertEvent, AlertState
 from sheetbreak.engine.model import Artifact
+from sheetbreak.engine.odds import UNKNOWN_ODDS, Odds
 from sheetbreak.engine.scoring import TopSensor
 from sheetbreak.engine.thresholds import Steering, Trailing, begin_steering
 from sheetbreak.engine.windows import Memory, cold_memory
@@ -35,6 +36,8 @@ class State:
     """The last one known; a feed may name it at its changes alone."""
     steering: Steering | None = None
     """Where the wheel of a steered threshold stands."""
+    odds: Odds = UNKNOWN_ODDS
+    """What is known of its warnings."""
 
 
 @dataclass(slots=True)
@@ -45,6 +48,8 @@ class Results:
     score: Floats
     """NaN where the row was not scored, as in `threshold`."""
     threshold: Floats
+    rarity: Floats
+    """The share of the machine's last scores that are as high; NaN where that is not known."""
     over: npt.NDArray[np.bool_]
     contributions: Floats
     """(rows, sensors) each sensor's part in the score; NaN where the row was not scored."""
@@ -61,4 +66,5 @@ def cold_state(model: Artifact) -> State:
     """The state of a machine never seen."""
     threshold = model.manifest.threshold
     trailing, steering = Trailing(threshold.trailing_rows), begin_steering(threshold)
-    return State(model.version, Clock(), cold_memory(model.features), trailing, AlertState(), steering=steering)
+    memory = cold_memory(model.features)
+    return State(model.version, Clock(), memory, trailing, AlertState(), None, steering, model.manifest.odds)

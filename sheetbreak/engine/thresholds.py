@@ -10,7 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from sheetbreak.engine.admission import BROKE, GAP, OF_ROWS, RUN, SET_BACK, Step
 from sheetbreak.engine.ranges import NotNegative, Positive, Share, SomeRows, Text
+from sheetbreak.rows import UNKNOWN
+
+NO_SCORE = float("nan")
 
 TRAILING_ROWS = 1440
 """Scored rows that the trailing quantile looks back on: two days at 2 minutes."""
@@ -44,6 +48,10 @@ class Steering(NamedTuple):
     """The level is the quantile 1 - share of the machine's last scores."""
     waiting: tuple[int, ...] = ()
     """Of each alarm of which it is not known yet whether it is false: scored rows since it opened, oldest first."""
+
+    def with_alarms(self, younger: tuple[int, ...]) -> "Steering":
+        """The same with alarms that opened since."""
+        return Steering(self.share, self.waiting + younger)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +110,10 @@ class Trailing:
             self.ring[place] = score
         insort(self.ordered, self.ring[place])
         self.count += 1
+
+    def rarity(self, score: float) -> float:
+        """The share of scores, this one counted too, that are as high: 1 / 201 where it is higher than 200 others."""
+        return (len(self.ordered) - bisect_left(self.ordered, score) + 1) / (len(self.ordered) + 1)
 
     def quantile(self, q: float) -> float:
         """The q-quantile, linear between neighbours as numpy's default (Hyndman and Fan, type 7)."""
@@ -183,3 +195,84 @@ def trailing_levels(scores: Sequence[float], quantiles: Sequence[float], thresho
         levels.append([trailing.quantile(q) if ready else threshold.level for q in quantiles])
         trailing.add(score)
     return levels
+
+
+class Levels(NamedTuple):
+    """What a machine's scores were held against, step by step."""
+
+    level: "array[float]"
+    """NaN where the step has no score."""
+    rarity: "array[float]"
+    """NaN too until the trailing window holds min_rows scores. See Trailing.rarity."""
+    over: list[int]
+    """The steps whose score is over the level."""
+    breaks: list[int]
+    """The steps at which a break begins."""
+    changes: list[int]
+    """The steps with another grade than the last one known."""
+    trailing: Trailing
+    """After the steps, as is `grade`."""
+    grade: str | None
+    steering: Steering | None
+    """Without the alarms of these steps: they are not known here."""
+
+
+def hold_levels(
+    steps: Sequence[Step],
+    scores: Sequence[float | None],
+    grades: Sequence[str | None],
+    *,
+    threshold: Threshold,
+    restart_rows: int,
+    trailing: Trailing,
+    grade: str | None,
+    steering: Steering | None,
+    labels: Sequence[int],
+) -> Levels:
+    """Hold each step's score against the level that the scores before it give.
+
+    scores, grades, labels: by place. restart_rows: of so many rows after a stop the trailing level leaves the scores
+    out. trailing, grade, steering: as they were before; where a row names no grade, it goes on as it was. labels:
+    needed where the threshold is steered; then there are at most JUDGED_ROWS steps: what opens in them counts later.
+    """
+    trailing = trailing.copy()
+    wheel = Wheel(threshold.rate, steering) if threshold.rate and steering else None
+    level, rarity = array("d"), array("d")
+    over: list[int] = []  # not list[int](): making the type takes longer than a row
+    breaks: list[int] = []
+    changes: list[int] = []
+    for i, (place, what, since_restart) in enumerate(steps):
+        score = None
+        if what in OF_ROWS:
+            named = grades[place]
+            if named is not None and named != grade:
+                if grade is not None:
+                    changes.append(i)
+                grade = named
+            score = scores[place] if what == RUN else None
+        elif what == BROKE:
+            breaks.append(i)
+        elif what == SET_BACK:  # what is known of scores and grade is of another time
+            trailing, grade = Trailing(threshold.trailing_rows), None
+        if wheel and what not in OF_ROWS and may_be_break(what, place, labels):
+            wheel.waiting.clear()
+        if score is None:
+            level.append(NO_SCORE)
+            rarity.append(NO_SCORE)
+            continue
+        now = level_now(threshold, trailing, grade, share=wheel.share if wheel else None)
+        level.append(now)
+        if score > now:
+            over.append(i)
+        alike = comparable(threshold, score, grade)
+        rarity.append(trailing.rarity(alike) if len(trailing) >= threshold.min_rows else NO_SCORE)
+        if since_restart >= restart_rows:
+            trailing.add(alike)
+        if wheel:
+            wheel.turn(labelled=labels[place] != UNKNOWN)
+    return Levels(level, rarity, over, breaks, changes, trailing, grade, wheel.steering if wheel else None)
+
+
+def may_be_break(what: str, place: int, labels: Sequence[int]) -> bool:
+    """Whether an alarm before this end of a run may have been true: a feed without labels shows a break as a gap."""
+    return what == BROKE or (what == GAP and labels[place] == UNKNOWN)

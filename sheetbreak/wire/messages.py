@@ -36,6 +36,7 @@ class _ScoreMessage(msgspec.Struct, kw_only=True):
     threshold: float | None = None
     ratio: float | None = None
     over: bool = False
+    rarity: float | None = None
     model: str
     imputed: Sequence[str]
     top: list[_Top] | msgspec.UnsetType = msgspec.UNSET
@@ -46,11 +47,12 @@ _encoder = msgspec.json.Encoder()
 
 def encode_scores(rows: RowBatch, results: Results, *, model: str) -> list[bytes]:
     """The score messages of all rows, in order; those of rejected rows mean nothing."""
-    numbers = zip(results.score.tolist(), results.threshold.tolist(), results.over.tolist(), strict=True)
+    columns = (results.score, results.threshold, results.rarity, results.over)
+    numbers = zip(*(column.tolist() for column in columns), strict=True)
     times = format_times(rows.times_us)
     return [
-        _encode_score(results, place, machine=machine, time=time, score=score, level=level, over=over, model=model)
-        for place, (machine, time, (score, level, over)) in enumerate(zip(rows.machines, times, numbers, strict=True))
+        _encode_score(results, place, machine=machine, time=time, numbers=some, model=model)
+        for place, (machine, time, some) in enumerate(zip(rows.machines, times, numbers, strict=True))
     ]
 
 
@@ -61,16 +63,21 @@ def encode_score(rows: RowBatch, results: Results, place: int, *, model: str) ->
         place,
         machine=rows.machines[place],
         time=format_time(rows.times_us[place]),
-        score=float(results.score[place]),
-        level=float(results.threshold[place]),
-        over=bool(results.over[place]),
+        numbers=(
+            float(results.score[place]),
+            float(results.threshold[place]),
+            float(results.rarity[place]),
+            bool(results.over[place]),
+        ),
         model=model,
     )
 
 
 def _encode_score(
-    results: Results, place: int, *, machine: str, time: str, score: float, level: float, over: bool, model: str
+    results: Results, place: int, *, machine: str, time: str, numbers: tuple[float, float, float, bool], model: str
 ) -> bytes:
+    """numbers: score, level, rarity, over."""
+    score, level, rarity, over = numbers
     outcome = results.outcome[place]
     message = _ScoreMessage(
         machine=machine,
@@ -81,6 +88,7 @@ def _encode_score(
     )
     if score == score:
         message.score, message.threshold, message.ratio, message.over = score, level, ratio_of(score, level), over
+        message.rarity = rarity if rarity == rarity else None
     top = results.top.get(place) if over else None
     if top:
         message.top = _tops(top)
@@ -104,6 +112,8 @@ def encode_alert(event: AlertEvent) -> bytes:
             "top": _tops(event.top),
             "model": event.model,
             "quality": {"imputed": event.imputed, "masked": event.masked},
+            "rarity": event.rarity,
+            "odds": event.odds and event.odds._asdict(),
             "message": event.message,
         }
     )

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from sheetbreak.engine.admission import Clock
 from sheetbreak.engine.alerts import AlertState, OpenAlert
 from sheetbreak.engine.features import FeatureState
+from sheetbreak.engine.odds import Odds
 from sheetbreak.engine.state import State
 from sheetbreak.engine.thresholds import Steering, Trailing
 from sheetbreak.engine.windows import Memory
@@ -64,6 +65,8 @@ class _Core(msgspec.Struct, array_like=True, gc=False):
     grade: str | None = None
     share: float | None = None
     waiting: tuple[int, ...] = ()
+    odds: tuple[str, int, int, int, tuple[int, ...]] | None = None
+    """Outcomes as a text of + and -, rows scored and ahead of a break, since the last one, warnings that wait."""
 
 
 class _Core3(_Core, array_like=True, gc=False):
@@ -149,6 +152,7 @@ class StateCodec:
                 grade=state.grade,
                 share=state.steering.share if state.steering else None,
                 waiting=state.steering.waiting if state.steering else (),
+                odds=_odds_as_stored(state.odds),
                 **({"offset": zlib.crc32(offset)} if offset else {}),
             )
         )
@@ -174,6 +178,7 @@ class StateCodec:
             alert=AlertState(core.over, core.since_open, OpenAlert(*now) if now else None, core.muted),
             grade=core.grade,
             steering=None if core.share is None else Steering(core.share, tuple(core.waiting)),
+            odds=Odds() if core.odds is None else _odds_of(*core.odds),
         )
 
 
@@ -181,6 +186,15 @@ def _offset_bytes(state: State) -> bytes:
     """Each sensor's offset; empty where the state is in plant units."""
     offset = state.memory.features.offset
     return b"" if offset is None else offset.astype("<f8").tobytes()
+
+
+def _odds_as_stored(odds: Odds) -> tuple[str, int, int, int, tuple[int, ...]]:
+    outcomes = "".join("+" if hit else "-" for hit in odds.outcomes)
+    return outcomes, odds.scored, odds.ahead, odds.since_break, odds.waiting
+
+
+def _odds_of(outcomes: str, scored: int, ahead: int, since_break: int, waiting: tuple[int, ...]) -> Odds:
+    return Odds(tuple(hit == "+" for hit in outcomes), scored, ahead, since_break, tuple(waiting))
 
 
 def _tell_dropped(stem: bytes, reason: str) -> None:

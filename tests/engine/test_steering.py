@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sheetbreak.engine.admission import BROKE, GAP, REST, RUN, Step
 from sheetbreak.engine.alerts import AlertPolicy, AlertState
 from sheetbreak.engine.decision import Cause, Decided, Rules, decide
+from sheetbreak.engine.odds import UNKNOWN_ODDS
 from sheetbreak.engine.scoring import TopSensor
 from sheetbreak.engine.thresholds import JUDGED_ROWS, Rate, Steering, Threshold, Trailing, begin_steering
 from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, RowBatch
@@ -67,15 +68,16 @@ def run(
         None,
         begin_steering(threshold),
     )
-    found = []
+    found, odds = [], UNKNOWN_ODDS
     edges = [0, *sorted(cuts), len(steps)]
     for first, last in itertools.pairwise(edges):
         one = decide(
             "pm1", steps[first:last], scores, rows_of(labels), rules=rules, trailing=trailing, alert=alert, grade=grade,
-            steering=steering, explain=explain,
+            steering=steering, odds=odds, labels=labels, explain=explain,
         )  # fmt: skip
         found.append(one)
         trailing, alert, grade, steering = one.levels.trailing, one.alert, one.levels.grade, one.levels.steering
+        odds = one.odds
     return found
 
 
@@ -101,7 +103,7 @@ def test_where_a_batch_ends_changes_no_level_no_alert_and_no_state(
     assert [event for part in parts for event in part.alerts] == whole.alerts
     assert parts[-1].levels.steering == whole.levels.steering
     assert parts[-1].levels.trailing.ring == whole.levels.trailing.ring
-    assert parts[-1].alert == whole.alert
+    assert (parts[-1].alert, parts[-1].odds) == (whole.alert, whole.odds)
 
 
 @given(histories())
@@ -180,7 +182,7 @@ def test_an_alarm_that_a_break_follows_is_not_held_against_the_level() -> None:
         labels = [label]
         one = decide(
             "pm1", history([1.0], labels), [1.0], rows_of(labels), rules=rules, trailing=Trailing(10),
-            alert=AlertState(), grade=None, steering=waits, explain=explain,
+            alert=AlertState(), grade=None, steering=waits, odds=UNKNOWN_ODDS, labels=labels, explain=explain,
         )  # fmt: skip
         assert one.levels.steering is not None
         assert one.levels.steering.waiting == left

@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,6 +90,7 @@ def main(argv: Sequence[str]) -> int:
     found = judge_held_out(held, schema, random_rows=_is_random(recipe, options))
     check_useful(trained.results, labels, schema, name=history.name)
     provenance = _provenance(options, history, rows, recipe, split, split_text)
+    provenance["promise"] = asdict(trained.promise)
     manifest = save(
         options.models,
         _described(trained, metrics=found.metrics, training=provenance),
@@ -118,6 +120,8 @@ def main(argv: Sequence[str]) -> int:
         f"{history.name}: {len(rows):,} rows, {counted_labels(rows, schema)}; "
         f"trained on {len(split.fit):,}, validated on {len(split.validation):,}\n{sampling_text(schema)}\n"
     )
+    print(f"threshold {trained.artifact.manifest.threshold.policy}: {trained.promise.words}")
+    print(f"severity: {trained.promise.warnings}\n")
     print(held_out_text(found, schema, random_rows=_is_random(recipe, options), own_file=test is not None))
     print(
         f"\nModel {manifest.version} ({manifest.family}, preset {manifest.preset}, threshold "
@@ -152,7 +156,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--threshold",
         metavar="POLICY",
-        help="pr-curve, mean-std:3, quantile:.99, budget:5, evt:.999, trailing:.98, trailing or trailing-past; with "
+        help="rate:5, pr-curve, mean-std:3, quantile:.99, budget:5, evt:.999, trailing:.98 or trailing-past; with "
         "/grade behind it a level for each grade, as in trailing/grade; default: the preset's",
     )
     parser.add_argument("--alert", action="append", default=[], metavar="KNOB=N", help=ALERT_HELP)

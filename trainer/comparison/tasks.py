@@ -99,7 +99,7 @@ def _by_model(recipe: Recipe, ground: Ground, split: Split) -> tuple[ScoredRows,
     """The test rows as a model trained by the recipe scores them, with its own labels to learn from; its threshold."""
     own = recipe.preset.labels(ground.rows, ground.schema)
     trained = train_pipeline(ground.rows, ground.schema, labels=own, split=split, recipe=recipe)
-    scored = score_rows(ground.rows, ground.labels, trained.results, ground.schema)
+    scored = score_rows(ground.rows, ground.labels, trained.honest, ground.schema)
     return scored.of_file_rows(split.test), trained.artifact.manifest.threshold.policy
 
 

@@ -33,6 +33,7 @@ def score_history(
         outcome=[outcome for _, part in parts for outcome in part.outcome],
         score=np.concatenate([part.score for _, part in parts]),
         threshold=np.concatenate([part.threshold for _, part in parts]),
+        rarity=np.concatenate([part.rarity for _, part in parts]),
         over=np.concatenate([part.over for _, part in parts]),
         contributions=np.concatenate([part.contributions for _, part in parts]),
         imputed={first + row: names for first, part in parts for row, names in part.imputed.items()},

@@ -89,12 +89,12 @@ def run_fold(
             )
     except DataError as error:
         raise DataError(f"fold {number} of 8: {error}") from error
-    scored = score_rows(rows, labels, trained.results, schema)
+    scored = score_rows(rows, labels, trained.honest, schema)
     by_peer = {name: scored.with_score(score[scored.row]).of_file_rows(split.test) for name, score in peers.items()}
     return Fold(
         number=number,
         split=split,
-        results=trained.results,
+        results=trained.honest,
         model=scored.of_file_rows(split.test),
         peers=by_peer,
         threshold=trained.artifact.manifest.threshold.policy,

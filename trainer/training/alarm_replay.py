@@ -9,13 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sheetbreak.engine.admission import Admitted
+from sheetbreak.engine.admission import RUN, Admitted
 from sheetbreak.engine.advance import put_together
 from sheetbreak.engine.alerts import IDLE, AlertEvent, AlertPolicy
-from sheetbreak.engine.decision import Cause, Decided, Levels, Rules, hold_levels, raise_alerts
+from sheetbreak.engine.decision import Cause, Decided, Rules, decide, raise_alerts
+from sheetbreak.engine.odds import UNKNOWN_ODDS
 from sheetbreak.engine.scoring import TopSensor
 from sheetbreak.engine.state import Results
-from sheetbreak.engine.thresholds import Threshold, Trailing
+from sheetbreak.engine.thresholds import Levels, Threshold, Trailing, begin_steering, hold_levels
 from sheetbreak.rows import RowBatch, Schema
 from trainer.data.labels import Bools, Floats
 
@@ -61,6 +62,7 @@ class ScoredHistory:
         """keep_levels: for another policy with the same threshold; 8 bytes a row and threshold."""
         self.rows, self.score, self.schema = rows, score, schema
         self._admitted, self._break_is_stop = admitted, break_is_stop
+        self._labels: list[int] = rows.broken.tolist()
         self._known = [None if one != one else one for one in score.tolist()]
         self._kept: dict[str, dict[str, Levels]] | None = {} if keep_levels else None
 
@@ -107,7 +109,35 @@ class ScoredHistory:
         foretells = self.schema.lead_rows > 0
         return Rules(threshold, policy, self._break_is_stop and foretells, foretells, version="")
 
+    def scored_places(self, machine: str) -> list[int]:
+        """The places of a machine's rows that have a score, in order."""
+        steps = self._admitted[machine].steps
+        return [place for place, what, _ in steps if what == RUN and self._known[place] is not None]
+
+    def decided(self, threshold: Threshold, policy: AlertPolicy) -> dict[str, Decided]:
+        """By machine: both halves of the engine's last stage, odds and all."""
+        return {
+            machine: decide(
+                machine,
+                one.steps,
+                self._known,
+                self.rows,
+                labels=self._labels,
+                rules=self._rules(threshold, policy),
+                trailing=Trailing(threshold.trailing_rows),
+                alert=IDLE,
+                grade=None,
+                steering=begin_steering(threshold),
+                odds=UNKNOWN_ODDS,
+                explain=_unnamed,
+            )
+            for machine, one in self._admitted.items()
+        }
+
     def _decided(self, rules: Rules) -> dict[str, Decided]:
+        """The same without odds, and where the level is not steered from levels that may be known already."""
+        if rules.threshold.rate:
+            return self.decided(rules.threshold, rules.policy)
         return {
             machine: raise_alerts(
                 machine,
@@ -136,6 +166,8 @@ class ScoredHistory:
                 restart_rows=restart_rows,
                 trailing=Trailing(threshold.trailing_rows),
                 grade=None,
+                steering=None,
+                labels=(),
             )
             for machine, one in self._admitted.items()
         }

@@ -32,9 +32,11 @@ from trainer.settings.values import Family, Settings, Value, given_settings, set
 from trainer.training.alarm_replay import ScoredHistory
 from trainer.training.export import export_model
 from trainer.training.fit import Fitted, fit_model
+from trainer.training.held_out import score_held_out
 from trainer.training.presets import Preset
 from trainer.training.threshold_evidence import gather_evidence
 from trainer.training.threshold_policies import Evidence, is_per_grade, parse_policy
+from trainer.training.warnings import Promise, judge_warnings, promised
 
 MIN_TRAINING_WINDOWS = 20
 """With fewer, neither a scale nor a spread of residuals means anything."""
@@ -81,7 +83,15 @@ class Trained:
     golden: Float32s
     """(n, window, sensors) scaled windows to check a saved model with."""
     results: Results
-    """Of all rows, from a cold start; nothing tells which sensors were missing or led to an alert."""
+    """Of all rows, from a cold start, as a monitor would have them; nothing tells which sensors were missing or led to
+    an alert. Scores of rows that the model was fitted on are lower than those of others."""
+    honest: Results
+    """The same without the rows that the model was fitted on: levels adapt to held-out scores alone."""
+    held_out: ScoredHistory
+    """What `honest` is made of, to try other thresholds on..."""
+    evidence: Evidence
+    """...and to choose them by."""
+    promise: Promise
     inputs: Inputs
     fitted: Fitted
 
@@ -131,23 +141,36 @@ def train_pipeline(
     fit, validation = (
         inputs.windows(ends, scaler) for ends in (fit_ends, split.validation[labels.normal[split.validation]])
     )
-    fitted = fit_model(
-        partial(FAMILIES[recipe.family].build, fit, **settings.own),
-        training,
-        fit=fit,
-        validation=validation,
-        progress=progress(training.epochs) if progress else None,
-        log_dir=log_dir,
-    )
+
+    def fit_windows(some: Windows, *, shown: Progress | None = None, log_dir: Path | None = None) -> Fitted:
+        build = partial(FAMILIES[recipe.family].build, some, **settings.own)
+        return fit_model(build, training, fit=some, validation=validation, progress=shown, log_dir=log_dir)
+
+    fitted = fit_windows(fit, shown=progress(training.epochs) if progress else None, log_dir=log_dir)
     files = _export(fitted)
     reconstruct = onnx_reconstruct(files[MODEL])
     score_params = _fit_score(preset, fit, reconstruct)
     score, contributions = inputs.score(reconstruct, Scorer(scaler, score_params))
-    history = ScoredHistory(rows, score, admitted=inputs.admitted, schema=schema, break_is_stop=preset.break_is_stop)
-    past = np.union1d(split.fit, split.validation)
-    threshold = choose(
-        gather_evidence(labels, history, recipe.alert, fit=fit_ends, validation=split.validation, past=past)
+    held_out = score_held_out(
+        lambda ends: _reconstruct(fit_windows(inputs.windows(ends, scaler))),
+        rows,
+        inputs,
+        part=split.fit,
+        ends=fit_ends,
+        scaler=scaler,
+        params=score_params,
     )
+    known = score.copy()
+    known[split.fit] = held_out[split.fit]
+    history, honest = (
+        ScoredHistory(rows, one, admitted=inputs.admitted, schema=schema, break_is_stop=preset.break_is_stop)
+        for one in (score, known)
+    )
+    past = np.union1d(split.fit[~np.isnan(held_out[split.fit])], split.validation)
+    evidence = gather_evidence(labels, honest, recipe.alert, fit=fit_ends, validation=split.validation, past=past)
+    threshold = choose(evidence)
+    warnings = judge_warnings(honest.before(int(past.max()) + 1), threshold, recipe.alert)
+    alert = recipe.alert if warnings.critical_is_surer or recipe.alert != AlertPolicy() else warnings.policy
     manifest = Manifest(
         version="",
         created="",
@@ -159,18 +182,36 @@ def train_pipeline(
         scaler=scaler,
         score=score_params,
         threshold=threshold,
-        policy=recipe.alert,
+        policy=alert,
         break_is_stop=preset.break_is_stop,
+        odds=warnings.odds,
     )
     golden = np.unique(np.linspace(0, len(fit) - 1, GOLDEN_ROWS).astype(np.int64))
     return Trained(
         artifact=Artifact.of(manifest, reconstruct),
         files=files,
         golden=fit.take(golden).gather(),
-        results=history.results(threshold, recipe.alert, contributions=contributions),
+        results=history.results(threshold, alert, contributions=contributions),
+        honest=honest.results(threshold, alert, contributions=contributions),
+        held_out=honest,
+        evidence=evidence,
+        promise=promised(threshold, evidence, warnings),
         inputs=inputs,
         fitted=fitted,
     )
+
+
+def _reconstruct(fitted: Fitted) -> Reconstruct:
+    """A model that is not to be kept: without the half second that its graph as ONNX would take."""
+
+    def reconstruct(windows: Float32s) -> Float32s:
+        parts = [
+            np.asarray(fitted.model(windows[first : first + _WINDOWS_AT_ONCE], training=False), np.float32)
+            for first in range(0, len(windows), _WINDOWS_AT_ONCE)
+        ]
+        return np.concatenate(parts) if parts else windows
+
+    return reconstruct
 
 
 def _family(name: str) -> Family:

@@ -61,14 +61,14 @@ PRESETS: dict[str, Preset] = {
     for preset in (
         Preset(
             name="default",
-            summary="each sensor against its own recent past, a denoising dense net, a trailing threshold",
+            summary="each sensor against its own recent past, a denoising dense net, a level steered to a rate",
             features="streaming-z",
             scaling="range",
             clip=5.0,
             score="clipped-mean",
             labels=label_rows,
             random_split=False,
-            threshold="trailing",
+            threshold="rate:5",
             epochs=30,
         ),
         Preset(

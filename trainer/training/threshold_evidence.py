@@ -33,6 +33,7 @@ def gather_evidence(
         validation=validation,
         past=past,
         count=_alarm_counter(history.before(end), labels, policy),
+        settle=partial(_settled_share, history.before(end), policy),
         period_s=history.schema.period_s,
     )
 
@@ -46,11 +47,12 @@ def evidence_from(
     validation: Ints,
     past: Ints,
     count: Callable[[Ints, Threshold], float],
+    settle: Callable[[Threshold], float],
     period_s: float,
 ) -> Evidence:
     """The same of scores that are known: (n,), NaN where a row has none.
 
-    count: false alarms a day at the rows named.
+    count: false alarms a day at the rows named. settle: see Evidence.settled_share.
     """
     scored = ~np.isnan(score)
 
@@ -63,6 +65,7 @@ def evidence_from(
             will_break=labels.will_break[judged],
             false_alarms_per_day=partial(count, held),
             past_false_alarms_per_day=partial(count, past[chosen[past]]),
+            settled_share=settle,
             period_s=period_s,
         )
 
@@ -79,6 +82,12 @@ def known_grades(rows: RowBatch) -> list[str | None]:
         last[machine] = last.get(machine) if grade is None else grade
         known.append(last[machine])
     return known
+
+
+def _settled_share(history: ScoredHistory, policy: AlertPolicy, threshold: Threshold) -> float:
+    """The median machine's share after the history's rows."""
+    ends = [one.levels.steering for one in history.decided(threshold, policy).values()]
+    return float(np.median([steering.share for steering in ends if steering is not None]))
 
 
 def _alarm_counter(history: ScoredHistory, labels: Labels, policy: AlertPolicy) -> Callable[[Ints, Threshold], float]:

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.stats import genpareto
 from sklearn.metrics import precision_recall_curve
 
-from sheetbreak.engine.thresholds import Threshold
+from sheetbreak.engine.thresholds import Rate, Threshold
 from sheetbreak.errors import DataError
 from trainer.data.labels import Bools, Floats
 from trainer.metrics.scored_rows import SECONDS_PER_DAY, a_day_counts
@@ -39,7 +39,7 @@ class Evidence:
     """What a policy may look at; scores are those of the deployed graph."""
 
     fit_scores: Floats
-    """Break-free training rows."""
+    """Break-free training rows, held out: scored by a model that was not fitted on them."""
     scores: Floats
     """Validation rows, break rows left out."""
     will_break: Bools
@@ -47,7 +47,9 @@ class Evidence:
     false_alarms_per_day: Callable[[Threshold], float]
     """Alerts that a threshold opens on the validation rows without a break after them, by operating day."""
     past_false_alarms_per_day: Callable[[Threshold], float]
-    """The same on all rows before the test rows."""
+    """The same on all rows before the test rows that the model was not fitted on."""
+    settled_share: Callable[[Threshold], float]
+    """Where the wheel of a steered threshold stands after the validation rows."""
     period_s: float = 120.0
     by_grade: "Mapping[str, Evidence]" = field(default_factory=dict)
     """The same of each grade's rows alone."""
@@ -141,13 +143,13 @@ def pr_curve(evidence: Evidence, beta: float) -> Threshold:
 
 
 def mean_std(evidence: Evidence, k: float) -> Threshold:
-    """Mean plus k standard deviations of the scores of break-free training rows."""
+    """Mean plus k standard deviations of the held-out scores of break-free training rows."""
     level = evidence.fit_scores.mean() + k * evidence.fit_scores.std()
     return Threshold(float(level), f"mean-std:{k:g}")
 
 
 def quantile(evidence: Evidence, q: float) -> Threshold:
-    """The q-quantile of the scores of break-free training rows."""
+    """The q-quantile of the held-out scores of break-free training rows."""
     return Threshold(float(np.quantile(evidence.fit_scores, q)), f"quantile:{q:g}")
 
 
@@ -191,16 +193,29 @@ def trailing_past(evidence: Evidence, q: float) -> Threshold:
     return replace(trailing(evidence, q), policy=f"trailing-past:{q:g}")
 
 
+def rate(evidence: Evidence, per_day: float) -> Threshold:
+    """A level that is steered to `per_day` false alarms an operating day, from where the validation rows left it."""
+    counts = a_day_counts(evidence.period_s)
+    begun = Rate(per_day, SECONDS_PER_DAY / evidence.period_s if counts else _BUDGET_ROWS)
+    first = _steered(evidence, begun)
+    return _steered(evidence, replace(begun, share=evidence.settled_share(first)))
+
+
+def _steered(evidence: Evidence, wanted: Rate) -> Threshold:
+    quantile = 1 - wanted.share
+    level = float(np.quantile(evidence.scores, quantile))
+    return Threshold(level, f"rate:{wanted.per_day:g}", quantile=quantile, rate=wanted)
+
+
 def trailing_quantile_for_budget(evidence: Evidence) -> float:
     """The lowest trailing quantile that gives at most TRAILING_BUDGET false alarms a day on validation rows."""
     return _quantile_within_budget(evidence, evidence.false_alarms_per_day)
 
 
 def trailing_quantile_on_the_past(evidence: Evidence) -> float:
-    """The same on fit and validation rows together.
+    """The same on held-out rows of the first part and validation rows together.
 
-    A quantile of a machine's own last scores means the same on rows that were trained on, and a few days of validation
-    rows say little of a rate a day: docs/detection.md has what either way gave.
+    A few days of validation rows say little of a rate a day: docs/detection.md has what either way gave.
     """
     return _quantile_within_budget(evidence, evidence.past_false_alarms_per_day)
 
@@ -215,6 +230,14 @@ def _quantile_within_budget(evidence: Evidence, false_alarms_per_day: Callable[[
 
 
 POLICIES: dict[str, Policy] = {
+    "rate": Policy(
+        rate,
+        TRAILING_BUDGET,
+        "a number of false alarms a day above 0: rate:5",
+        lambda n: 0 < n < np.inf,
+        of_grade=quantile,
+        looks_at_fit=True,
+    ),
     "pr-curve": Policy(pr_curve, 1.0, "beta, a number above 0: pr-curve:1", lambda beta: 0 < beta < np.inf),
     "mean-std": Policy(
         mean_std, 3.0, "a number of standard deviations: mean-std:3", lambda k: abs(k) < np.inf, looks_at_fit=True

@@ -87,13 +87,13 @@ def test_the_artifact_holds_what_the_contract_names_and_the_monitor_repeats_its_
     check_against_the_monitor(mill, models, held)
     out, err = capsys.readouterr()
     assert "test rows, not looked at before: 354 rows" in out
-    assert f"Model {directory.name} (dense, preset default, threshold trailing:" in out
+    assert f"Model {directory.name} (dense, preset default, threshold rate:5) is current" in out
     assert "epoch 30/30" in err
 
 
 def test_test_rows_that_were_trained_on_are_told(mill: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train(mill, "--until", 1500, "--test", mill, "--family", "pca") == 0
-    assert f"warning: 1,500 rows of {mill} are in {mill} too" in capsys.readouterr().err
+    assert f"warning: 1,500 rows of {mill} are in {mill.name} too" in capsys.readouterr().err
     assert train(mill, "--until", 1500, "--family", "pca") == 0
     assert "warning" not in capsys.readouterr().err
 

@@ -84,7 +84,7 @@ def test_a_fold_scores_its_rows_as_a_training_on_its_past_does():
     labels = recipe().preset.labels(ROWS, SCHEMA)
     trained = train_pipeline(ROWS, SCHEMA, labels=labels, split=fold.split, recipe=recipe())
     np.testing.assert_array_equal(fold.model.score, trained.results.score[fold.split.test])
-    np.testing.assert_array_equal(fold.model.over, trained.results.over[fold.split.test])
+    np.testing.assert_array_equal(fold.model.over, trained.honest.over[fold.split.test])
     assert fold.model.row.tolist() == fold.split.test.tolist()
     assert fold.threshold == trained.artifact.manifest.threshold.policy
     assert fold.seconds > 0

@@ -172,7 +172,7 @@ def test_a_history_without_any_label_is_trained_on() -> None:
     assert set(rows.broken) == {UNKNOWN}
     found = train(rows, quick())
     assert np.isfinite(found.results.score[120:]).all()
-    assert found.artifact.manifest.threshold.policy.startswith("trailing:")
+    assert found.artifact.manifest.threshold.policy == "rate:5"
 
 
 def test_a_policy_that_needs_labels_says_so_when_there_are_none() -> None:

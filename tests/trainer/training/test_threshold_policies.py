@@ -29,6 +29,7 @@ def evidence_of(
         will_break=np.zeros(len(known), np.bool_) if labels is None else np.asarray(labels, np.bool_),
         false_alarms_per_day=alarms,
         past_false_alarms_per_day=alarms,
+        settled_share=lambda _threshold: 0.04,
     )
 
 

@@ -1,0 +1,84 @@
+"""Odds of a warning: how often the last ones came true, beside how often a random hour holds a break."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+from msgspec import Meta
+
+from sheetbreak.engine.admission import BROKE, OF_ROWS, RUN, Step
+from sheetbreak.engine.alerts import Told
+from sheetbreak.engine.ranges import Rows
+from sheetbreak.engine.thresholds import JUDGED_ROWS
+from sheetbreak.rows import UNKNOWN
+
+REMEMBERED = 20
+"""Warnings whose outcome is kept: the odds are of now, not of all times."""
+
+
+@dataclass(frozen=True, slots=True)
+class Odds:
+    """What is known of a machine's warnings; a value, of labelled rows alone."""
+
+    outcomes: Annotated[tuple[bool, ...], Meta(max_length=REMEMBERED)] = ()
+    """Of the last warnings, oldest first: whether a break followed."""
+    scored: Annotated[int, Meta(ge=0)] = 0
+    """Rows that had a score..."""
+    ahead: Annotated[int, Meta(ge=0)] = 0
+    """...and those of them that a break followed within JUDGED_ROWS scored rows."""
+    since_break: Annotated[int, Meta(ge=0, le=JUDGED_ROWS)] = 0
+    """Scored rows since the last break or the first row, JUDGED_ROWS at most."""
+    waiting: tuple[Rows, ...] = ()
+    """Of each warning that no break has followed yet: scored rows since it opened, oldest first."""
+
+    @property
+    def told(self) -> Told | None:
+        """None: no warning has been judged yet, or no row was labelled."""
+        if not self.outcomes or not self.scored:
+            return None
+        return Told(sum(self.outcomes), len(self.outcomes), self.ahead / self.scored)
+
+    def after(self, rows: int) -> "Odds":
+        """So many scored rows later, without a break."""
+        if not rows:
+            return self
+        waiting = tuple(age + rows for age in self.waiting)
+        still = tuple(age for age in waiting if age < JUDGED_ROWS)
+        outcomes = (self.outcomes + (False,) * (len(waiting) - len(still)))[-REMEMBERED:]
+        since = min(self.since_break + rows, JUDGED_ROWS)
+        return replace(self, outcomes=outcomes, scored=self.scored + rows, since_break=since, waiting=still)
+
+    def opened(self) -> "Odds":
+        """A warning opens at the last row."""
+        return replace(self, waiting=(*self.waiting, 0))
+
+    def broke(self) -> "Odds":
+        """The sheet breaks before the next row."""
+        outcomes = (self.outcomes + (True,) * len(self.waiting))[-REMEMBERED:]
+        return replace(self, outcomes=outcomes, ahead=self.ahead + self.since_break, since_break=0, waiting=())
+
+
+UNKNOWN_ODDS = Odds()
+"""Nothing is known."""
+
+
+def learn(
+    odds: Odds, steps: Sequence[Step], level: Sequence[float], *, events: Mapping[int, bool], labels: Sequence[int]
+) -> tuple[Odds, dict[int, Told | None]]:
+    """The odds after a machine's steps, and what was known at each event of an alert, by place.
+
+    level: of each step, NaN where it has no score. events: by place, whether a warning opens there. labels: by place;
+    of rows without a label nothing is learned.
+    """
+    told, rows = dict[int, Told | None](), 0
+    for (place, what, _), now in zip(steps, level, strict=True):
+        if what == BROKE:
+            odds, rows = odds.after(rows).broke(), 0
+        elif what == RUN and now == now and labels[place] != UNKNOWN:
+            rows += 1
+        if place in events and what in OF_ROWS:
+            odds, rows = odds.after(rows), 0
+            told[place] = odds.told
+            if events[place] and labels[place] != UNKNOWN:
+                odds = odds.opened()
+    return odds.after(rows), told
