@@ -58,21 +58,40 @@ def numbered_lines(text: bytes, separator: str = ",") -> Iterator[tuple[int, byt
 
 def all_lines(text: bytes, separator: str = ",") -> Iterator[tuple[int, bytes]]:
     """As `numbered_lines`, with the blank ones: joined by newlines they are the text."""
-    lines = text.split(b"\n")
-    if b'"' not in text:
-        yield from enumerate(lines, start=1)
-        return
+    numbered = enumerate(text.split(b"\n"), start=1)
+    yield from numbered if b'"' not in text else joined_lines(list(numbered), separator)
+
+
+def joined_lines(lines: Sequence[tuple[int, bytes]], separator: str) -> Iterator[tuple[int, bytes]]:
+    """Numbered lines, those that one quoted cell runs over as one, with the number of the first."""
+    i = 0
+    while i < len(lines):
+        last = _last_of_row(lines, i, separator.encode())
+        number, line = lines[i]
+        yield number, line if last in (i, None) else b"\n".join(line for _, line in lines[i : last + 1])
+        i = i + 1 if last is None else last + 1
+
+
+def open_lines(lines: Sequence[tuple[int, bytes]], separator: str) -> int:
+    """How many of the last lines are of a row whose quoted cell may go on in the lines that follow."""
     sign, i = separator.encode(), 0
     while i < len(lines):
-        number, line = i + 1, lines[i]
-        i += 1
-        if line.count(b'"') % 2 and _is_open(line, sign):
-            for j in range(i, min(i + MAX_JOINED, len(lines))):
-                if lines[j].count(b'"') % 2:
-                    line = b"\n".join([line, *lines[i : j + 1]])
-                    i = j + 1
-                    break
-        yield number, line
+        last = _last_of_row(lines, i, sign)
+        if last is None and len(lines) - i <= MAX_JOINED:
+            return len(lines) - i
+        i = i + 1 if last is None else last + 1
+    return 0
+
+
+def _last_of_row(lines: Sequence[tuple[int, bytes]], first: int, separator: bytes) -> int | None:
+    """The place of the line on which the row ends that begins at `first`; None: a quotation does not end in these."""
+    line = lines[first][1]
+    if not (line.count(b'"') % 2 and _is_open(line, separator)):
+        return first
+    for at in range(first + 1, min(first + 1 + MAX_JOINED, len(lines))):
+        if lines[at][1].count(b'"') % 2:
+            return at
+    return None
 
 
 def _is_open(line: bytes, separator: bytes) -> bool:

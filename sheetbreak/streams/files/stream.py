@@ -14,6 +14,7 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 
 from sheetbreak.errors import DataError, StreamError, StreamUnavailable
+from sheetbreak.history.cells import joined_lines, open_lines
 from sheetbreak.streams.files.lines import MAX_LINE, Line, LineReader
 from sheetbreak.streams.files.sink import Sink
 from sheetbreak.streams.files.state_log import InputMark, StateLog
@@ -47,6 +48,7 @@ class FileStream:
         self._state = state
         self._max_records = max_records
         self._first_line = 2 if has_header else 1
+        self._separator: str | None = None
         self._batches = 0
         self._told_unfinished = False
         self._name = name
@@ -86,9 +88,12 @@ class FileStream:
         self._reader.unread(lines)
         return [(line.number, line.value) for line in lines]
 
-    def begin_at(self, first_line: int) -> None:
-        """Lines before this one are no records: titles, a header, units."""
+    def begin_at(self, first_line: int, *, separator: str | None = None) -> None:
+        """Lines before this one are no records: titles, a header, units. separator: of a table's cells, some of which
+        may run over several lines in quotes: those are one record.
+        """
         self._first_line = first_line
+        self._separator = separator
 
     def read_before(self, most_bytes: int) -> bytes:
         """What stands in the file right before the next line to be read; empty at its start, and of a pipe."""
@@ -99,17 +104,40 @@ class FileStream:
         """The lines that are there, at most `max_records`; waits only when there is none."""
         try:
             lines = self._reader.read(timeout_s, max_lines=self._max_records)
+            if self._separator is not None:
+                lines = self._with_whole_cells(lines, timeout_s)
         except OSError as cause:
             raise StreamError(f"cannot read {self._name}: {cause.strerror}") from cause
         self._batches += 1
         if self._reader.ended and self._reader.unfinished_bytes:
             self._tell_unfinished(self._reader.unfinished_bytes)
         return Batch(
-            records=[Record(line.value, 0, line.number, None) for line in lines if line.number >= self._first_line],
+            records=self._records(lines),
             assigned=(0,) if self._batches == 1 else (),
             end=self._reader.ended,
             token=(lines[-1].end, lines[-1].number) if lines else None,
         )
+
+    def _records(self, lines: Sequence[Line]) -> list[Record]:
+        values = [(line.number, line.value) for line in lines if line.number >= self._first_line]
+        if self._separator is not None:
+            values = list(joined_lines(values, self._separator))
+        return [Record(value, 0, number, None) for number, value in values]
+
+    def _with_whole_cells(self, lines: list[Line], timeout_s: float) -> list[Line]:
+        """The lines up to the last whole row: what a quoted cell that still runs on needs is read, or waits with it."""
+        assert self._separator is not None
+        while lines and not self._reader.ended:
+            values = [(line.number, line.value) for line in lines]
+            left_open = open_lines(values, self._separator)
+            if not left_open:
+                break
+            more = self._reader.read(0.0 if left_open < len(lines) else timeout_s, max_lines=1)
+            if not more and not self._reader.ended:
+                self._reader.unread(lines[len(lines) - left_open :])
+                return lines[: len(lines) - left_open]
+            lines = lines + more
+        return lines
 
     def _tell_unfinished(self, size: int) -> None:
         if not self._told_unfinished:

@@ -75,7 +75,7 @@ def _table_decoder(stream: FileStream, head: Sequence[tuple[int, bytes]] | None,
     content = b"\n".join(line for _, line in head)
     encoding = recognise_encoding(content) if not content.isascii() else schema.csv.encoding or "utf-8"
     decoding, layout = stream_layout(head, schema, name=source, encoding=encoding)
-    stream.begin_at(layout.first_line)
+    stream.begin_at(layout.first_line, separator=layout.separator)
     before = CsvDecoder(decoding, layout)
     if schema.timezone != "UTC" and (lines := stream.read_before(_BEFORE_BYTES).split(b"\n")[1:]):
         before.decode([line for line in lines if line.strip()])  # which of two hours a row of October is in

@@ -13,7 +13,8 @@ from sheetbreak.errors import StreamUnavailable
 from sheetbreak.streams.files.lines import MAX_LINE, LineReader
 from sheetbreak.streams.files.sink import Sink
 from sheetbreak.streams.files.state_log import StateLog
-from sheetbreak.streams.protocol import Output, Snapshot
+from sheetbreak.streams.files.stream import FileStream
+from sheetbreak.streams.protocol import Output, Record, Snapshot
 from tests.support.patience import PATIENCE_S
 from tests.support.stream_checks import answers, expected_answers, rows, values_of
 from tests.support.stream_rigs import FileRig, PipeRig
@@ -273,3 +274,55 @@ def test_a_terminal_that_was_closed_is_a_reader_that_has_gone() -> None:
         os.close(ours)
         with pytest.raises(BrokenPipeError):
             sink.write(memoryview(b"unseen\n"))
+
+
+QUOTED = b'time,s1,remark\n1,2,"wire\nchanged"\n2,3,ok\n3,4,"a ""felt""\n\nand a 3"" pipe"\n'
+QUOTED += b'4,5,inch"\n5,6,"never\n6,7,closed\n'
+RECORDS = [(2, b'1,2,"wire\nchanged"'), (4, b"2,3,ok"), (5, b'3,4,"a ""felt""\nand a 3"" pipe"')]
+RECORDS += [(8, b'4,5,inch"'), (9, b'5,6,"never'), (10, b"6,7,closed")]
+
+
+def test_a_cell_in_quotes_over_several_lines_is_one_record_however_the_bytes_arrive(tmp_path: Path) -> None:
+    for step in (1, 5, 40, len(QUOTED)):
+        read_end, write_end = os.pipe()
+        with (tmp_path / "out").open("wb") as out:
+            stream = FileStream(read_end, sink=Sink(out, emit=frozenset()), state=None, name="-")
+            stream.begin_at(2, separator=",")
+            got: list[Record] = []
+            for start in range(0, len(QUOTED), step):
+                os.write(write_end, QUOTED[start : start + step])
+                got += stream.poll(0).records
+            os.close(write_end)
+            end = False
+            while not end:
+                batch = stream.poll(0)
+                got += batch.records
+                end = batch.end
+            stream.close()
+        assert [(record.offset, record.value) for record in got] == RECORDS, step
+
+
+def test_a_batch_never_ends_within_a_cell_in_quotes_so_that_a_killed_monitor_goes_on_behind_it(tmp_path: Path) -> None:
+    source = tmp_path / "rows.csv"
+    source.write_bytes(b"time,s1,remark\n" + b'1,2,"wire\nchanged"\n' * 40)
+    for max_records in (1, 2, 3, 7):
+        starts = 0
+        got: list[Record] = []
+        state_dir = tmp_path / f"state-{max_records}"
+        end = False
+        while not end:  # a new process for every batch
+            starts += 1
+            with (tmp_path / "out").open("ab") as out:
+                fd = os.open(source, os.O_RDONLY)
+                state = StateLog(state_dir)
+                sink = Sink(out, emit=frozenset())
+                stream = FileStream(fd, sink=sink, state=state, name="rows.csv", max_records=max_records)
+                stream.begin_at(2, separator=",")
+                batch = stream.poll(0)
+                stream.commit(batch, [], [])
+                stream.close()
+            got += batch.records
+            end = batch.end
+        assert [record.value for record in got] == [b'1,2,"wire\nchanged"'] * 40
+        assert [record.offset for record in got] == list(range(2, 82, 2))
+        assert starts > 1
