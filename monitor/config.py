@@ -1,5 +1,6 @@
 """Options of `sheetbreak monitor`: what a user can say, checked."""
 
+import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +82,22 @@ def read_options(argv: Sequence[str]) -> Options:
         metavar="NAME",
         help="names this monitor to Kafka; two on one host need two (default: host name)",
     )
-    kafka.add_argument("--topic-prefix", default="", metavar="P", help="stands before all five topics' names")
+    kafka.add_argument("--topic-prefix", default="", metavar="P", help="stands before all topics' names")
+    kafka.add_argument(
+        "--transaction-timeout",
+        type=whole_number(minimum=1, maximum=900),
+        default=15,
+        metavar="S",
+        help="seconds a transaction may be open; at most the broker's transaction.max.timeout.ms",
+    )
+    kafka.add_argument(
+        "--session-timeout",
+        type=whole_number(minimum=1, maximum=1800),
+        default=10,
+        metavar="S",
+        help="seconds after which a silent monitor loses its partitions; the broker bounds them "
+        "(group.min.session.timeout.ms)",
+    )
     given = parser.parse_args(argv)
     check_state_dir(given.source, given.state)
     scheme = scheme_of(given.source)
@@ -95,7 +111,7 @@ def read_options(argv: Sequence[str]) -> Options:
         history=given.history,
         missing=given.missing,
         all_sensor_series=given.all_sensor_series,
-        kafka=_kafka_options(given.group, given.instance_id, given.topic_prefix) if scheme.has_group else None,
+        kafka=_kafka_options(given) if scheme.has_group else None,
     )
 
 
@@ -107,7 +123,12 @@ def _topics(text: str) -> frozenset[str]:
     return topics
 
 
-def _kafka_options(group: str, instance_id: str | None, topic_prefix: str) -> KafkaOptions:
-    if instance_id:
-        return KafkaOptions(group=group, instance_id=instance_id, topic_prefix=topic_prefix)
-    return KafkaOptions(group=group, topic_prefix=topic_prefix)
+def _kafka_options(given: argparse.Namespace) -> KafkaOptions:
+    named = {"instance_id": given.instance_id} if given.instance_id else {}
+    return KafkaOptions(
+        group=given.group,
+        topic_prefix=given.topic_prefix,
+        transaction_timeout_s=float(given.transaction_timeout),
+        session_timeout_s=float(given.session_timeout),
+        **named,
+    )

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 from monitor.health import Health
+from monitor.homes import Homes
 from monitor.metrics import Metrics
 from monitor.reload import ModelWatch
 from monitor.scoring import ScoredBatch, score_batch
@@ -22,6 +23,7 @@ FENCED_AGAIN_S = 60.0
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
 _NAP_S = 0.2
 _LAG_EVERY_S = 5.0
+_SAY_EVERY_S = 60.0
 
 Answer = TypeVar("Answer")
 
@@ -78,6 +80,7 @@ class Loop:
         self._lag_at = float("-inf")
         self._rows_seen = False
         self._reasons_told: set[str] = set()
+        self._homes = Homes()
         self.records = self.dead_letters = 0
         """Committed since the start."""
 
@@ -120,6 +123,7 @@ class Loop:
         self._watch.refresh(asked=self._signals.take_reload())
         try:
             batch = self._patiently(partial(opened.stream.poll, POLL_S))
+            self._health.stream_answers = batch.ready
             self._take_over(batch, opened)
             if batch.records:
                 self._process(batch, opened)
@@ -169,6 +173,7 @@ class Loop:
         self._metrics.count_rejects(scored.rejects)
         self._metrics.count_missing(scored.missing)
         self._tell_of_dead_letters(scored)
+        self._homes.see(scored.states, now_s=self._clock.monotonic())
         self.records += len(batch.records)
         self._metrics.observe_latency([r.timestamp_ms for r in batch.records], now_s=self._clock.time())
         if not self._rows_seen:
@@ -191,12 +196,17 @@ class Loop:
     def _patiently(self, action: Callable[[], Answer], *, counted: bool = False) -> Answer:
         """Do it, with back-off again while the stream is away. Raises _Stopped when a signal comes."""
         wait_s = _FIRST_WAIT_S
+        since = said = self._clock.monotonic()
         while True:
             try:
                 answer = action()
             except StreamUnavailable as away:
+                now = self._clock.monotonic()
                 if self._health.stream_answers or wait_s == _FIRST_WAIT_S:
                     log.warning("event=stream-away reason=%r", str(away))
+                elif now - said >= _SAY_EVERY_S:
+                    said = now
+                    log.warning("event=stream-away for_s=%.0f reason=%r", now - since, str(away))
                 self._health.stream_answers = False
                 if counted:
                     self._metrics.commits.labels("unavailable").inc()

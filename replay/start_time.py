@@ -17,7 +17,7 @@ def onward_us(now_us: int, to: str, schema: Schema) -> int:
     last_values = scheme_of(to, option="--to").last_values
     if last_values is None:
         raise DataError(f"--times onward goes on after the rows of a topic; --to {to} is none, use --times now")
-    times = [time_us for value in last_values(to) if (time_us := _time_us(value)) is not None]
+    times = [time_us for value in last_values(to, _is_row) if (time_us := _time_us(value)) is not None]
     gap_us = round((schema.stop_gap_s + schema.period_s) * 1e6)
     # In whole seconds: plants do not stamp rows with microseconds.
     return max([now_us, *((time_us + gap_us) // 1_000_000 * 1_000_000 for time_us in times)])
@@ -36,3 +36,7 @@ def _time_us(value: bytes) -> int | None:
         return parse_time(_decode(value).time)
     except (msgspec.MsgspecError, ValueError):
         return None
+
+
+def _is_row(value: bytes) -> bool:
+    return _time_us(value) is not None

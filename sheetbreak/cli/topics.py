@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from sheetbreak.cli.options import OptionParser, whole_number
-from sheetbreak.wire.topics import TOPICS
+from sheetbreak.wire.topics import ACTIONS, TOPICS
 
 
 def main(argv: Sequence[str]) -> int:
@@ -13,7 +13,7 @@ def main(argv: Sequence[str]) -> int:
 
     parser = OptionParser(
         "sheetbreak topics",
-        f"Create or check the five topics: {', '.join(TOPICS)}.",
+        f"Create or check the topics: {', '.join((*TOPICS, ACTIONS))}.",
         example="sheetbreak topics create kafka://localhost:9092\n"
         "sheetbreak topics check kafka://localhost:9092 --topic-prefix mill1.",
     )
@@ -24,10 +24,24 @@ def main(argv: Sequence[str]) -> int:
         type=whole_number(minimum=1, maximum=10_000),
         help=f"of each topic; default: as many as the input has, {DEFAULT_PARTITIONS} if there is none yet",
     )
-    parser.add_argument("--topic-prefix", help="a name put before all five")
+    parser.add_argument("--topic-prefix", help="a name put before all of them")
+    parser.add_argument(
+        "--replication-factor",
+        type=whole_number(minimum=1, maximum=100),
+        metavar="N",
+        help="copies of each topic that is created, 3 on a cluster; default: the broker's default.replication.factor",
+    )
     options = parser.parse_args(argv)
     address = parse_address(options.address, needs_topic=False)
     print(
-        "\n".join(administer(options.action, address, prefix=options.topic_prefix or "", partitions=options.partitions))
+        "\n".join(
+            administer(
+                options.action,
+                address,
+                prefix=options.topic_prefix or "",
+                partitions=options.partitions,
+                replicas=options.replication_factor,
+            )
+        )
     )
     return 0

@@ -57,8 +57,8 @@ class Scheme:
     sink: Callable[[str, Callable[[], None]], RowSink]
     follow: Callable[[str], Iterator[bytes]]
     """Every value from the start on, as it comes."""
-    last_values: Callable[[str], list[bytes]] | None
-    """The last value of each partition; None where a source has no such end."""
+    last_values: Callable[[str, Callable[[bytes], bool]], list[bytes]] | None
+    """The last value of each partition that is accepted; None where a source has no such end."""
 
 
 def scheme_of(address: str, *, option: str = "") -> Scheme:
@@ -157,10 +157,10 @@ def _follow_topic(source: str) -> Iterator[bytes]:
     return follow(source)
 
 
-def _last_of_topic(source: str) -> list[bytes]:
+def _last_of_topic(source: str, accept: Callable[[bytes], bool]) -> list[bytes]:
     from sheetbreak.streams.kafka.reading import last_values
 
-    return last_values(source)
+    return last_values(source, accept=accept)
 
 
 _FILES = ""

@@ -55,6 +55,8 @@ class Batch:
     """What the stream itself needs at commit time (positions, group metadata); opaque to everyone else."""
     lost: Mapping[int, int] = field(default_factory=dict)
     """Rows, by partition, that were gone from the stream before they were read; each is said once."""
+    ready: bool = True
+    """False while the stream answers, but gives us nothing to do yet: a group not joined."""
 
 
 class Stream(Protocol):

@@ -5,18 +5,23 @@ Why each setting is as it is: docs/decisions/0006-the-kafka-stream.md.
 
 import logging
 import threading
+import time
+from collections.abc import Sequence
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
-from kafka.errors import KafkaConnectionError, KafkaTimeoutError
+from kafka.coordinator.assignors.range import RangePartitionAssignor
+from kafka.errors import KafkaConnectionError, KafkaTimeoutError, TransactionalIdAuthorizationFailedError
 from kafka.net.compat import KafkaNetClient
 
 from sheetbreak.streams.kafka.bulk_producer import BulkProducer
-from sheetbreak.streams.kafka.options import Address, KafkaOptions, Security
+from sheetbreak.streams.kafka.options import PREFIX, Address, KafkaOptions, Security
 
 BOOTSTRAP_MS = 5_000
 """To find a broker: a poll that opens the clients takes no longer while there is none."""
 MAX_BLOCK_MS = 15_000
+CLIENT_ID = "sheetbreak"
+"""Tells our members of a group from others', and is what quotas are given to."""
 BATCH_BYTES = 1_000_000
 """Of one partition's records in a request at most; the broker's own limit is 1 MiB. With half of it a backlog's scores
 take a request more, and each waits for the one before."""
@@ -32,6 +37,8 @@ PARTITION_FETCH_BYTES = 8 * 1024 * 1024
 METADATA_MS = 2_000
 """How old may be what we know of the input: a topic made again or grown is seen so soon."""
 _IDLE_WAIT_MS = 500
+SAY_EVERY_S = 60.0
+_KINDS = 1000
 _MANAGER_LOG = logging.getLogger("kafka.net.manager")
 _RECONNECT_MS = 1_000
 """At most between two tries. With kafka-python's default, 30 s, we were back 9 s after the broker."""
@@ -72,6 +79,9 @@ def new_producer(address: Address, options: KafkaOptions, security: Security, *,
     )
     try:
         producer.init_transactions()
+    except TransactionalIdAuthorizationFailedError as error:
+        close_producer(producer)
+        raise TransactionalIdAuthorizationFailedError(options.transactional_id) from error  # theirs names none
     except BaseException:
         close_producer(producer)
         raise
@@ -115,6 +125,8 @@ def new_group_consumer(address: Address, options: KafkaOptions, security: Securi
         group_id=options.group,
         group_instance_id=options.instance_id,
         enable_auto_commit=False,
+        # One assignor: a group that another program fills with another one refuses us, instead of mixing.
+        partition_assignment_strategy=[RangePartitionAssignor],
         # We say where each partition goes on (positions.py); a client that jumps by itself loses or doubles rows.
         auto_offset_reset="none",
         metadata_max_age_ms=METADATA_MS,
@@ -160,6 +172,7 @@ def _build(kind: Any, net_client: Any, **settings: Any) -> Any:
 
     def make(**inner: Any) -> Any:
         made.append(net_client(**inner))
+        _name_failing_addresses(made[-1], settings["bootstrap_servers"])
         return made[-1]
 
     try:
@@ -169,9 +182,37 @@ def _build(kind: Any, net_client: Any, **settings: Any) -> Any:
         for client in made:
             client.close()
         if isinstance(error, KafkaTimeoutError) and reason.text:
-            refused = " (so ends a login that is refused, too)" if settings.get("sasl_mechanism") else ""
-            raise KafkaTimeoutError(f"{error.args[0]}: {reason.text}{refused}") from error
+            hint = _hint(reason.text, settings.get("security_protocol", "PLAINTEXT"))
+            raise KafkaTimeoutError(f"{error.args[0]}: {reason.text}{hint}") from error
         raise
+
+
+def _hint(failure: str, protocol: str) -> str:
+    """What a failed connection may mean, where the failure itself does not say."""
+    variable = f"{PREFIX}SECURITY_PROTOCOL"
+    if "Handshake failed" in failure:
+        return "" if "certificate" in failure else f" (is this a port without TLS? {variable} is {protocol})"
+    if "disconnected" in failure:
+        login = "so ends a login that is refused, too; " if protocol.startswith("SASL") else ""
+        tls = "" if protocol.endswith("SSL") else "does this port want TLS, or is it not Kafka's? "
+        return f" (it hung up on us: {login}{tls}{variable} is {protocol})"
+    return ""
+
+
+def _name_failing_addresses(client: Any, servers: Sequence[str]) -> None:
+    """Have the error of a connection that fails name its address: brokers advertise others than those given."""
+    manager = client._manager  # noqa: SLF001 - nothing public knows which node an error is of
+    build = manager._build_transport  # noqa: SLF001
+
+    async def build_named(node: Any, **more: Any) -> Any:
+        try:
+            return await build(node, **more)
+        except KafkaConnectionError as error:
+            address = f"{node.host}:{node.port}"
+            told = "" if address in servers else " (told by the brokers: advertised.listeners)"
+            raise KafkaConnectionError(f"{address}{told}: {error.args[0] if error.args else error}") from error
+
+    manager._build_transport = build_named  # noqa: SLF001
 
 
 class _LastFailure:
@@ -197,14 +238,48 @@ def _common(address: Address, security: Security) -> dict[str, Any]:
         logging.getLogger(name).addFilter(_hide_credentials)  # adding it again does nothing
     if logging.getLogger("kafka").level == logging.NOTSET:
         logging.getLogger("kafka").setLevel(logging.WARNING)  # at INFO every connection is an event
+    if not any(isinstance(handler, _Rarely) for handler in logging.getLogger("kafka").handlers):
+        logging.getLogger("kafka").addHandler(_Rarely())
+        logging.getLogger("kafka").propagate = False
     logging.getLogger("kafka.net.selector").addFilter(_hide_slow_tasks)
     return {
         "bootstrap_servers": list(address.servers),
-        "client_id": "sheetbreak",
+        "client_id": CLIENT_ID,
         "bootstrap_timeout_ms": BOOTSTRAP_MS,
         "reconnect_backoff_max_ms": _RECONNECT_MS,
         **security.settings(),
     }
+
+
+class _Rarely(logging.Handler):
+    """kafka-python's lines, each kind once a minute: while a broker is away it says the same ten times a second.
+
+    All that its connections say is one kind; what they mean for us our own events say.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[str, tuple[float, int]] = {}
+        """By kind: when it was said, and how often it was left out since."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Pass it on to the root logger's handlers, or count it."""
+        kind = "connections" if record.name.startswith("kafka.net") else f"{record.name} {record.msg}"
+        if record.levelno < logging.WARNING:
+            logging.getLogger().handle(record)
+            return
+        at, left_out = self._said.get(kind, (float("-inf"), 0))
+        now = time.monotonic()
+        if now - at < SAY_EVERY_S:
+            self._said[kind] = (at, left_out + 1)
+            return
+        if len(self._said) >= _KINDS:
+            self._said.clear()
+        self._said[kind] = (now, 0)
+        more = f" ({left_out} more such lines since the last one)" if left_out else ""
+        record.msg, record.args = record.getMessage() + more, ()
+        record.exc_info = record.exc_text = None
+        logging.getLogger().handle(record)
 
 
 def _hide_credentials(record: logging.LogRecord) -> bool:

@@ -1,5 +1,6 @@
 """Errors of kafka-python, each mapped to the decision that it calls for; the only place where they are."""
 
+import re
 from enum import Enum
 from typing import Any
 
@@ -75,18 +76,53 @@ DECISIONS: dict[Any, Decision] = {
 """By class; one that is not here is decided by its nearest base."""
 
 
+def meant(error: BaseException) -> type[BaseException]:
+    """The class that an error means: kafka-python wraps an answer that it does not expect in a plain KafkaError,
+    "Unexpected error in InitProducerIdResponse: [Error 50] InvalidTransactionTimeoutError".
+    """
+    found = _WRAPPED.search(str(error)) if type(error) is kafka_errors.KafkaError else None
+    kind: type[BaseException] = kafka_errors.for_code(int(found[1])) if found else type(error)
+    return kind
+
+
 def decide(error: BaseException) -> Decision:
     """The decision for one of kafka-python's errors.
 
     Plain KafkaError, which occurs ("… in an error state"), and a class that this table does not know are
     LOST: starting again from what was committed is right whatever it was.
     """
-    return next((DECISIONS[base] for base in type(error).__mro__ if base in DECISIONS), Decision.LOST)
+    return next((DECISIONS[base] for base in meant(error).__mro__ if base in DECISIONS), Decision.LOST)
+
+
+_WRAPPED = re.compile(r"\[Error (\d+)\]")
+_REMEDIES = {
+    "InvalidTransactionTimeoutError": "the broker allows shorter transactions only (its transaction.max.timeout.ms); "
+    "give a smaller --transaction-timeout",
+    "InvalidSessionTimeoutError": "the broker allows sessions of group.min.session.timeout.ms to "
+    "group.max.session.timeout.ms; give another --session-timeout",
+    "TopicAuthorizationFailedError": "the user lacks a right on this topic: READ and DESCRIBE on the input and the "
+    "state, WRITE on the state and the outputs",
+    "GroupAuthorizationFailedError": "the user lacks the right READ on this group",
+    "TransactionalIdAuthorizationFailedError": "the user lacks the right WRITE on this transactional id",
+    "ClusterAuthorizationFailedError": "the user lacks a right on the cluster (IDEMPOTENT_WRITE on old brokers)",
+    "SaslAuthenticationFailedError": "the broker refuses the user or the password: SHEETBREAK_KAFKA_SASL_USERNAME, "
+    "SHEETBREAK_KAFKA_SASL_PASSWORD",
+    "IllegalSaslStateError": "this port takes no SASL login: SHEETBREAK_KAFKA_SECURITY_PROTOCOL, or another port",
+    "UnsupportedSaslMechanismError": "the broker does not take this SHEETBREAK_KAFKA_SASL_MECHANISM",
+    "InvalidTimestampError": "the clock of this host is too far from the broker's; set it, or run sheetbreak topics "
+    "create, after which the broker stamps the records (message.timestamp.type=LogAppendTime)",
+    "InconsistentGroupProtocolError": "another program is in this group, with another assignor or group protocol; "
+    "give the monitors a --group of their own",
+    "GroupMaxSizeReachedError": "the group is full (group.max.size); run fewer monitors",
+    "UnsupportedCodecError": "a library for this compression is missing: pip install 'sheetbreak[kafka]'",
+}
+"""What to do about an error that Kafka refuses us with, by its class."""
+_USUAL_REMEDY = "check the options, SHEETBREAK_KAFKA_* and its ACLs"
 
 
 def stream_error(error: BaseException, doing: str) -> SheetbreakError:
     """Our error for one of kafka-python's; the caller raises it `from` that one."""
-    name, text = type(error).__name__, str(error)
+    name, text = meant(error).__name__, str(error)
     message = f"{doing}: {text}" if name in text else f"{doing}: {name}: {text}"
     match decide(error):
         case Decision.UNAVAILABLE:
@@ -94,6 +130,6 @@ def stream_error(error: BaseException, doing: str) -> SheetbreakError:
         case Decision.FENCED:
             return StreamFenced(f"{message}; does another monitor run under our --instance-id?")
         case Decision.REFUSED:
-            return DataError(f"{message}; Kafka refuses this: check the options, SHEETBREAK_KAFKA_* and its ACLs")
+            return DataError(f"{message}; Kafka refuses this: {_REMEDIES.get(name, _USUAL_REMEDY)}")
         case Decision.LOST:
             return StreamLost(message)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from kafka import TopicPartition
 from kafka.structs import MemberState
 
+from sheetbreak.streams.kafka.clients import CLIENT_ID
 from sheetbreak.streams.kafka.positions import (
     Log,
     Place,
@@ -148,6 +149,15 @@ def known_topic(consumer: Any, topic: str) -> KnownTopic:
     """The topic in the consumer's metadata; asks nobody."""
     cluster = consumer._cluster  # noqa: SLF001 - nothing public tells a topic's id
     return KnownTopic(topic_id_text(cluster.topic_id(topic)), len(cluster.partitions_for_topic(topic) or ()))
+
+
+def look_at_group(admin: Any, group: str) -> tuple[str, list[str]]:
+    """What the coordinator says of a group, and its members that are no monitors. Raises errors of kafka-python."""
+    found = admin.describe_groups([group])[group]
+    members = found.get("members", ())
+    others = sorted({f"{m['client_id']} at {m['client_host']}" for m in members if m["client_id"] != CLIENT_ID})
+    word = found.get("error") or f"{found.get('group_state')}, protocol {found.get('protocol_type') or 'none'!r}"
+    return f"{word}, {len(members)} members", others
 
 
 def refresh(consumer: Any, *, older_than_s: float) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sheetbreak.errors import DataError
-from sheetbreak.wire.topics import STATE, TOPICS
+from sheetbreak.wire.topics import ACTIONS, STATE, TOPICS
 
 PREFIX = "SHEETBREAK_KAFKA_"
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,249}")
@@ -75,11 +75,11 @@ def _server(text: str, url: str, example: str) -> str:
 
 
 def topic_name(name: str, prefix: str) -> str:
-    """The full name of one of the five topics, or of a user's own.
+    """The full name of one of our topics, or of a user's own.
 
-    The five get the prefix, unless the name has it already; a topic of the user's own is taken as it is.
+    Ours get the prefix, unless the name has it already; a topic of the user's own is taken as it is.
     """
-    return prefix + name if name in TOPICS else name
+    return prefix + name if name in (*TOPICS, ACTIONS) else name
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,4 +225,6 @@ class KafkaOptions:
     @property
     def transactional_id(self) -> str:
         """The same after every restart, so that a new process ends what its dead predecessor left open."""
-        return f"{self.group}-{self.instance_id}"
+        # A hyphen of the instance's would make `g` + `x-1` and `g-x` + `1` one id; ~ is in no instance's name, so the
+        # last hyphen parts them. The group comes first, whole: rights are given by prefix.
+        return f"{self.group}-{self.instance_id.replace('-', '~')}"

@@ -2,6 +2,7 @@
 
 import base64
 import logging
+import time
 import uuid
 from typing import Any, Literal, NamedTuple
 
@@ -12,6 +13,8 @@ _NOTES = {
     "log-truncated": "the log ends before the committed offset (a broker lost its tail): it goes on at the end",
     "rows-lost": "retention took rows before they were read: raise retention.ms, or run more monitors",
 }
+
+_STILL_S, _TELL_AGAIN_S = 15.0, 60.0
 
 log = logging.getLogger(__name__)
 
@@ -133,3 +136,25 @@ class Jumps:
         """Rows lost, by partition, since this was asked last."""
         lost, self._lost = self._lost, {}
         return lost
+
+
+class StableOffsets:
+    """Partitions that stand still because a transaction of whoever writes the input stays open: told once a minute."""
+
+    def __init__(self) -> None:
+        self._still: dict[int, tuple[int, float]] = {}
+        """By partition: the stable offset, and since when, or until when it need not be told again."""
+
+    def look(self, partition: int, stable: int, written: int) -> None:
+        """The offset up to which all is decided, and up to which there are rows."""
+        now = time.monotonic()
+        at, since_s = self._still.get(partition, (-1, now))
+        if stable >= written:
+            self._still.pop(partition, None)
+        elif stable != at:
+            self._still[partition] = (stable, now)
+        elif now - since_s >= _STILL_S:
+            self._still[partition] = (stable, now + _TELL_AGAIN_S - _STILL_S)
+            text = "event=open-transaction partition=%d stable_offset=%d waiting=%d note=%r"
+            note = f"stable offset stuck at {stable}: a writer's transaction is open, rows behind it wait for its end"
+            log.warning(text, partition, stable, written - stable, note)

@@ -1,7 +1,7 @@
 """Reading a topic for people: everything in it, then what comes, without a group."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from kafka import TopicPartition
@@ -55,10 +55,11 @@ def _poll(reader: Any, source: str) -> list[bytes]:
     return [record.value or b"" for records in polled.values() for record in records]
 
 
-def last_values(url: str) -> list[bytes]:
-    """The last record's value of each partition of `kafka://host:9092/topic`; of an empty partition none.
+def last_values(url: str, *, accept: Callable[[bytes], bool]) -> list[bytes]:
+    """The last value of each partition of `kafka://host:9092/topic` that is accepted; of an empty partition none.
 
-    Raises DataError where there is no such topic or Kafka refuses us, StreamUnavailable where no broker answers.
+    Tombstones, records that are not accepted and those of aborted transactions are looked over, further and further
+    back. Raises DataError where there is no such topic or Kafka refuses us, StreamUnavailable where no broker answers.
     """
     address = parse_address(url)
     try:
@@ -68,16 +69,33 @@ def last_values(url: str) -> list[bytes]:
             if not numbers:
                 raise DataError(f"{url}: there is no topic {address.topic}; sheetbreak topics create makes the five")
             partitions = [TopicPartition(address.topic, number) for number in sorted(numbers)]
-            reader.assign(partitions)
             begins, ends = reader.beginning_offsets(partitions), reader.end_offsets(partitions)
-            for partition in partitions:
-                reader.seek(partition, max(begins[partition], ends[partition] - _BACK))
             found: dict[TopicPartition, bytes] = {}
-            while any(reader.position(partition) < ends[partition] for partition in partitions):
-                for partition, records in reader.poll(_POLL_MS).items():
-                    found[partition] = records[-1].value or b""
+            back, left = _BACK, [tp for tp in partitions if begins[tp] < ends[tp]]
+            while left:
+                starts = {tp: max(begins[tp], ends[tp] - back) for tp in left}
+                found |= _last_accepted(reader, starts, ends, accept)
+                left = [tp for tp in left if tp not in found and starts[tp] > begins[tp]]
+                back *= 10
             return list(found.values())
         finally:
             reader.close()
     except KafkaError as error:
         raise stream_error(error, url) from error
+
+
+def _last_accepted(
+    reader: Any, starts: Mapping[Any, int], ends: Mapping[Any, int], accept: Callable[[bytes], bool]
+) -> dict[Any, bytes]:
+    """The last accepted value of each partition between where it is to start and its end."""
+    reader.assign(list(starts))
+    for tp, start in starts.items():
+        reader.seek(tp, start)
+    found = {}
+    while any(reader.position(tp) < ends[tp] for tp in starts):
+        for tp, records in reader.poll(_POLL_MS).items():
+            accepted = (record.value for record in reversed(records) if record.value and accept(record.value))
+            last = next(accepted, None)
+            if last is not None:
+                found[tp] = last
+    return found

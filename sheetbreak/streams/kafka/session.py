@@ -1,9 +1,12 @@
 """Session: the clients that a monitor uses while it is in the group; all are made, and all given up, at once."""
 
 import contextlib
+import logging
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
@@ -18,16 +21,21 @@ from sheetbreak.streams.kafka.clients import (
     new_group_consumer,
     new_producer,
 )
-from sheetbreak.streams.kafka.membership import KnownTopic, known_topic, refresh
+from sheetbreak.streams.kafka.membership import KnownTopic, known_topic, look_at_group, refresh
 from sheetbreak.streams.kafka.options import Address, KafkaOptions, Security
 from sheetbreak.streams.kafka.topics import Facts, Names, check_topics, mend_command
 from sheetbreak.streams.protocol import Record
 
 _CLOSE_MS = 1_000
 _LOOK_EVERY_S = 4.0
+_FIRST_STAMP_MS = 10**12
+"""2001: before Kafka was, so no clock said it; -1 is none at all, and 0 a sender's empty field."""
 _FRESH_S = 0.25
 """A topic is not deleted, made again and filled beyond where we were in so short a time."""
+_JOIN_S, _SAY_AGAIN_S = 30.0, 60.0
 _FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 0.1, 5.0
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -98,6 +106,64 @@ def refuse_changed_input(session: Session, topic: str) -> None:
             f"topic {topic} has changed under us: id {was.topic_id} with {was.partitions} partitions, now "
             f"{now.topic_id} with {now.partitions}"
         )
+
+
+class GroupWatch:
+    """What goes wrong in the group, told: a join that does not come to its end, and members that are no monitors."""
+
+    def __init__(self, group: str, new_admin: Callable[[], Any]) -> None:
+        self._group, self._new_admin = group, new_admin
+        self._since = self._said = float("-inf")
+        self._others: list[str] = []
+
+    def opened(self) -> None:
+        """The clients are there: the group is to be joined."""
+        self._since = self._said = time.monotonic()
+
+    def joining(self) -> None:
+        """To be called while it is not joined; tells after half a minute, and then once a minute."""
+        now = time.monotonic()
+        if now - self._since < _JOIN_S or now - self._said < (_SAY_AGAIN_S if self._said > self._since else _JOIN_S):
+            return
+        self._said = now
+        self._aside(partial(self._tell_word, now - self._since))
+
+    def _tell_word(self, for_s: float) -> None:
+        try:
+            word = self._look()[0]
+        except KafkaError as error:
+            word = f"{type(error).__name__}: {error}"
+        text = "event=not-joined group=%s for_s=%.0f coordinator=%r note=%r"
+        note = "is the topic __consumer_offsets whole (offsets.topic.replication.factor), is the group ours?"
+        log.error(text, self._group, for_s, word, note)
+
+    def joined(self, mine: int, partitions: int) -> None:
+        """We have some partitions. Where others have the rest, they are told unless they are monitors."""
+        if mine < partitions:
+            self._aside(self._tell_others)
+
+    @staticmethod
+    def _aside(look: Callable[[], None]) -> None:
+        """On a thread of its own: the coordinator may be slow, and a rebalance waits for us."""
+        threading.Thread(target=look, name="kafka-group", daemon=True).start()
+
+    def _tell_others(self) -> None:
+        try:
+            others = self._look()[1]
+        except KafkaError:  # it is no more than a question
+            return
+        if others and others != self._others:
+            text = "event=foreign-member group=%s members=%r note=%r"
+            note = "another program in our group takes partitions, whose rows are not scored; give it another group"
+            log.error(text, self._group, others, note)
+        self._others = others
+
+    def _look(self) -> tuple[str, list[str]]:
+        admin = self._new_admin()
+        try:
+            return look_at_group(admin, self._group)
+        finally:
+            admin.close()
 
 
 class Backoff:
@@ -182,5 +248,9 @@ def add_rows(records: list[Record], positions: dict[int, int], polled: Mapping[A
     """Take what was polled among the records of a batch, and where it ends among the positions."""
     for tp, found in polled.items():
         partition = tp.partition
-        records += [Record(record.value or b"", partition, record.offset, record.timestamp) for record in found]
+        records += [Record(record.value or b"", partition, record.offset, _stamp(record.timestamp)) for record in found]
         positions[partition] = found[-1].offset + 1
+
+
+def _stamp(timestamp_ms: int) -> int | None:
+    return timestamp_ms if timestamp_ms >= _FIRST_STAMP_MS else None

@@ -13,7 +13,7 @@ from kafka import TopicPartition
 from kafka.errors import KafkaError
 
 from sheetbreak.errors import StreamFenced, StreamLost, StreamUnavailable
-from sheetbreak.streams.kafka.clients import close_producer, new_producer
+from sheetbreak.streams.kafka.clients import close_producer, new_admin, new_producer
 from sheetbreak.streams.kafka.commit_thread import Watchdog, Worker, can_connect
 from sheetbreak.streams.kafka.errors import stream_error
 from sheetbreak.streams.kafka.membership import Membership, is_stable, unstick
@@ -24,9 +24,10 @@ from sheetbreak.streams.kafka.options import (
     environment_security,
     parse_address,
 )
-from sheetbreak.streams.kafka.positions import Jumps, Place
+from sheetbreak.streams.kafka.positions import Jumps, Place, StableOffsets
 from sheetbreak.streams.kafka.session import (
     Backoff,
+    GroupWatch,
     Session,
     TopicDoubts,
     add_rows,
@@ -81,6 +82,9 @@ class KafkaStream:
         self._watchdog = Watchdog(options.hang_limit_s, reachable=reachable)
         self._doubts = TopicDoubts(partial(check, address, names, options, security), reachable=reachable)
         self._backoff = Backoff()
+        self._group = GroupWatch(options.group, partial(new_admin, address, security))
+        self._joined = False
+        self._stable = StableOffsets()
         self._polled_at = self._probed_at = float("-inf")
 
     def poll(self, timeout_s: float) -> Batch:
@@ -95,7 +99,7 @@ class KafkaStream:
         try:
             if self._session is None:
                 if self._backoff.must_wait(timeout_s):
-                    return Batch(())
+                    return Batch((), ready=False)
                 self._session = self._open()
             return self._gather(self._session, timeout_s)
         except KafkaError as error:
@@ -157,7 +161,10 @@ class KafkaStream:
         self._backoff.clear()
 
     def lag(self) -> dict[int, int]:
-        """Rows of each of our partitions not polled yet; asks the broker. Raises StreamUnavailable."""
+        """Rows of each of our partitions not polled yet, those behind an open transaction among them; asks the broker.
+
+        Raises StreamUnavailable.
+        """
         if self._session is None:
             return {}
         consumer = self._session.consumer
@@ -167,7 +174,10 @@ class KafkaStream:
             at = {tp: consumer.position(tp, timeout_ms=_ASK_MS) for tp in ends}
         except KafkaError as error:
             raise StreamUnavailable(f"lag: {error}") from error
-        return {tp.partition: max(0, end - at[tp]) for tp, end in ends.items() if at[tp] is not None}
+        written = {tp: max(end, consumer.highwater(tp) or 0) for tp, end in ends.items()}
+        for tp, end in ends.items():
+            self._stable.look(tp.partition, end, written[tp])
+        return {tp.partition: max(0, written[tp] - at[tp]) for tp in ends if at[tp] is not None}
 
     def close(self) -> None:
         """End a commit under way, or give it up whole, and let go of the broker."""
@@ -200,6 +210,8 @@ class KafkaStream:
                 records, positions = [], {}
                 if is_stable(group):
                     assigned, revoked = membership.settle(consumer, group)
+                    self._joined = True
+                    self._group.joined(len(membership.places), session.input.partitions)
                     if assigned or revoked:
                         return self._rebalanced(assigned, revoked)
                 else:
@@ -211,7 +223,9 @@ class KafkaStream:
                 break  # one poll more has the next rows fetched while these are scored
         if not records:
             self._probe(session)
-            return self._batch(())
+            if not self._joined:
+                self._group.joining()
+            return self._batch((), ready=self._joined)
         refuse_changed_input(session, self._names.rows)
         self._polled_at = time.monotonic()
         return self._batch(records, token=Token(session, group, positions))
@@ -275,6 +289,8 @@ class KafkaStream:
             text = "event=state-topic-made-again topic=%s note=%r"
             log.error(text, self._names.state, "it holds only what was written since; the other machines start cold")
         self._state_id = session.state_id
+        self._joined = False
+        self._group.opened()
         return session
 
     def _after(self, error: Exception) -> Exception:

@@ -16,7 +16,7 @@ from sheetbreak.streams.kafka.clients import new_admin, new_reader
 from sheetbreak.streams.kafka.errors import stream_error
 from sheetbreak.streams.kafka.options import Address, environment_security, topic_name
 from sheetbreak.streams.kafka.positions import topic_id_text
-from sheetbreak.wire.topics import OUTPUTS, ROWS, STATE, TOPICS
+from sheetbreak.wire.topics import ACTIONS, OUTPUTS, ROWS, STATE, TOPICS
 
 DEFAULT_PARTITIONS = 4
 _STATE_SETTINGS = {
@@ -25,7 +25,10 @@ _STATE_SETTINGS = {
     "segment.bytes": str(32 * 1024 * 1024),
     "min.cleanable.dirty.ratio": "0.1",
 }
-_OTHER_SETTINGS = {"cleanup.policy": "delete"}
+_STAMPED = {"message.timestamp.type": "LogAppendTime"}
+"""The broker stamps what we write: a host whose clock is years off cannot have its scores deleted as too old."""
+_YEAR_MS = 365 * 24 * 3600 * 1000
+_ASKED = ("cleanup.policy", "max.message.bytes", "message.timestamp.type")
 _SHOWN_S = 10.0
 """For so long a broker is given to show what was created or changed."""
 
@@ -38,6 +41,7 @@ class Facts(NamedTuple):
     partitions: int
     cleanup_policy: str | None
     max_message_bytes: int | None
+    timestamp_type: str | None
     topic_id: str
     """Empty where the broker tells none."""
 
@@ -50,19 +54,37 @@ class Names:
     state: str
     outputs: Mapping[str, str]
     """By the contract's name; only those that are written."""
+    actions: str = ""
+    """Empty where it is of no concern."""
 
     def __iter__(self) -> Iterator[str]:
-        return iter((self.rows, *self.outputs.values(), self.state))
+        own = (self.actions,) if self.actions else ()
+        return iter((self.rows, *self.outputs.values(), self.state, *own))
+
+    def settings(self, name: str) -> dict[str, str]:
+        """How one of them is created."""
+        if name == self.state:
+            return _STATE_SETTINGS | _STAMPED
+        kept = {"cleanup.policy": "delete"}
+        if name == self.actions:
+            return kept | _STAMPED | {"retention.ms": str(_YEAR_MS)}
+        return kept if name == self.rows else kept | _STAMPED
 
 
 def administer(
-    action: Literal["create", "check"], address: Address, *, prefix: str = "", partitions: int | None = None
+    action: Literal["create", "check"],
+    address: Address,
+    *,
+    prefix: str = "",
+    partitions: int | None = None,
+    replicas: int | None = None,
 ) -> list[str]:
     """Create or check the topics of an installation; returns a line for each.
 
-    partitions: of each topic; None: as many as the input has. Raises DataError where they are not as they should be.
+    partitions: of each topic; None: as many as the input has. replicas: of each that is created; None: the broker's
+    default. Raises DataError where they are not as they should be.
     """
-    names, security = names_for(address.topic, prefix), environment_security()
+    names, security = names_for(address.topic, prefix, actions=True), environment_security()
     try:
         admin = new_admin(address, security)
         try:
@@ -72,7 +94,7 @@ def administer(
                 return [f"{name}: as it should be, {facts[name].partitions} partitions" for name in names]
             reader = new_reader(address, security)
             try:
-                return create_topics(admin, names, partitions=partitions, reader=reader)
+                return create_topics(admin, names, partitions=partitions, replicas=replicas, reader=reader)
             finally:
                 reader.close()
         finally:
@@ -81,18 +103,22 @@ def administer(
         raise stream_error(error, f"{address}: topics {action}") from error
 
 
-def names_for(input_topic: str, prefix: str, emit: Iterable[str] = OUTPUTS) -> Names:
+def names_for(input_topic: str, prefix: str, emit: Iterable[str] = OUTPUTS, *, actions: bool = False) -> Names:
     """The names under a prefix, around an input that may have a name of the user's own.
 
-    Raises DataError for an input that the monitor itself writes: each answer to a record would be a record.
+    actions: with the topic of what operators do, which the monitor does not need. Raises DataError for an input
+    that the monitor itself writes: each answer to a record would be a record.
     """
     rows = topic_name(input_topic or ROWS, prefix)
-    if rows in {prefix + name for name in TOPICS if name != ROWS}:
-        raise DataError(f"{rows} is a topic that the monitor writes; name the one with the rows, {prefix + ROWS}")
+    if rows in {prefix + name for name in (*TOPICS, ACTIONS) if name != ROWS}:
+        raise DataError(
+            f"{rows} is a topic that the monitor writes, or the desk; name the one with the rows, {prefix + ROWS}"
+        )
     return Names(
         rows=rows,
         state=prefix + STATE,
         outputs={name: prefix + name for name in TOPICS if name in emit},
+        actions=prefix + ACTIONS if actions else "",
     )
 
 
@@ -125,7 +151,7 @@ def inspect(admin: Any, names: Sequence[str]) -> dict[str, Facts]:
         if error is not kafka_errors.NoError:
             raise error(topic["name"])
         described[topic["name"]] = topic
-    resources = [ConfigResource("TOPIC", name, ["cleanup.policy", "max.message.bytes"]) for name in described]
+    resources = [ConfigResource("TOPIC", name, list(_ASKED)) for name in described]
     configs = admin.describe_configs(resources, config_filter="all")["topic"] if resources else {}
     return {name: _facts(topic, configs.get(name, {})) for name, topic in described.items()}
 
@@ -137,6 +163,7 @@ def _facts(topic: Mapping[str, Any], config: Mapping[str, Mapping[str, Any]]) ->
         partitions=len(topic["partitions"]),
         cleanup_policy=values.get("cleanup.policy"),
         max_message_bytes=int(limit) if limit else None,
+        timestamp_type=values.get("message.timestamp.type"),
         topic_id=topic_id_text(_uuid(topic.get("topic_id"))),
     )
 
@@ -167,7 +194,9 @@ def mend_command(address: Address, input_topic: str, prefix: str) -> str:
     return f"sheetbreak topics create kafka://{','.join(address.servers)}{own}{option}"
 
 
-def create_topics(admin: Any, names: Names, *, partitions: int | None, reader: Any) -> list[str]:
+def create_topics(
+    admin: Any, names: Names, *, partitions: int | None, reader: Any, replicas: int | None = None
+) -> list[str]:
     """Create what is missing and mend what can be mended; one line for each topic, what was done.
 
     `reader`: a consumer, asked whether a topic is empty. Raises DataError for what only the user can decide.
@@ -176,7 +205,7 @@ def create_topics(admin: Any, names: Names, *, partitions: int | None, reader: A
     wanted = partitions or _usual_partitions(names, facts)
     for name in names:  # nothing is changed if not everything can be
         _refuse_what_cannot_be_mended(name, names, wanted, facts.get(name), reader)
-    lines = [f"{name}: {_mend(admin, name, names, wanted, facts.get(name))}" for name in names]
+    lines = [f"{name}: {_mend(admin, name, names, wanted, facts.get(name), replicas)}" for name in names]
     _wait_until_shown(admin, names, wanted)
     return lines
 
@@ -215,12 +244,14 @@ def _is_empty(reader: Any, name: str) -> bool:
     return bool(reader.beginning_offsets(every) == reader.end_offsets(every))
 
 
-def _mend(admin: Any, name: str, names: Names, wanted: int, facts: Facts | None) -> str:
-    settings = _STATE_SETTINGS if name == names.state else _OTHER_SETTINGS
+def _mend(admin: Any, name: str, names: Names, wanted: int, facts: Facts | None, replicas: int | None) -> str:
+    settings = names.settings(name)
     if facts is None:
         try:
-            # The broker's default replication factor: 3 on a cluster that has it so, 1 on a laptop.
-            admin.create_topics({name: {"num_partitions": wanted, "configs": settings}}, wait_for_metadata=True)
+            # Without it the broker's default replication factor: 3 on a cluster that has it so, 1 on a laptop.
+            copies = {} if replicas is None else {"replication_factor": replicas}
+            wish = {"num_partitions": wanted, "configs": settings, **copies}
+            admin.create_topics({name: wish}, wait_for_metadata=True)
         except kafka_errors.TopicAlreadyExistsError:
             return "created by somebody else at this moment"
         return f"created with {wanted} partitions, clean-up: {settings['cleanup.policy']}"
@@ -231,4 +262,7 @@ def _mend(admin: Any, name: str, names: Names, wanted: int, facts: Facts | None)
     if facts.cleanup_policy != settings["cleanup.policy"] and name != names.rows:
         admin.alter_configs([ConfigResource("TOPIC", name, dict(settings))])
         done.append(f"cleanup.policy set to {settings['cleanup.policy']}")
+    elif "message.timestamp.type" in settings and facts.timestamp_type not in (None, "LogAppendTime"):
+        admin.alter_configs([ConfigResource("TOPIC", name, dict(settings))])
+        done.append("message.timestamp.type set to LogAppendTime")
     return ", ".join(done) or "as it should be"

@@ -151,6 +151,17 @@ def test_an_instance_id_that_kafka_would_refuse_is_refused_at_once(name):
         KafkaOptions(instance_id=name)
 
 
+@given(st.tuples(*[st.text("gx-1", min_size=1, max_size=4)] * 4))
+def test_two_monitors_have_one_transactional_id_only_if_group_and_instance_are_the_same(names):
+    one, other = KafkaOptions(group=names[0], instance_id=names[1]), KafkaOptions(group=names[2], instance_id=names[3])
+    assert (one.transactional_id == other.transactional_id) == (names[:2] == names[2:])
+    assert one.transactional_id.startswith(names[0] + "-"), "rights are given by prefix"
+
+
+def test_an_instance_without_a_hyphen_keeps_the_id_that_older_versions_gave_it():
+    assert KafkaOptions(group="sheetbreak-monitor", instance_id="a1").transactional_id == "sheetbreak-monitor-a1"
+
+
 def test_the_transactional_id_is_the_same_after_every_restart_and_another_for_another_instance():
     assert KafkaOptions(instance_id="a").transactional_id == KafkaOptions(instance_id="a").transactional_id
     assert KafkaOptions(instance_id="a").transactional_id != KafkaOptions(instance_id="b").transactional_id

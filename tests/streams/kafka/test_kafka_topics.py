@@ -11,7 +11,7 @@ from sheetbreak.streams.kafka import topics as kafka_topics
 from sheetbreak.streams.kafka.clients import new_admin
 from sheetbreak.streams.kafka.options import Security, parse_address
 from sheetbreak.streams.kafka.topics import Facts, inspect
-from sheetbreak.wire.topics import ROWS, SCORES, STATE, TOPICS
+from sheetbreak.wire.topics import ACTIONS, ROWS, SCORES, STATE, TOPICS
 from tests.support.kafka_broker import Broker
 from tests.support.patience import wait_for
 
@@ -65,7 +65,7 @@ def test_without_a_prefix_they_have_the_contracts_names(broker: Broker, capsys: 
     assert main(["create", broker.url(), "--partitions", "2"]) == 0
     assert main(["check", broker.url()]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.partition(":")[0] for line in lines] == [*TOPICS, *TOPICS]
+    assert [line.partition(":")[0] for line in lines] == [*TOPICS, ACTIONS] * 2
     # All tests share the broker, and in some of them these topics are missing.
     admin = new_admin(parse_address(broker.url("x")), Security())
     admin.delete_topics(list(TOPICS))
