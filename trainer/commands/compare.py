@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,6 +54,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--report", type=Path, metavar="FILE.html", help=report_help)
     options = parser.parse_args(argv)
     check_targets([options.json, options.report])
+    check_cluster_option(options.cluster)
     history = read_given(options.csv, options.schema)
     schema, rows = history.schema, history.rows
     if warning := mostly_broken(rows):
@@ -62,7 +64,6 @@ def main(argv: Sequence[str]) -> int:
 
     configure_tensorflow()
     from trainer.comparison.ledger import Ledger
-    from trainer.comparison.pool import usable_cores
     from trainer.comparison.result import judge
     from trainer.comparison.scorers import named_scorers
     from trainer.comparison.tasks import Ground, Task
@@ -81,7 +82,7 @@ def main(argv: Sequence[str]) -> int:
         for scorer in scorers
         if seed in scorer.seeds(options.seeds)
     ]
-    outcomes = _run(tasks, ground, Ledger(options.work, ground), jobs=options.jobs or usable_cores(), work=options.work)
+    outcomes = _run(tasks, ground, Ledger(options.work, ground), options)
     found = judge(scorers, outcomes, seeds=options.seeds, folds=list(ground.splits))
     facts = f"{history.name}: {len(rows):,} rows, {counted_labels(rows, schema)}; preset {preset.name}"
     print(f"{facts}\n")
@@ -104,16 +105,28 @@ def main(argv: Sequence[str]) -> int:
 
 
 def add_work_options(parser: OptionParser, work: Path) -> None:
-    """`--work` and `--jobs`, as `compare` and `tune` have them."""
+    """`--work`, `--jobs` and `--cluster`, as `compare` and `tune` have them."""
     work_help = "what is finished is kept there, whatever the interruption"
     parser.add_argument("--work", type=Path, default=work, metavar="DIR", help=work_help)
     jobs_help = "processes at once; default: one a core that is ours. Changes no figure"
     parser.add_argument("--jobs", type=whole_number(minimum=1, maximum=1024), metavar="N", help=jobs_help)
+    cluster_help = "have the workers of this Dask cluster do it, such as tcp://scheduler:8786. Changes no figure"
+    parser.add_argument("--cluster", metavar="ADDRESS", help=cluster_help)
 
 
-def _run(tasks: "Sequence[Task]", ground: "Ground", ledger: Any, *, jobs: int, work: Path) -> "dict[Any, Outcome]":
+def check_cluster_option(address: str | None) -> None:
+    """Raises DataError within seconds where `--cluster` names none: before the CSV is read and TensorFlow loaded."""
+    if address:
+        from trainer.comparison.cluster import check_cluster
+
+        check_cluster(address)
+
+
+def _run(tasks: "Sequence[Task]", ground: "Ground", ledger: Any, options: Namespace) -> "dict[Any, Outcome]":
     """The outcomes of all tasks, from the ledger or done now; an interruption says what is kept."""
-    from trainer.comparison.pool import Pool
+    from trainer.comparison.pool import Pool, usable_cores
+
+    work = options.work
 
     outcomes = {task.place: outcome for task in tasks if (outcome := ledger.read(task))}
     missing = [task for task in tasks if task.place not in outcomes]
@@ -122,11 +135,11 @@ def _run(tasks: "Sequence[Task]", ground: "Ground", ledger: Any, *, jobs: int, w
     if outcomes:
         print(f"{len(outcomes)} of {len(tasks)} are finished, in {work}", file=sys.stderr)
     progress = TaskProgress(sys.stderr, label="comparing", tasks=len(tasks))
-    jobs = min(jobs, len(missing))
     begin, spent_s = time.monotonic(), 0.0
-    with Pool(ground, ledger, jobs=jobs) as pool:
+    jobs = min(options.jobs or (len(missing) if options.cluster else usable_cores()), len(missing))
+    with Pool(ground, ledger, jobs=jobs, cluster=options.cluster) as pool:
         try:
-            progress.tell(len(outcomes), left_s=_work_left_s(tasks, outcomes) / jobs)
+            progress.tell(len(outcomes), left_s=_work_left_s(tasks, outcomes) / pool.jobs)
             for task in pool.run(missing, tick=progress.tick):
                 found = ledger.read(task)
                 if found is None:

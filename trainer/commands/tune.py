@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sheetbreak.cli.commands import INTERRUPTED
 from sheetbreak.cli.options import OptionParser, positive_number, whole_number
-from trainer.commands.compare import add_work_options
+from trainer.commands.compare import add_work_options, check_cluster_option
 from trainer.data.reading import add_files, read_given
 from trainer.output.files import check_targets, write_whole
 from trainer.output.progress import TaskProgress
@@ -30,6 +30,7 @@ DEFAULT_WORK = Path("tune-work")
 def main(argv: Sequence[str]) -> int:
     """Search until the time is over and print what was found. Raises DataError for what the user must change."""
     options = _parse(argv)
+    check_cluster_option(options.cluster)
     history = read_given(options.csv, options.schema)
     schema, rows = history.schema, history.rows
 
@@ -54,7 +55,8 @@ def main(argv: Sequence[str]) -> int:
     space = search_space(options.family, FAMILIES[options.family], given=given, only=only)
     ground = dev_ground(rows, schema, preset)
     ledger = Ledger(options.work, ground)
-    jobs = min(options.jobs or usable_cores(), len(ground.splits))
+    folds = len(ground.splits)
+    jobs = min(options.jobs or (folds if options.cluster else usable_cores()), folds)
     deadline = time.monotonic() + 60 * options.minutes
     progress = TaskProgress(sys.stderr, label="tuning: trials", tasks=options.trials)
 
@@ -66,7 +68,7 @@ def main(argv: Sequence[str]) -> int:
     code = 0
     with (
         open_study(options.work, study_name(ground, recipe, space, options.goal)) as study,
-        Pool(ground, ledger, jobs=jobs) as pool,
+        Pool(ground, ledger, jobs=jobs, cluster=options.cluster) as pool,
     ):
         search = Search(study, recipe, ground, ledger=ledger, pool=pool, space=space, goal=options.goal)
         try:

@@ -20,19 +20,18 @@ import msgspec
 import numpy as np
 
 from sheetbreak.errors import DataError
-from trainer.comparison.sources import sources_digest
+from trainer.comparison.sources import running_versions
 from trainer.comparison.tasks import Ground, Outcome, Task
 from trainer.metrics.evaluation import Figures, Point
 from trainer.metrics.hindsight import RecallCurve
 from trainer.metrics.scored_rows import COLUMNS, ScoredRows
-from trainer.training.versions import library_versions
 
 _POINT_ARRAYS = ("recall", "leads")
 _SCALARS = ("period_s", "lead_rows")
 
 
 class Ledger:
-    """Outcomes by task, kept in a directory; several processes may write to it."""
+    """Outcomes by task, kept in a directory; several comparisons may write to it."""
 
     def __init__(self, folder: Path, ground: Ground) -> None:
         """Makes the directory. Raises DataError where that cannot be."""
@@ -43,11 +42,7 @@ class Ledger:
         if not os.access(folder, os.W_OK):
             raise DataError(f"--work {folder} cannot be written; name a directory of yours")
         self._folder = folder
-        self._common = {
-            "ground": ground_digest(ground),
-            "code": sources_digest("trainer.comparison.tasks"),
-            "libraries": library_versions(),
-        }
+        self._common = {"ground": ground_digest(ground), "versions": running_versions()}
 
     def read(self, task: Task) -> Outcome | None:
         """What the task gave; None if it is not finished."""

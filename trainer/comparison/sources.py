@@ -5,9 +5,16 @@ import hashlib
 import re
 from pathlib import Path
 
+from trainer.training.versions import library_versions
+
 _ROOT = Path(__file__).resolve().parents[2]
 _OURS = ("sheetbreak", "trainer")
 _NAMED = re.compile(r"[a-z_]+(\.\w+)+:\w+")
+
+
+def running_versions() -> dict[str, str]:
+    """What a figure depends on beside its task: our code, Python and the libraries."""
+    return {"code": sources_digest("trainer.comparison.tasks"), **library_versions()}
 
 
 def sources_digest(module: str, *, root: Path = _ROOT) -> str:

@@ -1,50 +1,95 @@
-"""The life of a process of trainer/comparison/pool.py; imports nothing heavy before TensorFlow has its settings."""
+"""A worker: a process that does tasks for a comparison, here or on a Dask cluster, one at a time.
 
-import multiprocessing
+This file imports nothing heavy before TensorFlow has its settings, and what a worker is given comes as bytes, for the
+same reason: unpickling a task loads Keras.
+"""
+
 import os
+import pickle
 import signal
+import sys
 import threading
-import traceback
-from multiprocessing.connection import Connection
-from multiprocessing.reduction import ForkingPickler
+import time
+from typing import TYPE_CHECKING, Any
 
-from sheetbreak.errors import SheetbreakError
+from sheetbreak.errors import DataError
 
-Answer = Exception | str | None
-"""Of a task. None: done and in the ledger; an error of ours; or the traceback of a bug."""
+if TYPE_CHECKING:
+    from trainer.comparison.tasks import Outcome
+
+_PARENT_POLL_S = 0.5
+_ONE_AT_A_TIME = threading.Lock()
+"""Seeds and determinism are TensorFlow's for a whole process: a Dask worker of several threads does one task at a time
+all the same."""
+_ground: tuple[str, Any] | None = None
+"""What the tasks run over, by its key: unpickled once a process."""
 
 
-def work(connection: Connection, belongings: bytes) -> None:
-    """Do tasks until the parent has no more. belongings: the pickled ground and ledger."""
+class WorkerLost(Exception):
+    """A worker has gone and its task with it."""
+
+
+def begin(parent: int, key: str, belongings: bytes) -> None:
+    """Set up a process of our own. belongings: the pickled ground and versions."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent sees to it
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
+    _take(key, belongings)
+
+
+def do(task: bytes, key: str, belongings: bytes | None = None) -> "Outcome":
+    """Do a pickled task. belongings: where `begin` was not called. Raises SheetbreakError like run_task."""
+    with _ONE_AT_A_TIME:
+        ground = _take(key, belongings)
+        import keras
+
+        from trainer.comparison.tasks import run_task
+
+        try:
+            return run_task(pickle.loads(task), ground)  # noqa: S301 - from whoever started the comparison
+        finally:
+            keras.backend.clear_session()  # or each model's graph stays for good
+
+
+def _take(key: str, belongings: bytes | None) -> Any:
+    """The ground of that key. Raises DataError where this process could give other figures than the one that asks."""
+    global _ground  # noqa: PLW0603 - a process has one
+    if _ground is None or _ground[0] != key:
+        assert belongings is not None
+        _configure()
+        ground, versions = pickle.loads(belongings)  # noqa: S301 - from whoever started the comparison
+        _check(versions)
+        _ground = key, ground
+    return _ground[1]
+
+
+def _configure() -> None:
     from trainer.training.backend import configure_tensorflow
 
-    configure_tensorflow()
-    import keras
-
-    from trainer.comparison.tasks import run_task
-
-    ground, ledger = ForkingPickler.loads(belongings)
-    while True:
-        try:
-            task = connection.recv()
-        except (EOFError, ConnectionError):
-            return
-        answer: Answer = None
-        try:
-            ledger.write(task, run_task(task, ground))
-        except SheetbreakError as error:
-            answer = error
-        except Exception:  # noqa: BLE001 - the parent shows it as the bug that it is
-            answer = traceback.format_exc()
-        connection.send(answer)
-        keras.backend.clear_session()  # or each model's graph stays for good
+    try:
+        if "tensorflow" in sys.modules and os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "0":
+            raise RuntimeError("it was loaded before its settings")
+        configure_tensorflow()
+    except RuntimeError as cause:  # of TensorFlow, too, where something was computed already
+        raise DataError(
+            f"process {os.getpid()} has TensorFlow in use with other settings ({cause}), and sums would be ordered "
+            "otherwise; give the comparison Dask workers of its own"
+        ) from cause
 
 
-def _end_with_parent() -> None:
+def _check(versions: dict[str, Any]) -> None:
+    from trainer.comparison.sources import running_versions
+
+    ours = running_versions()
+    for name in versions.keys() | ours.keys():
+        if versions.get(name) != ours.get(name):
+            what = "another version of sheetbreak's code"
+            if name != "code":
+                what = f"{name} {ours.get(name)} instead of {versions.get(name)}"
+            raise DataError(f"a worker has {what}: its figures would not be comparable; install the same there")
+
+
+def _end_with_parent(parent: int) -> None:
     """A parent that was killed cannot say so, and nobody would wait for the rest of a long training."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    while os.getppid() == parent:
+        time.sleep(_PARENT_POLL_S)
+    os._exit(1)
