@@ -56,7 +56,7 @@ def csv_encoder(rows: RowBatch, schema: Schema, *, labels: bool, several: bool) 
         cells = {s: _number(v, schema.csv) for s, v in zip(schema.sensors, rows.values[row].tolist(), strict=True)}
         cells |= _time_cells(schema, clock(time_us)) | {schema.grade or "": rows.grades[row] or ""}
         cells[schema.broken or ""] = marks[int(rows.broken[row])]
-        machine_column = schema.machine or MACHINE_COLUMN
+        machine_column = schema.machine or (MACHINE_COLUMN if several else "")  # a sensor may have that name
         return [
             _joined([(cells | {machine_column: machine}).get(column, "") for column in columns], schema.csv)
             for machine in machines

@@ -186,7 +186,7 @@ def _decimal_sign(
     for sign, other in ((".", ","), (",", ".")):
         if thousands[sign]:
             return other
-    if before is not None and (before in either or not either):
+    if before is not None:
         return before
     if "," in either:
         if separator == ",":

@@ -75,8 +75,8 @@ def recognise_layout(
     names = names[:width]
     widths = Counter(len(cells) for _, cells in rows if cells)
     extra = max(0, widths.most_common(1)[0][0] - width) if widths else 0
-    if extra and not all(_is_blank(cells[width:]) for _, cells in rows if cells):
-        extra = 0  # a cell too many that holds something is told with its line
+    if extra and 2 * sum(_is_blank(cells[width:]) for _, cells in rows if cells) <= len(rows):
+        extra = 0  # cells too many that hold something are told with their line
     layout = Layout(name, tuple(names), number, number + 1, separator, encoding, extra=extra)
     return _with_units(layout, head[:header_at], rows)
 

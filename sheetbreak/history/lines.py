@@ -56,7 +56,6 @@ class CsvDecoder:
         self._missing = Missing.of(schema.missing)
         self._broken_values = {_label_text(text) for text in schema.broken_values}
         self._plain = layout.numbers.decimal == "." and not layout.numbers.thousands
-        self._width = len(layout.header) + layout.extra
         self._logs = logs
         self._logged: set[str] = set()
         self.no_numbers: NoNumbers = {}
@@ -106,7 +105,7 @@ class CsvDecoder:
             ) from cause
         except csv.Error as cause:
             raise RowError(f"{cause}; each row stands on one line", reason="ragged-line") from cause
-        if len(row) != self._width and not self._fits(row):
+        if len(row) != len(self._header) and not self._fits(row):
             raise RowError(
                 f"{len(row)} cells where the header has {len(self._header)}; mend or drop the line",
                 reason="ragged-line",
@@ -114,10 +113,9 @@ class CsvDecoder:
         return row
 
     def _fits(self, row: Sequence[str]) -> bool:
-        """Whether a line without the separator that the others end in, or with one more, still has its cells."""
-        return len(row) == len(self._header) or (
-            len(row) > len(self._header) and self._width > len(self._header) and not any(row[len(self._header) :])
-        )
+        """Whether only the blank cells are too many that a separator at the end of each line makes."""
+        extra = row[len(self._header) :]
+        return self._layout.extra > 0 and len(extra) > 0 and not any(cell.strip() for cell in extra)
 
     def _numbers(self, row: list[str], line: bytes, number: int) -> list[float]:
         if self._plain:

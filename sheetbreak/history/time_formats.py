@@ -12,6 +12,7 @@ ISO = "ISO 8601"
 EPOCHS = {"epoch s": 1_000_000.0, "epoch ms": 1000.0, "epoch us": 1.0, "epoch ns": 0.001}
 """Numbers counted from 1970 UTC, by the name of their format: µs in one of them."""
 
+_DAY_US = 86_400_000_000
 _ZONE_NAME = re.compile(r"\s*([A-Za-z]{1,5})$")
 _UTC_NAMES = {"UTC", "GMT", "UT", "Z"}
 _COMMA = re.compile(r",(?=\d+\s*$|\d+ [AaPp][Mm]$)")
@@ -118,7 +119,9 @@ class TimeWriter:
             return 1
         if self._epoch is not None:
             return round(max(self._epoch, 1.0))
-        return 1_000_000 if any(sign in self._format for sign in ("%S", "%T", "%X", "%c")) else 60_000_000
+        if any(sign in self._format for sign in ("%S", "%T", "%X", "%c")):
+            return 1_000_000
+        return 60_000_000 if "%M" in self._format else _DAY_US
 
     def __call__(self, time_us: int) -> str:
         """The text of a time; what is finer than `step_us` is cut."""

@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated, Any
 
 import msgspec
@@ -12,7 +13,7 @@ import numpy.typing as npt
 
 from sheetbreak.errors import RowError
 from sheetbreak.missing import Missing
-from sheetbreak.rows import UNKNOWN, Decoded, RowBatch, Schema
+from sheetbreak.rows import UNKNOWN, Decoded, RowBatch, Schema, grade_name
 from sheetbreak.times import EPOCH, MICROSECOND, format_time
 from sheetbreak.wire.cells import Words, blank_words, quote_bare_words
 
@@ -199,12 +200,17 @@ class _Table:
         self._times_us[rows] = [(row.time - EPOCH) // MICROSECOND for row in found]
         self._broken[rows] = [UNKNOWN if row.broken is None else row.broken for row in found]
         self._machines += [row.machine for row in found]
-        self._grades += [row.grade for row in found]
+        self._grades += [_one_spelling(row.grade) for row in found]
 
     def rows(self) -> RowBatch:
         """All that were added."""
         n = len(self._machines)
         return RowBatch(self._machines, self._times_us[:n], self._values[:n], self._grades, self._broken[:n])
+
+
+@lru_cache(maxsize=1024)
+def _one_spelling(grade: str | None) -> str | None:
+    return grade_name(grade) if grade is not None and "." in grade else grade
 
 
 class _NamesOnly(msgspec.Struct):

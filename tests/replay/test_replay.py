@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from replay.schedule import blocks, copy_names, sendings
 from sheetbreak.errors import DataError
 from sheetbreak.history.reader import read_csv
 from sheetbreak.history.schema_file import load_schema
-from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, Schema
+from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, Dialect, RowBatch, Schema
 from sheetbreak.times import parse_time, to_us
 from sheetbreak.wire.rows import WireDecoder
 from tests.support.replaying import MINUTE_US, SENSORS, START_US, Time, decoded, history_of, played
@@ -297,3 +298,34 @@ def test_every_option_can_come_from_the_environment(plant, tmp_path, monkeypatch
     assert len(lines) == 4
     assert lines[2] == lines[3]
     assert all(b'"right"' in line and b"broken" not in line for line in (lines[0], lines[2]))
+
+
+def test_a_sensor_called_as_our_own_column_keeps_its_readings_and_copies_are_refused():
+    rows = RowBatch(["pm1"], np.array([START_US]), np.array([[1.5]]), [None], np.array([INTACT], np.int8))
+    schema = Schema(sensors=("machine",), time="ts", broken="brk")
+    encode = csv_encoder(rows, schema, labels=True, several=False)
+    assert csv_header(schema, labels=True, several=False) == b"ts,brk,machine"
+    assert encode(0, START_US, ["pm1"])[0].endswith(b"Z,0,1.5")
+    with pytest.raises(DataError, match='a sensor is called "machine"'):
+        csv_header(schema, labels=True, several=True)
+
+
+def test_a_csv_is_written_as_its_schema_says_tables_are():
+    schema = Schema(
+        sensors=("x1",),
+        time="Date",
+        clock="Time",
+        broken="state",
+        broken_values=("Abriss",),
+        time_format="%d.%m.%Y %H:%M:%S.%f",
+        csv=Dialect(separator=";", decimal=",", encoding="cp1252", skip_rows=1),
+    )
+    rows = RowBatch(["pm1"], np.array([START_US + 4000]), np.array([[1.5]]), [None], np.array([BROKEN], np.int8))
+    line = csv_encoder(rows, schema, labels=True, several=False)(0, START_US + 4000, ["pm1"])[0]
+    content = csv_header(schema, labels=True, several=False) + b"\n" + line + b"\n"
+    assert content.startswith(b"\nDate;Time;state;x1\n")
+    Path("out.csv").write_bytes(content)
+    _, found = read_csv(Path("out.csv"), replace(schema, sensors=()))
+    assert (found.times_us == rows.times_us).all()
+    assert found.values.tolist() == [[1.5]]
+    assert found.broken.tolist() == [BROKEN]
