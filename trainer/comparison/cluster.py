@@ -1,6 +1,7 @@
 """A Dask cluster that does tasks: whoever runs it, we connect to its scheduler and leave its processes alone."""
 
 import logging
+import pickle
 import re
 import warnings
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from sheetbreak.errors import DataError
-from trainer.comparison.worker import WorkerLost, do
+from trainer.comparison.worker import WorkerLost, do_apart
 
 if TYPE_CHECKING:
     from trainer.comparison.tasks import Outcome
@@ -40,7 +41,7 @@ class ClusterWorkers:
         """Have a pickled task done; `done` is called with the future, from another thread. Returns the future."""
         idle = [one for one in self._addresses() if one not in self._busy.values()]
         place = {"workers": idle[:1], "allow_other_workers": True} if idle else {}
-        future = self._client.submit(do, task, self._key, self._belongings, pure=False, **place)
+        future = self._client.submit(do_apart, task, self._key, self._belongings, pure=False, **place)
         if idle:
             self._busy[future.key] = idle[0]
         future.add_done_callback(done)
@@ -54,13 +55,16 @@ class ClusterWorkers:
 
         self._busy.pop(future.key, None)
         try:
-            outcome: Outcome = future.result()
+            answer = pickle.loads(future.result())  # noqa: S301 - from a worker of the cluster that we were told of
         except ModuleNotFoundError as error:
             raise DataError(
                 f"--cluster {self._address}: a worker has no {error.name}; install sheetbreak[trainer,cluster] there"
             ) from error
         except (CancelledError, KilledWorker, OSError) as error:
             raise WorkerLost(str(error) or "the scheduler has gone") from error
+        if isinstance(answer, BaseException):
+            raise answer
+        outcome: Outcome = answer
         return outcome
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ same reason: unpickling a task loads Keras.
 import os
 import pickle
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 
 _PARENT_POLL_S = 0.5
 _ONE_AT_A_TIME = threading.Lock()
-"""Seeds and determinism are TensorFlow's for a whole process: a Dask worker of several threads does one task at a time
-all the same."""
+"""A Dask worker of several threads does one task at a time all the same."""
+_child: "subprocess.Popen[bytes] | None" = None
+"""Where a Dask worker has its tasks done."""
 _ground: tuple[str, Any] | None = None
 """What the tasks run over, by its key: unpickled once a process."""
 
@@ -38,16 +40,59 @@ def begin(parent: int, key: str, belongings: bytes) -> None:
 
 def do(task: bytes, key: str, belongings: bytes | None = None) -> "Outcome":
     """Do a pickled task. belongings: where `begin` was not called. Raises SheetbreakError like run_task."""
+    ground = _take(key, belongings)
+    import keras
+
+    from trainer.comparison.tasks import run_task
+
+    try:
+        return run_task(pickle.loads(task), ground)  # noqa: S301 - from whoever started the comparison
+    finally:
+        keras.backend.clear_session()  # or each model's graph stays for good
+
+
+def do_apart(task: bytes, key: str, belongings: bytes) -> bytes:
+    """In a Dask worker: have a process of its own do the task. Returns the pickled outcome, or the error.
+
+    Dask's threads draw from the random numbers that Keras seeds its layers by: done among them, a task gave another
+    threshold. Raises ConnectionError where that process was lost.
+    """
+    global _child  # noqa: PLW0603 - a worker has one
     with _ONE_AT_A_TIME:
-        ground = _take(key, belongings)
-        import keras
-
-        from trainer.comparison.tasks import run_task
-
+        if _child is None or _child.poll() is not None:
+            command = [sys.executable, "-m", "trainer.comparison.worker"]
+            _child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert _child.stdin
+        assert _child.stdout
         try:
-            return run_task(pickle.loads(task), ground)  # noqa: S301 - from whoever started the comparison
-        finally:
-            keras.backend.clear_session()  # or each model's graph stays for good
+            pickle.dump((task, key, belongings), _child.stdin)
+            _child.stdin.flush()
+            answer: bytes = pickle.load(_child.stdout)  # noqa: S301 - our own process's
+        except (EOFError, OSError) as error:
+            _child.kill()
+            raise ConnectionError(f"its process ended with code {_child.wait()}") from error
+        return answer
+
+
+def answer_tasks() -> None:
+    """The life of the process beside a Dask worker: tasks come on standard input until that ends."""
+    parent = os.getppid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
+    with os.fdopen(os.dup(1), "wb") as answers:
+        os.dup2(2, 1)  # whatever prints: answers alone go to whoever asked
+        while True:
+            try:
+                task, key, belongings = pickle.load(sys.stdin.buffer)  # noqa: S301 - our own worker's
+            except EOFError:
+                return
+            answer: Any
+            try:
+                answer = do(task, key, belongings)
+            except Exception as error:  # noqa: BLE001 - whoever started the comparison shows it
+                answer = error
+            pickle.dump(pickle.dumps(answer), answers)
+            answers.flush()
 
 
 def _take(key: str, belongings: bytes | None) -> Any:
@@ -93,3 +138,7 @@ def _end_with_parent(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(_PARENT_POLL_S)
     os._exit(1)
+
+
+if __name__ == "__main__":
+    answer_tasks()
