@@ -123,6 +123,9 @@ _GROUP = re.compile(r"[+-]?[1-9]\d{0,2}([.,])\d{3}$")
 _GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}([.,])\d{3}(\1\d{3})+$")
 _BOTH = re.compile(r"[+-]?[1-9]\d{0,2}(?:([.,' \xa0\u202f’])\d{3})(?:\1\d{3})*([.,])\d+$")
 _SPACED = re.compile(r"[+-]?[1-9]\d{0,2}(?:([' \xa0\u202f’])\d{3})+$")
+_POINTS = re.compile(r"\.(\d{1,2}|\d{4,})$", re.MULTILINE)
+_OTHER_SIGNS = re.compile(r"[,' \xa0\u202f’]|\.\d*\.")
+"""Without any of these, numbers with a decimal point are all that there is."""
 _POWER = re.compile(r"[+-]?\d+[eE][+-]?\d+$")
 
 
@@ -155,6 +158,9 @@ def recognise_numbers(
     decimal: what the schema says. In a file with commas between cells a column counts as written with decimal commas
     where most of its numbers are: one such cell is a slip. Raises AmbiguousNumbers.
     """
+    text = "\n".join("\n".join(cells) for cells in columns)
+    if decimal is None and _POINTS.search(text) and not _OTHER_SIGNS.search(text):
+        return Numbers()
     decimals: Counter[str] = Counter()
     thousands: Counter[str] = Counter()
     either: dict[str, str] = {}

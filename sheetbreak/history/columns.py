@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from sheetbreak.engine.features import MAX_MISSING_SHARE
 from sheetbreak.errors import DataError
 from sheetbreak.history.cells import is_number
 from sheetbreak.history.doubts import Doubt, Doubts
@@ -157,6 +158,18 @@ def tell_sentinels(schema: Schema, counts: npt.NDArray[np.int64], name: str, dou
     for i in np.flatnonzero(counts).tolist():
         what = f"{counts[i]:,} cells hold a number that values.missing names, and are missing"
         doubts.add(Doubt("sentinel", f"{name}, column {schema.sensors[i]}", what, "", int(counts[i])))
+
+
+def tell_sparse_rows(sensors: Sequence[str], values: npt.NDArray[np.float64], name: str, doubts: Doubts) -> None:
+    """Tell of rows that are never scored, because too many of their cells are missing, and of the worst sensor."""
+    missing = np.isnan(values)
+    sparse = int((missing.mean(axis=1) > MAX_MISSING_SHARE).sum())
+    if not sparse:
+        return
+    worst = int(missing.sum(axis=0).argmax())
+    what = f"{sparse:,} of {len(values):,} rows lack more than a fifth of the sensors: neither trained on nor scored"
+    remedy = f'"{sensors[worst]}" lacks most ({missing[:, worst].mean():.0%}): add it to columns.ignore in --schema'
+    doubts.add(Doubt("sparse-rows", name, what, f"{remedy} if the others are enough", sparse))
 
 
 def tell_broken_words(schema: Schema, words: Mapping[str, int], name: str, doubts: Doubts) -> None:

@@ -18,6 +18,7 @@ from sheetbreak.history.columns import (
     tell_index_columns,
     tell_no_numbers,
     tell_sentinels,
+    tell_sparse_rows,
 )
 from sheetbreak.history.doubts import Doubt, Doubts, Tell, log_doubt
 from sheetbreak.history.joining import join
@@ -111,6 +112,7 @@ def read_history(
     whole = read[0] if len(read) == 1 else join(read, doubts=doubts)
     if sensors_from is None:
         whole = replace(whole, schema=_settled(whole, doubts))
+        tell_sparse_rows(whole.schema.sensors, whole.rows.values, whole.name, doubts)
     return replace(whole, doubts=tuple(doubts.found))
 
 

@@ -96,6 +96,15 @@ def test_a_column_without_a_reading_or_a_name_and_one_that_counts_rows_are_told(
     assert told(history, "index-column").remedy == 'add "n" to columns.ignore in --schema'
 
 
+def test_rows_that_lack_too_much_to_be_scored_are_told_with_their_number_and_the_sensor() -> None:
+    lines = [f"2026-01-05 00:{m:02},0,{'' if m % 5 < 3 else m * m % 7},{m % 4},{m % 3},{m % 9}" for m in range(40)]
+    history = read(table(*lines, header="time,broken,s1,s2,s3,s4"))
+    doubt = told(history, "sparse-rows")
+    assert doubt.count == 24
+    assert "24 of 40 rows lack more than a fifth of the sensors" in doubt.what
+    assert '"s1" lacks most (60%)' in doubt.remedy
+
+
 def test_an_ignored_column_that_is_not_there_is_refused_with_the_name_that_is() -> None:
     schema = Schema(time="time", broken="broken", ignore=("s_2",))
     with pytest.raises(DataError, match=r'columns.ignore names "s_2", which is not among the columns; "s2" is'):
@@ -167,5 +176,6 @@ def test_a_remark_over_two_lines_is_one_row() -> None:
 def test_all_doubts_are_found_at_once_where_the_reader_keeps_going() -> None:
     lines = ["2026-01-05,0,Bad,2", "2026-01-06,no,1,2", "2026-01-06,0,1", "2026-01-04,0,1,2", "2026-01-07,0,1,2"]
     history = read(table(*lines), keeps_going=True)
-    assert [doubt.kind for doubt in history.doubts] == ["not-a-label", "ragged-line", "no-number", "time-goes-back"]
+    kinds = ["not-a-label", "ragged-line", "no-number", "time-goes-back", "sparse-rows"]
+    assert [doubt.kind for doubt in history.doubts] == kinds
     assert history.lines.tolist() == [2, 6]
