@@ -131,7 +131,7 @@ def _guess_header(head: Sequence[NumberedLine], separators: Sequence[str], encod
         if width > 1 and (score := width * lines / len(rows)) > best[0]:
             names = (
                 at
-                for at, cells in enumerate(rows)
+                for at, cells in enumerate(rows[: MAX_ABOVE + 1])
                 if len(cells) >= width and 2 * sum(map(bool, cells)) >= width and not any(map(is_number, cells))
             )
             best = (score, next(names, 0), separator)
