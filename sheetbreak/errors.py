@@ -21,6 +21,13 @@ class RowError(SheetbreakError):
         self.reason = reason
         self.machine = machine
 
+    def alone(self) -> "RowError":
+        """The error without its traceback, to be kept: the frames in that hold the record, and as a cycle, until the
+        next search for garbage.
+        """
+        self.__cause__ = self.__context__ = None
+        return self.with_traceback(None)
+
 
 class DataError(SheetbreakError):
     """A CSV, schema, label or option is unusable: the command stops with exit code 2."""

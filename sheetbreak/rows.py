@@ -126,8 +126,11 @@ class Decoded:
 
 
 def grade_name(text: str) -> str | None:
-    """One spelling of a grade: "96.0" and "96" are the same; None where the text is blank. "007" stays as it is."""
-    text = text.strip()
+    """One spelling of a grade: "96.0" and "96" are the same; None where the text is blank. "007" stays as it is.
+
+    A text longer than any name is cut: it goes into messages and states.
+    """
+    text = text.strip()[:MAX_NAME_CHARS]
     whole, point, fraction = text.partition(".")
     if point and whole.isdecimal() and not fraction.strip("0") and (whole == "0" or whole[0] != "0"):
         return whole

@@ -81,7 +81,7 @@ class CsvDecoder:
                 machine = self._machine_of(row) if self._machine is not None else DEFAULT_MACHINE
                 time_us = self._time_of(row, number - self._layout.first_line, machine)
             except RowError as reject:
-                rejects.append((i, reject))
+                rejects.append((i, reject.alone()))
                 continue
             machines.append(machine)
             times.append(time_us)

@@ -16,6 +16,8 @@ from sheetbreak.times import format_time, format_times
 SCORES, ALERTS, DEAD_LETTERS = "scores", "alerts", "dead-letters"
 DEAD_LETTER_BYTES = 256 * 1024
 """A dead letter keeps this much of the record, and says when that is not all of it."""
+_MESSAGE_CHARS = 2000
+"""Of an error's text at most: it may quote what the sender wrote."""
 
 _STATE = {"warming_up": "warming-up"}
 
@@ -126,7 +128,7 @@ def encode_dead_letter(record: bytes, error: RowError, *, source: Mapping[str, A
             "topic": DEAD_LETTERS,
             "reason": error.reason,
             "error": "RowError",
-            "message": str(error),
+            "message": str(error)[:_MESSAGE_CHARS],
             "source": source,
             "record_base64": base64.b64encode(record[:DEAD_LETTER_BYTES]).decode("ascii"),
             "truncated": len(record) > DEAD_LETTER_BYTES,

@@ -13,11 +13,11 @@ import numpy.typing as npt
 
 from sheetbreak.errors import RowError
 from sheetbreak.missing import Missing
-from sheetbreak.rows import UNKNOWN, Decoded, RowBatch, Schema, grade_name
+from sheetbreak.rows import MAX_NAME_CHARS, UNKNOWN, Decoded, RowBatch, Schema, grade_name
 from sheetbreak.times import EPOCH, MICROSECOND, format_time
 from sheetbreak.wire.cells import Words, blank_words, quote_bare_words
+from sheetbreak.wire.refusals import not_a_row_because, not_json_because
 
-MAX_MACHINE_CHARS = 200
 _MAX_KNOWN_STRANGERS = 1000
 """Sensor names outside the schema that are remembered (and so logged once): a bound on what a sender makes us keep."""
 _SHOWN_STRANGERS = 10
@@ -30,7 +30,9 @@ _MAX_WORDS_TOLD = 200
 """Pairs of a sensor and a word in its cells that are told and counted by themselves."""
 _SENTINEL, _OTHER = "a sentinel", "other"
 Floats = npt.NDArray[np.float64]
-_Machine = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_MACHINE_CHARS)]
+_Machine = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME_CHARS)]
+_Grade = Annotated[str, msgspec.Meta(max_length=MAX_NAME_CHARS)]
+MAX_MACHINE_CHARS = MAX_NAME_CHARS
 log = logging.getLogger(__name__)
 
 
@@ -80,7 +82,7 @@ class WireDecoder:
                     found.append(self._row(value, words))
                     index.append(i)
                 except RowError as reject:
-                    rejects.append((i, reject))
+                    rejects.append((i, reject.alone()))
             table.add(found)
         rows = table.rows()
         if self._missing.sentinels:
@@ -106,11 +108,15 @@ class WireDecoder:
         RowError from `cause`.
         """
         quoted = None if isinstance(cause, msgspec.ValidationError) else quote_bare_words(value)
-        value = quoted or value
+        record, value = value, quoted or value
         try:
             names = msgspec.json.decode(value, type=_NamesOnly).values
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise _row_error(value, cause) from cause
+            raise _row_error(record, cause) from cause
+        longest = max(names, key=len, default="")
+        if len(longest) > MAX_NAME_CHARS:
+            what = f"a sensor's name of {len(longest)} characters, {longest[:40]!r}…; at most {MAX_NAME_CHARS}"
+            raise RowError(f"not a row: {what} are taken", reason="not-a-row", machine=_machine_of(value))
         known = set(self._sensors).union(self._strangers)
         new = [name for name in names if name not in known][: _MAX_KNOWN_STRANGERS - len(self._strangers)]
         if new:
@@ -174,7 +180,7 @@ class WireDecoder:
                 ("machine", _Machine),
                 ("time", Annotated[datetime, msgspec.Meta(tz=True)]),
                 ("values", values_type),
-                ("grade", str | None, None),
+                ("grade", _Grade | None, None),
                 ("broken", bool | None, None),
             ],
         )
@@ -223,11 +229,17 @@ class _MachineOnly(msgspec.Struct):
 
 def _row_error(value: bytes, cause: Exception) -> RowError:
     if not isinstance(cause, msgspec.ValidationError):
-        return RowError(f"not a JSON object: {cause}; send one row as UTF-8 JSON a message", reason="not-json")
+        what = "; ".join(filter(None, (str(cause), not_json_because(value))))
+        return RowError(f"not a JSON object: {what}; send one row as UTF-8 JSON a message", reason="not-json")
+    what = "; ".join(filter(None, (str(cause), not_a_row_because(value))))
+    remedy = "expected machine, time with a zone, values of numbers or null"
+    return RowError(f"not a row: {what}; {remedy}", reason="not-a-row", machine=_machine_of(value))
+
+
+def _machine_of(value: bytes) -> str:
+    """Of a record that is no row; "" where it cannot be read."""
     try:
         machine = msgspec.json.decode(value, type=_MachineOnly).machine
-        machine = machine if machine.isprintable() else ""  # it becomes a key and a label
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        machine = ""
-    remedy = "expected machine, time with a zone, values of numbers or null"
-    return RowError(f"not a row: {cause}; {remedy}", reason="not-a-row", machine=machine)
+        return ""
+    return machine if machine.isprintable() else ""  # it becomes a key and a label

@@ -244,12 +244,15 @@ def poll_rows(consumer: Any, wait_ms: float, *, max_records: int) -> tuple[Mappi
         return {}, jumped
 
 
-def add_rows(records: list[Record], positions: dict[int, int], polled: Mapping[Any, Sequence[Any]]) -> None:
-    """Take what was polled among the records of a batch, and where it ends among the positions."""
+def add_rows(records: list[Record], positions: dict[int, int], polled: Mapping[Any, Sequence[Any]]) -> int:
+    """Take what was polled among the records of a batch, and where it ends among the positions. Returns its bytes."""
+    size = 0
     for tp, found in polled.items():
         partition = tp.partition
         records += [Record(record.value or b"", partition, record.offset, _stamp(record.timestamp)) for record in found]
         positions[partition] = found[-1].offset + 1
+        size += sum(len(record.value or b"") for record in found)
+    return size
 
 
 def _stamp(timestamp_ms: int) -> int | None:

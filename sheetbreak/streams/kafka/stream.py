@@ -46,6 +46,8 @@ COMMIT_WAIT_S = 2.0
 """A commit that takes longer says StreamUnavailable, so that the caller can look about; it goes on."""
 _CLOSE_WAIT_S = 5.0
 _ASK_MS = 2_000
+_BATCH_BYTES = 16 * 1024 * 1024
+"""Of records in a batch, beyond which no poll adds more: 10,000 rows of 59 sensors, or 16 records of 1 MB."""
 _PROBE_EVERY_S = 2.0
 """While no rows come: whether that is because the broker is away."""
 
@@ -197,6 +199,7 @@ class KafkaStream:
         behind = time.monotonic() >= due
         records: list[Record] = []
         positions: dict[int, int] = {}
+        size = 0
         while True:
             until = min(end, due) if records else end
             wait_ms = max(0.0, until - time.monotonic()) * 1000
@@ -205,9 +208,9 @@ class KafkaStream:
             if membership.holds(group):
                 if jumped is not None:
                     raise jumped
-                add_rows(records, positions, polled)
+                size += add_rows(records, positions, polled)
             else:
-                records, positions = [], {}
+                records, positions, size = [], {}, 0
                 if is_stable(group):
                     assigned, revoked = membership.settle(consumer, group)
                     self._joined = True
@@ -217,7 +220,7 @@ class KafkaStream:
                 else:
                     unstick(consumer, group)
             now = time.monotonic()
-            if len(records) >= self._options.max_rows:
+            if len(records) >= self._options.max_rows or size >= _BATCH_BYTES:
                 break
             if now >= (min(end, due) if records else end) and not (behind and polled and records):
                 break  # one poll more has the next rows fetched while these are scored

@@ -22,6 +22,8 @@ from sheetbreak.wire.topics import DEAD_LETTERS
 
 RECORD_OVERHEAD = 128
 """Bytes of a batch of one record besides key and value: 61 for the batch, some 20 for the record, spare."""
+_SHORT = 200
+"""Characters that a text keeps where all else was too much."""
 _Step = Callable[[dict[str, Any], int], None]
 
 
@@ -166,11 +168,13 @@ def cut(output: Output, topic: str, limit: int) -> Output:
     """The same message made small enough for `limit` bytes.
 
     A dead letter keeps the start of the record and says that it is truncated; a score or an alert loses its
-    top sensors first, then its lists of what was imputed. Raises DataError where even that does not fit.
+    top sensors first, then its lists of what was imputed; then long texts are cut. Raises DataError where even that
+    does not fit: then no message would.
     """
     room = limit - RECORD_OVERHEAD - len(output.key)
     message = msgspec.json.decode(output.value)
-    steps = (_shorten_record,) if output.topic == DEAD_LETTERS else (_drop_top, _drop_lists)
+    first = (_shorten_record,) if output.topic == DEAD_LETTERS else (_drop_top, _drop_lists)
+    steps = (*first, _shorten_texts)
     for step in steps:
         step(message, room)
         value = msgspec.json.encode(message)
@@ -188,6 +192,12 @@ def _shorten_record(message: dict[str, Any], room: int) -> None:
     message["record_base64"] = ""
     left = max(0, room - len(msgspec.json.encode(message)))
     message["record_base64"] = record[: left // 4 * 4]  # base64 comes in fours
+
+
+def _shorten_texts(message: dict[str, Any], _room: int) -> None:
+    for name, value in message.items():
+        if isinstance(value, str) and len(value) > _SHORT:
+            message[name] = "" if name == "record_base64" else value[:_SHORT] + "…"
 
 
 def _drop_top(message: dict[str, Any], _room: int) -> None:

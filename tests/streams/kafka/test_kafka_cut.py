@@ -68,6 +68,13 @@ def test_an_alert_keeps_what_it_says_and_loses_its_lists() -> None:
     assert cut_to(alert, 400) == alert | {"top": [], "quality": {"imputed": [], "masked": 0}}
 
 
+def test_a_long_text_is_cut_where_nothing_else_helps() -> None:
+    alert = {"topic": "alerts", "alert_id": "a1", "top": [], "message": "pm1 " + "x" * 5000}
+    assert cut_to(alert, 600)["message"].startswith("pm1 xxx")
+    letter = {"topic": "dead-letters", "message": "y" * 5000, "record_base64": "e30=", "truncated": False}
+    assert cut_to(letter, 600)["truncated"] is True
+
+
 def test_a_topic_that_takes_next_to_nothing_is_named() -> None:
     with pytest.raises(DataError, match=r"topic t takes 200 bytes a record.*raise its max\.message\.bytes"):
         cut_to(SCORE, 200)
