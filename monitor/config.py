@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+from monitor.machines import MAX_NEW, SILENT_DAYS
 from sheetbreak.cli.options import OptionParser, whole_number
 from sheetbreak.engine.state import Missing
 from sheetbreak.errors import DataError
@@ -30,6 +31,10 @@ class Options:
     history: Path | None
     missing: Missing
     all_sensor_series: bool
+    max_machines: int
+    """Never scored, that are remembered."""
+    silent_days: int
+    """After so many a machine leaves memory and metrics."""
     kafka: KafkaOptions | None
     """None where monitors do not share the source: a file or pipe."""
 
@@ -75,6 +80,20 @@ def read_options(argv: Sequence[str]) -> Options:
         action="store_true",
         help="a series per machine and sensor above 50 machines, too",
     )
+    parser.add_argument(
+        "--max-machines",
+        type=whole_number(minimum=1),
+        default=MAX_NEW,
+        metavar="N",
+        help="machines never scored that are remembered; beyond, the longest silent is forgotten",
+    )
+    parser.add_argument(
+        "--silent-days",
+        type=whole_number(minimum=1),
+        default=SILENT_DAYS,
+        metavar="N",
+        help="a machine silent for so long leaves memory and metrics until its next row",
+    )
     kafka = parser.add_argument_group("Kafka")
     kafka.add_argument("--group", default="sheetbreak-monitor", help="consumer group")
     kafka.add_argument(
@@ -111,6 +130,8 @@ def read_options(argv: Sequence[str]) -> Options:
         history=given.history,
         missing=given.missing,
         all_sensor_series=given.all_sensor_series,
+        max_machines=given.max_machines,
+        silent_days=given.silent_days,
         kafka=_kafka_options(given) if scheme.has_group else None,
     )
 

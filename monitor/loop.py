@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 
 from monitor.health import Health
 from monitor.homes import Homes
+from monitor.machines import MAX_NEW, SILENT_DAYS, Machines
 from monitor.metrics import Metrics
 from monitor.reload import ModelWatch
 from monitor.scoring import ScoredBatch, score_batch
@@ -70,12 +71,17 @@ class Loop:
         signals: Signals,
         history: Mapping[str, State],
         missing: Missing = "hold",
+        max_machines: int = MAX_NEW,
+        silent_days: float = SILENT_DAYS,
     ) -> None:
-        """history: states that machines without one of their own start from."""
+        """history: states that machines without one of their own start from.
+
+        max_machines: never scored, that are remembered. silent_days: after so many a machine leaves memory.
+        """
         self._open, self._watch, self._history, self._missing = open_stream, watch, history, missing
         self._metrics, self._health, self._clock, self._signals = metrics, health, clock, signals
         self._codec = StateCodec(watch.model.manifest.schema)
-        self._states: dict[int, dict[str, State]] = {}
+        self._machines = Machines(self._codec, clock=clock.monotonic, max_new=max_machines, silent_days=silent_days)
         self._fenced_at: float | None = None
         self._lag_at = float("-inf")
         self._rows_seen = False
@@ -106,7 +112,7 @@ class Loop:
                     return False
             return False
         except StreamFenced:
-            self._drop(tuple(self._states))
+            self._drop(self._machines.partitions)
             self._metrics.commits.labels("fenced").inc()
             now, before = self._clock.monotonic(), self._fenced_at
             if before is not None and now - before < FENCED_AGAIN_S:
@@ -121,6 +127,7 @@ class Loop:
         """One poll and what follows from it. True at the end of the stream."""
         self._health.beat()
         self._watch.refresh(asked=self._signals.take_reload())
+        self._metrics.forget(self._machines.sweep())
         try:
             batch = self._patiently(partial(opened.stream.poll, POLL_S))
             self._health.stream_answers = batch.ready
@@ -130,7 +137,7 @@ class Loop:
         except StreamLost as lost:
             log.warning("event=batch-lost reason=%r", str(lost))
             self._metrics.commits.labels("lost").inc()
-            self._drop(tuple(self._states))
+            self._drop(self._machines.partitions)
             return False
         self._show_lag(opened)
         return batch.end
@@ -142,22 +149,25 @@ class Loop:
             log.info("event=partitions-revoked partitions=%s", ",".join(map(str, batch.revoked)))
         for partition in batch.assigned:
             parts = self._patiently(partial(opened.stream.restore, partition))
-            self._states[partition] = self._codec.load(parts)
-            self._metrics.show_states(self._states[partition])
-            log.info("event=partition-assigned partition=%d machines=%d", partition, len(self._states[partition]))
+            states = self._codec.load(parts)
+            forgotten = self._machines.take_over(partition, states, self._watch.model)
+            self._metrics.show_states(states)
+            self._metrics.forget(forgotten)
+            log.info("event=partition-assigned partition=%d machines=%d", partition, len(states))
 
     def _process(self, batch: Batch, opened: Opened) -> None:
         started = self._clock.monotonic()
         scored = score_batch(
             batch,
             opened,
-            states=self._states,
+            states_of=self._machines.states_of,
             history=self._history,
             model=self._watch.model,
             codec=self._codec,
             missing=self._missing,
         )
-        commit = partial(opened.stream.commit, batch, scored.outputs, scored.snapshots)
+        snapshots = [*scored.snapshots, *self._machines.deletions(scored)]
+        commit = partial(opened.stream.commit, batch, scored.outputs, snapshots)
         self._patiently(commit, counted=True)
         self._metrics.commits.labels("ok").inc()
         self._metrics.batch_seconds.observe(self._clock.monotonic() - started)
@@ -165,11 +175,12 @@ class Loop:
 
     def _adopt(self, batch: Batch, scored: ScoredBatch) -> None:
         """The commit stands: only now are its states ours."""
-        for partition, states in scored.states.items():
-            self._states[partition].update(states)
-            self._metrics.show_states(states)
+        forgotten = self._machines.committed(scored, self._watch.model)
         for rows, results in scored.results:
             self._metrics.count(rows, results)
+        for states in scored.states.values():
+            self._metrics.show_states(states)
+        self._metrics.forget(forgotten)
         self._metrics.count_rejects(scored.rejects)
         self._metrics.count_missing(scored.missing)
         self._tell_of_dead_letters(scored)
@@ -191,7 +202,7 @@ class Loop:
 
     def _drop(self, partitions: tuple[int, ...]) -> None:
         for partition in partitions:
-            self._metrics.forget(self._states.pop(partition, {}))
+            self._metrics.forget(self._machines.drop(partition))
 
     def _patiently(self, action: Callable[[], Answer], *, counted: bool = False) -> Answer:
         """Do it, with back-off again while the stream is away. Raises _Stopped when a signal comes."""

@@ -60,6 +60,8 @@ def main(argv: Sequence[str]) -> int:
             signals=signals,
             history=warm_up(options.history, model, missing=options.missing) if options.history else {},
             missing=options.missing,
+            max_machines=options.max_machines,
+            silent_days=options.silent_days,
         )
         rarely_look_for_garbage()
         keep_freed_memory()

@@ -24,8 +24,8 @@ from sheetbreak.streams.protocol import Batch
 
 SENSOR_SERIES_MACHINES = 50
 """With more machines than this, one series per machine and sensor is made only on request."""
-_NAMED_BY_REJECTS = 1000
-"""Machines beyond this get no series from dead letters alone: a sender cannot flood Prometheus."""
+NAMED_UNSCORED = 1000
+"""Beyond so many machines one gets series only once it was scored: a sender cannot flood Prometheus with names."""
 _BATCH_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _OUTCOMES = (SCORED, RESTARTING, WARMING_UP, STOPPED, DEAD_LETTER)
 
@@ -102,31 +102,30 @@ class Metrics:
         for place, (name, outcome) in enumerate(zip(rows.machines, results.outcome, strict=True)):
             if place in rejected:
                 continue
-            machine = self._machine(name)
-            machine.rows[outcome] += 1
+            machine = self._machine(name, earned=has_score[place])
+            machine.rows[outcome] = machine.rows.get(outcome, 0) + 1
             last[name] = place
             if has_score[place]:
                 scored[name] = place
         self.count_rejects(error for _, error in results.rejects)
         for name, place in last.items():
-            self._machine(name).last_row_us = int(rows.times_us[place])
+            if name in self._machines:
+                self._machines[name].last_row_us = int(rows.times_us[place])
         for name, place in scored.items():
-            machine = self._machine(name)
+            machine = self._machines[name]
             machine.score, machine.threshold = float(results.score[place]), float(results.threshold[place])
             machine.contributions = results.contributions[place].copy()  # the batch's array is freed
         for _, event in results.alerts:
             if event.kind == "opened":
-                machine = self._machine(event.machine)
-                machine.alerts[event.severity] += 1
+                self._machines[event.machine].alerts[event.severity] += 1
         for place, warned in results.breaks:
-            self._machine(rows.machines[place]).breaks["yes" if warned else "no"] += 1
+            breaks, what = self._machine(rows.machines[place], earned=False).breaks, "yes" if warned else "no"
+            breaks[what] = breaks.get(what, 0) + 1
 
     def count_rejects(self, errors: Iterable[RowError]) -> None:
         """Take in records that became dead letters."""
         for error in errors:
-            known = error.machine in self._machines or len(self._machines) < _NAMED_BY_REJECTS
-            machine = self._machine(error.machine if known else "")
-            machine.rows[DEAD_LETTER] += 1
+            self._machine(error.machine, earned=False).rows[DEAD_LETTER] += 1
 
     def count_missing(self, words: Mapping[tuple[str, str], int]) -> None:
         """Take in cells that hold no reading, by sensor and word; the decoder bounds how many words there are."""
@@ -143,7 +142,9 @@ class Metrics:
     def show_states(self, states: Mapping[str, State]) -> None:
         """What a machine's state itself says: of those just restored, or just advanced."""
         for name, state in states.items():
-            machine = self._machine(name)
+            machine = self._machine(name, earned=state.trailing.count > 0)
+            if machine is self._machines.get(""):
+                continue
             machine.alert_open = state.alert.open is not None
             machine.odds = state.odds.told
             if machine.last_row_us is None:
@@ -222,10 +223,13 @@ class Metrics:
                         family.add_metric([name, sensor], share)
         return family
 
-    def _machine(self, name: str) -> _Machine:
+    def _machine(self, name: str, *, earned: bool) -> _Machine:
+        """Its numbers; those of "" where it has none of its own, being one of very many that were never scored."""
         machine = self._machines.get(name)
-        if machine is None:
-            machine = self._machines[name] = _Machine() if name else _Machine({DEAD_LETTER: 0}, {}, {})
+        if machine is None and name and (earned or len(self._machines) < NAMED_UNSCORED):
+            machine = self._machines[name] = _Machine()
+        elif machine is None:
+            machine = self._machines.setdefault("", _Machine({DEAD_LETTER: 0}, {}, {}))
         return machine
 
 

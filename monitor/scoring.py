@@ -1,6 +1,6 @@
 """Scoring of one batch: from a stream's records to the outputs and states that are to be committed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from sheetbreak.engine.advance import advance
@@ -20,8 +20,8 @@ from sheetbreak.wire.messages import (
 )
 from sheetbreak.wire.state import StateCodec
 
-States = Mapping[int, Mapping[str, State]]
-"""By partition, then machine: what was last committed."""
+StatesOf = Callable[[int, Iterable[str]], Mapping[str, State]]
+"""Of these machines of a partition (and others): what was last committed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def score_batch(
     batch: Batch,
     opened: Opened,
     *,
-    states: States,
+    states_of: StatesOf,
     history: Mapping[str, State],
     model: Artifact,
     codec: StateCodec,
@@ -63,7 +63,7 @@ def score_batch(
         answers.bury(place, error)
     scored = ScoredBatch([], [], {}, [], [error for _, error in decoded.rejects], decoded.missing)
     for partition, places, rows in _by_partition(batch, decoded.rows, decoded.index):
-        known = states.get(partition, {})
+        known = states_of(partition, rows.machines)
         before = {**_of(history, rows), **_of(known, rows)} if history else known
         new, results = advance(before, rows, model, missing=missing)
         answers.add(places, rows, results)

@@ -106,7 +106,10 @@ class MemoryStream:
             raise StreamLost(f"partitions {sorted(touched - self._mine)} have another owner; poll again")
         kept = [dict(parts) for parts in self._topic.kept]
         for partition, key, value in snapshots:
-            kept[partition][key] = value
+            if value is None:
+                kept[partition].pop(key, None)
+            else:
+                kept[partition][key] = value
         positions = list(self._topic.positions)
         for partition in touched:
             positions[partition] = batch.token[partition]

@@ -37,7 +37,8 @@ class Snapshot(NamedTuple):
 
     partition: int
     key: bytes
-    value: bytes
+    value: bytes | None
+    """None: what is kept under this key is deleted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,12 @@ class StateCodec:
             parts[stem + b"t%02d" % chunk] = ring[chunk * CHUNK_SCORES : (chunk + 1) * CHUNK_SCORES].tobytes()
         return parts
 
+    def keys(self, machine: str, state: State) -> list[bytes]:
+        """Of all parts that are kept of a machine with this state."""
+        stem = machine.encode() + b"\0"
+        chunks = range(-(-len(state.trailing) // CHUNK_SCORES))
+        return [stem + b"core", *(stem + b"t%02d" % chunk for chunk in chunks)]
+
     def load(self, parts: Mapping[bytes, bytes]) -> dict[str, State]:
         """All machines' states of their parts; a machine starts cold whose core is of another schema or format, or
         whose parts are damaged or not all there (records deleted by hand).
@@ -216,7 +222,7 @@ def _chunks_to_write(old: Trailing | None, new: Trailing) -> list[int]:
     if held == place:  # nothing of the last round is left behind the newest score
         every.discard(filling)
     # Once around, or begun anew: what the old core held of a chunk must not be taken for what its record holds.
-    if old is None or count < old.count or count - old.count > rows - CHUNK_SCORES:
+    if old is None or old.rows != rows or count < old.count or count - old.count > rows - CHUNK_SCORES:
         return sorted(every)
     filled = {at % rows // CHUNK_SCORES for at in range(old.count, count)} - {filling}
     common = min(len(old), held)

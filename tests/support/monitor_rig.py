@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from monitor.health import Health
 from monitor.loop import Loop
+from monitor.machines import MAX_NEW
 from monitor.metrics import Metrics
 from monitor.reload import ModelWatch
 from sheetbreak.artifact import load
@@ -65,6 +66,7 @@ class Monitor:
     history: Mapping[str, State] = field(default_factory=dict)
     at_poll: Callable[[Batch], None] | None = None
     emit: frozenset[str] = ALL
+    max_machines: int = MAX_NEW
     clock: FakeClock = field(default_factory=FakeClock)
     signals: FakeSignals = field(default_factory=FakeSignals)
     streams: list[MemoryStream] = field(default_factory=list)
@@ -83,6 +85,7 @@ class Monitor:
             clock=self.clock,
             signals=self.signals,
             history=self.history,
+            max_machines=self.max_machines,
         )
 
     def open(self) -> Opened:

@@ -53,7 +53,7 @@ def test_a_field_of_a_megabyte_is_that_records_dead_letter_and_the_next_row_is_t
 def test_a_value_of_a_megabyte_is_a_missing_cell_of_which_a_word_is_kept():
     found = decoder().decode([encoded(values={"x1": "v" * MEGABYTE})])
     assert found.index == [0]
-    assert [len(word) < 50 for _, word in found.words] == [True]
+    assert [len(word) < 50 for _, word in found.missing] == [True]
 
 
 def test_a_field_that_no_row_has_is_left_where_it_is():
@@ -81,7 +81,7 @@ def test_ever_new_large_sensor_names_leave_nothing_behind():
     finally:
         tracemalloc.stop()
         gc.enable()
-    assert kept / len(refused) < 2000, "bytes of each refusal"
+    assert kept / len(refused) < 4000, "bytes of each refusal"
 
 
 WORDS = {

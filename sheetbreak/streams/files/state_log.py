@@ -52,7 +52,8 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
 
     input: InputMark | None
     output: OutputMark | None
-    parts: dict[bytes, bytes]
+    parts: dict[bytes, bytes | None]
+    """None: deleted."""
 
 
 class StateLog:
@@ -78,7 +79,7 @@ class StateLog:
             raise
 
     def append(
-        self, parts: Mapping[bytes, bytes], *, input_mark: InputMark | None, output_mark: OutputMark | None
+        self, parts: Mapping[bytes, bytes | None], *, input_mark: InputMark | None, output_mark: OutputMark | None
     ) -> None:
         """Add one commit. Raises OSError with the log as it was."""
         entry = _encode(Entry(input_mark, output_mark, dict(parts)))
@@ -90,8 +91,11 @@ class StateLog:
         self._size += len(entry)
         self.input_mark, self.output_mark = input_mark, output_mark
         for key, value in parts.items():
-            self._live += len(value) - len(self.parts[key]) if key in self.parts else len(key) + len(value)
-            self.parts[key] = value
+            if (old := self.parts.pop(key, None)) is not None:
+                self._live -= len(key) + len(old)
+            if value is not None:
+                self._live += len(key) + len(value)
+                self.parts[key] = value
         if self._size > _GROWTH * self._live + _SLACK:
             self._rewrite()
 
@@ -114,7 +118,7 @@ class StateLog:
         """The whole state as one entry in a new file, put in the old one's place at one instant."""
         beside = self._path.with_suffix(".new")
         fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
-        entry = _MAGIC + _encode(Entry(self.input_mark, self.output_mark, self.parts))
+        entry = _MAGIC + _encode(Entry(self.input_mark, self.output_mark, {**self.parts}))
         try:
             _write_all(fd, entry)
             os.fsync(fd)
@@ -155,7 +159,11 @@ class StateLog:
         except msgspec.MsgspecError as cause:
             raise DataError(f"{self._path} is of another version; remove it to start cold") from cause
         self.input_mark, self.output_mark = entry.input, entry.output
-        self.parts.update(entry.parts)
+        for key, value in entry.parts.items():
+            if value is None:
+                self.parts.pop(key, None)
+            else:
+                self.parts[key] = value
 
 
 def _encode(entry: Entry) -> bytes:

@@ -89,6 +89,9 @@ class Writes:
         limit = self._limits[topic]
         heads = {partition: head(place.offset or 0, place.topic_id) for partition, place in places.items()}
         for partition, key, value in snapshots:
+            if value is None:
+                self.records[topic, partition].append((key, None))
+                continue
             wrapped = heads[partition] + value
             if len(key) + len(wrapped) + RECORD_OVERHEAD > limit:
                 raise DataError(
