@@ -1,10 +1,14 @@
 """Web server of the monitor: /metrics, /healthz and /readyz, on a thread of its own."""
 
+import contextlib
 import errno
 import socket
+import time
+from collections import OrderedDict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
-from threading import Thread
+from threading import Lock, Thread
+from typing import Any
 from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry
@@ -15,19 +19,25 @@ from sheetbreak.errors import DataError
 
 _CLIENT_TIMEOUT_S = 5.0
 """A client that sends or reads nothing for so long is dropped, with its thread."""
+CONNECTION_S = 15.0
+"""No connection lives longer, however busy: a byte now and then would hold a thread for ever."""
+MAX_CONNECTIONS = 64
+"""Beyond it the oldest one is dropped for the new one, so that a probe is always answered."""
 _TEXT = "text/plain; charset=utf-8"
 
 
 class Web:
     """A running server. Raises DataError at the start when the port is taken or the address is not ours."""
 
-    def __init__(self, host: str, port: int, *, registry: CollectorRegistry, health: Health) -> None:
+    def __init__(
+        self, host: str, port: int, *, registry: CollectorRegistry, health: Health, connection_s: float = CONNECTION_S
+    ) -> None:
         class Handler(_Handler):
             metrics = registry
             loop = health
 
         try:
-            self._server = _Server((host, port), Handler)
+            self._server = _Server((host, port), Handler, connection_s=connection_s)
         except OSError as cause:
             what = "is taken" if cause.errno == errno.EADDRINUSE else f"cannot be used ({cause.strerror or cause})"
             raise DataError(
@@ -47,9 +57,36 @@ class Web:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, address: tuple[str, int], handler: type["_Handler"]) -> None:
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], handler: type["_Handler"], *, connection_s: float) -> None:
+        self._connection_s = connection_s
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self._open: OrderedDict[socket.socket, float] = OrderedDict()
+        """Connections and when each was made, the oldest first."""
+        self._guard = Lock()
         super().__init__(address, handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """On a thread of its own, within bounds."""
+        with self._guard:
+            while len(self._open) >= MAX_CONNECTIONS:
+                _drop(self._open.popitem(last=False)[0])
+            self._open[request] = time.monotonic()
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """It is answered, or dropped."""
+        with self._guard:
+            self._open.pop(request, None)
+        super().shutdown_request(request)
+
+    def service_actions(self) -> None:
+        """Ten times a second: drop the connections that are too old."""
+        now_s = time.monotonic()
+        with self._guard:
+            while self._open and now_s - next(iter(self._open.values())) > self._connection_s:
+                _drop(self._open.popitem(last=False)[0])
 
     def server_bind(self) -> None:
         """Without the base class's look-up of our own name, which a broken name server delays for seconds."""
@@ -58,6 +95,12 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that went away in the middle is no event; the default prints a traceback."""
+
+
+def _drop(connection: socket.socket) -> None:
+    """End it under its thread, which then finds it closed."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -1,7 +1,10 @@
 """The metrics, by the names and labels of the contract, and the server that shows them."""
 
+import contextlib
 import http.client
 import socket
+import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from monitor.health import STALE_AFTER_S, Health
 from monitor.metrics import SENSOR_SERIES_MACHINES, Metrics
-from monitor.web import Web
+from monitor.web import MAX_CONNECTIONS, Web
 from sheetbreak.errors import DataError, RowError, StreamUnavailable
 from sheetbreak.streams.memory import MemoryStream
 from tests.support.mill import SENSORS, WARM_UP_ROWS, mill_rows, save_model
@@ -218,6 +221,37 @@ def test_a_head_request_gets_the_headers_alone(web: Web) -> None:
 def test_a_silent_client_does_not_hold_up_the_others(web: Web) -> None:
     with socket.create_connection(("127.0.0.1", web.port)):
         assert get(web, "/healthz")[0] == 200
+
+
+def test_clients_that_trickle_bytes_do_not_keep_a_probe_out(web: Web) -> None:
+    """Each connection is busy enough for any limit on silence, and there are more of them than threads."""
+    slow = [socket.create_connection(("127.0.0.1", web.port)) for _ in range(3 * MAX_CONNECTIONS)]
+    try:
+        for client in slow:
+            with contextlib.suppress(OSError):  # the oldest were dropped for the newer
+                client.sendall(b"G")
+        assert get(web, "/readyz")[0] == 200
+        assert threading.active_count() < 2 * MAX_CONNECTIONS
+    finally:
+        for client in slow:
+            client.close()
+
+
+def test_a_connection_ends_in_time_however_busy_it_is(monitor: Monitor) -> None:
+    web = Web("127.0.0.1", 0, registry=monitor.registry, health=monitor.health, connection_s=1.0)
+    with contextlib.closing(web), socket.create_connection(("127.0.0.1", web.port)) as client:
+        began, ended = time.monotonic(), False
+        client.settimeout(0.1)
+        client.sendall(b"GET /healthz HTTP/1.0\r\nX-Slow: ")
+        while not ended and time.monotonic() - began < 60:
+            try:
+                client.sendall(b"x")
+                ended = client.recv(1) == b""
+            except TimeoutError:
+                continue
+            except OSError:
+                ended = True
+        assert ended
 
 
 def test_openmetrics_is_served_to_those_who_ask(web: Web) -> None:
