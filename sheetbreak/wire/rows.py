@@ -20,6 +20,8 @@ from sheetbreak.wire.refusals import not_a_row_because, not_json_because
 
 _MAX_KNOWN_STRANGERS = 1000
 """Sensor names outside the schema that are remembered (and so logged once): a bound on what a sender makes us keep."""
+_MAX_STRANGER_CHARS = 64 * 1024
+"""A longer one is no name: its record is refused. Of others the start is remembered, as long as a name may be."""
 _SHOWN_STRANGERS = 10
 """Of them, named in a log line: the model of another plant knows none of a row's sixty."""
 _AT_ONCE = 256
@@ -114,11 +116,12 @@ class WireDecoder:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise _row_error(record, cause) from cause
         longest = max(names, key=len, default="")
-        if len(longest) > MAX_NAME_CHARS:
-            what = f"a sensor's name of {len(longest)} characters, {longest[:40]!r}…; at most {MAX_NAME_CHARS}"
+        if len(longest) > _MAX_STRANGER_CHARS:
+            what = f"a sensor's name of {len(longest)} characters, {longest[:40]!r}…; at most {_MAX_STRANGER_CHARS}"
             raise RowError(f"not a row: {what} are taken", reason="not-a-row", machine=_machine_of(value))
         known = set(self._sensors).union(self._strangers)
-        new = [name for name in names if name not in known][: _MAX_KNOWN_STRANGERS - len(self._strangers)]
+        strange = dict.fromkeys(name[:MAX_NAME_CHARS] for name in names if name not in known)
+        new = [name for name in strange if name not in known][: _MAX_KNOWN_STRANGERS - len(self._strangers)]
         if new:
             shown = ",".join(repr(name[:100]) for name in new[:_SHOWN_STRANGERS])
             note = "ignored; the model does not know them"
