@@ -181,6 +181,7 @@ class Loop:
         for states in scored.states.values():
             self._metrics.show_states(states)
         self._metrics.forget(forgotten)
+        self._tell_of_blind()
         self._metrics.count_rejects(scored.rejects)
         self._metrics.count_missing(scored.missing)
         self._tell_of_dead_letters(scored)
@@ -199,6 +200,17 @@ class Loop:
             if error.reason not in self._reasons_told:
                 self._reasons_told.add(error.reason)
                 log.warning("event=first-dead-letter reason=%s error=%r", error.reason, str(error))
+
+    def _tell_of_blind(self) -> None:
+        """Once, until it is scored again: each of its rows is answered, and nobody would be warned of a break."""
+        blind = self._metrics.take_newly_blind()
+        if blind:
+            schema = self._watch.model.manifest.schema
+            text = "event=blind count=%d machines=%s period-s=%g stop-gap-s=%g note=%r"
+            note = "rows come, and none can warn: gaps longer than stop-gap-s before every few of them; mend the feed, "
+            note += "or train on rows that are sampled like these"
+            shown = ",".join(repr(name[:60]) for name in blind[:10])
+            log.warning(text, len(blind), shown, schema.period_s, schema.stop_gap_s, note)
 
     def _drop(self, partitions: tuple[int, ...]) -> None:
         for partition in partitions:

@@ -4,17 +4,21 @@ What belongs to a machine is kept as plain numbers and turned into series when P
 rows costs no 500 look-ups of labels, and a machine that goes to another monitor takes all its series with it.
 """
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
 from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import GaugeMetricFamily, Metric
 
 from monitor.latency import Latency
+from monitor.machine_state import Standing
+from monitor.series import counts, gauge
 from sheetbreak.engine.alerts import Severity, Told, ratio_of
 from sheetbreak.engine.model import Manifest
 from sheetbreak.engine.state import DEAD_LETTER, RESTARTING, SCORED, STOPPED, WARMING_UP, Results, State
@@ -36,6 +40,7 @@ Floats = npt.NDArray[np.float64]
 class _Machine:
     """One machine's numbers since this monitor took it over."""
 
+    standing: Standing
     rows: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_OUTCOMES, 0))
     alerts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(get_args(Severity), 0))
     breaks: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("yes", "no"), 0))
@@ -53,7 +58,18 @@ class _Machine:
 class Metrics:
     """The monitor's metrics; the loop's thread writes, the web server's reads."""
 
-    def __init__(self, registry: CollectorRegistry, *, sensors: Sequence[str], all_sensor_series: bool = False) -> None:
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        *,
+        sensors: Sequence[str],
+        all_sensor_series: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """clock: monotonic seconds."""
+        self._clock = clock
+        self._period_s, self._gap_us = 120.0, 180_000_000
+        self._blind: list[str] = []
         self._sensors = sensors
         self._all_sensor_series = all_sensor_series
         self._machines: dict[str, _Machine] = {}
@@ -88,6 +104,8 @@ class Metrics:
             ["sensor", "word"],
             registry=registry,
         )
+        build = Gauge("sheetbreak_build_info", "The program that runs; always 1.", ["version"], registry=registry)
+        build.labels(_version()).set(1)
         for result in ("ok", "unavailable", "lost", "fenced"):
             self.commits.labels(result)
         for result in ("ok", "refused"):
@@ -95,8 +113,8 @@ class Metrics:
 
     def count(self, rows: RowBatch, results: Results) -> None:
         """Take in what became of one partition's rows."""
-        last: dict[str, int] = {}
         scored: dict[str, int] = {}
+        now_s, times_us = self._clock(), rows.times_us.tolist()
         rejected = {place for place, _ in results.rejects}
         has_score = (~np.isnan(results.score)).tolist()
         for place, (name, outcome) in enumerate(zip(rows.machines, results.outcome, strict=True)):
@@ -104,13 +122,16 @@ class Metrics:
                 continue
             machine = self._machine(name, earned=has_score[place])
             machine.rows[outcome] = machine.rows.get(outcome, 0) + 1
-            last[name] = place
+            if machine is self._machines.get(""):
+                continue
+            last_us, machine.last_row_us = machine.last_row_us, times_us[place]
+            machine.standing.arrived_s = now_s
+            after_gap = last_us is not None and times_us[place] - last_us > self._gap_us
+            if machine.standing.take(outcome, after_gap=after_gap):
+                self._blind.append(name)
             if has_score[place]:
                 scored[name] = place
         self.count_rejects(error for _, error in results.rejects)
-        for name, place in last.items():
-            if name in self._machines:
-                self._machines[name].last_row_us = int(rows.times_us[place])
         for name, place in scored.items():
             machine = self._machines[name]
             machine.score, machine.threshold = float(results.score[place]), float(results.threshold[place])
@@ -149,6 +170,7 @@ class Metrics:
             machine.odds = state.odds.told
             if machine.last_row_us is None:
                 machine.last_row_us = state.clock.last_us
+                machine.standing.outcome = SCORED if state.trailing.count else WARMING_UP
 
     def forget(self, machines: Iterable[str]) -> None:
         """Their partition is another monitor's now: a series that stays would alert for ever."""
@@ -166,6 +188,12 @@ class Metrics:
         self._model.clear()
         self._model.labels(manifest.version, manifest.family).set(1)
         self._trained.set(datetime.fromisoformat(manifest.created).timestamp())
+        self._period_s, self._gap_us = manifest.schema.period_s, round(manifest.schema.stop_gap_s * 1e6)
+
+    def take_newly_blind(self) -> list[str]:
+        """The machines that became blind since the last call."""
+        found, self._blind = self._blind, []
+        return found
 
     def observe_latency(self, timestamps_ms: Sequence[int | None], *, now_s: float) -> None:
         """From each record's timestamp to now, seconds since 1970; records without one are left out."""
@@ -174,39 +202,60 @@ class Metrics:
     def collect(self) -> Iterator[Metric]:
         """All series that belong to machines, and the latency (prometheus_client calls this)."""
         machines = dict(self._machines)  # one step, while the loop's thread may add to it
-        yield _counts("sheetbreak_rows_total", "Rows by what became of them.", "outcome", machines, lambda m: m.rows)
-        yield _counts("sheetbreak_alerts_total", "Alerts opened.", "severity", machines, lambda m: m.alerts)
-        yield _counts(
+        yield counts("sheetbreak_rows_total", "Rows by what became of them.", "outcome", machines, lambda m: m.rows)
+        yield counts("sheetbreak_alerts_total", "Alerts opened.", "severity", machines, lambda m: m.alerts)
+        yield counts(
             "sheetbreak_breaks_total",
             "Breaks, and whether an alert came before.",
             "warned",
             machines,
             lambda m: m.breaks,
         )
-        yield _gauge("sheetbreak_score_ratio", "Last score over its threshold.", machines, _ratio)
-        yield _gauge("sheetbreak_reconstruction_error", "Last score.", machines, lambda m: m.score)
-        yield _gauge("sheetbreak_threshold", "Threshold of the last score.", machines, lambda m: m.threshold)
-        yield _gauge("sheetbreak_alert_open", "1 while an alert is open.", machines, lambda m: m.alert_open)
-        yield _gauge(
+        yield gauge("sheetbreak_score_ratio", "Last score over its threshold.", machines, _ratio)
+        yield gauge("sheetbreak_reconstruction_error", "Last score.", machines, lambda m: m.score)
+        yield gauge("sheetbreak_threshold", "Threshold of the last score.", machines, lambda m: m.threshold)
+        yield gauge("sheetbreak_alert_open", "1 while an alert is open.", machines, lambda m: m.alert_open)
+        yield gauge(
             "sheetbreak_warnings_true_ratio",
             "Share of the last 20 warnings that a break followed within the hour.",
             machines,
             lambda m: m.odds and m.odds.hits / m.odds.of,
         )
-        yield _gauge(
+        yield gauge(
             "sheetbreak_break_base_ratio",
             "Share of all scored rows that a break followed within the hour.",
             machines,
             lambda m: m.odds and m.odds.base,
         )
-        yield _gauge(
+        yield gauge(
             "sheetbreak_last_row_timestamp_seconds",
             "The last row's own time.",
             machines,
             lambda m: None if m.last_row_us is None else m.last_row_us / 1e6,
         )
+        yield gauge(
+            "sheetbreak_machine_blind",
+            "1 while rows come and none can open an alert: a stop before every few of them.",
+            machines,
+            lambda m: None if m.alert_open is None else m.standing.blind,
+        )
+        yield self._states(machines)
         yield self._sensor_shares(machines)
         yield self._latency.collect()
+
+    def _states(self, machines: Mapping[str, _Machine]) -> Metric:
+        family = GaugeMetricFamily(
+            "sheetbreak_machine_state",
+            "What a machine does now: one series a machine, at 1.",
+            labels=["machine", "state"],
+        )
+        now_s = self._clock()
+        for name, machine in machines.items():
+            if name:
+                alert_open = bool(machine.alert_open)
+                state = machine.standing.state(now_s, period_s=self._period_s, alert_open=alert_open)
+                family.add_metric([name, state], 1)
+        return family
 
     def _sensor_shares(self, machines: Mapping[str, _Machine]) -> Metric:
         family = GaugeMetricFamily(
@@ -227,38 +276,18 @@ class Metrics:
         """Its numbers; those of "" where it has none of its own, being one of very many that were never scored."""
         machine = self._machines.get(name)
         if machine is None and name and (earned or len(self._machines) < NAMED_UNSCORED):
-            machine = self._machines[name] = _Machine()
+            machine = self._machines[name] = _Machine(Standing(self._clock()))
         elif machine is None:
-            machine = self._machines.setdefault("", _Machine({DEAD_LETTER: 0}, {}, {}))
+            unnamed = _Machine(Standing(self._clock()), {DEAD_LETTER: 0}, {}, {})
+            machine = self._machines.setdefault("", unnamed)
         return machine
 
 
-def _counts(
-    name: str,
-    help_text: str,
-    label: str,
-    machines: Mapping[str, _Machine],
-    counts: Callable[[_Machine], Mapping[str, int]],
-) -> Metric:
-    family = CounterMetricFamily(name, help_text, labels=["machine", label])
-    for machine, numbers in machines.items():
-        for value, count in counts(numbers).items():
-            family.add_metric([machine, value], count)
-    return family
-
-
-def _gauge(
-    name: str,
-    help_text: str,
-    machines: Mapping[str, _Machine],
-    value_of: Callable[[_Machine], float | None],
-) -> Metric:
-    family = GaugeMetricFamily(name, help_text, labels=["machine"])
-    for machine, numbers in machines.items():
-        value = value_of(numbers)
-        if value is not None:
-            family.add_metric([machine], value)
-    return family
+def _version() -> str:
+    try:
+        return version("sheetbreak")
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        return "unknown"
 
 
 def _ratio(machine: _Machine) -> float | None:

@@ -40,6 +40,9 @@ CONTRACT = {
     "sheetbreak_model_info": {"version", "family"},
     "sheetbreak_model_trained_timestamp_seconds": set(),
     "sheetbreak_model_reloads": {"result"},
+    "sheetbreak_machine_state": {"machine", "state"},
+    "sheetbreak_machine_blind": {"machine"},
+    "sheetbreak_build_info": {"version"},
     "sheetbreak_missing_cells": {"sensor", "word"},
 }
 

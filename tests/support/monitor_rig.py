@@ -74,7 +74,7 @@ class Monitor:
     def __post_init__(self) -> None:
         self.registry = CollectorRegistry()
         self.model = load(self.models)
-        self.metrics = Metrics(self.registry, sensors=self.model.manifest.schema.sensors)
+        self.metrics = Metrics(self.registry, sensors=self.model.manifest.schema.sensors, clock=self.clock.monotonic)
         self.health = Health(self.clock.monotonic)
         self.watch = ModelWatch(self.models, self.model, metrics=self.metrics, clock=self.clock.monotonic)
         self.loop = Loop(
