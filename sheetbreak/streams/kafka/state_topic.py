@@ -195,20 +195,24 @@ class MachineStates:
 
     def places(self, moved: Mapping[int, int], topic_id: str, snapshots: Iterable[Snapshot]) -> dict[int, Place]:
         """Where the moved partitions are (by their next offsets) once these snapshots are committed."""
-        new: defaultdict[int, set[bytes]] = defaultdict(set)
-        for snapshot in snapshots:
-            new[snapshot.partition].add(machine_of(snapshot.key))
-        known = self._machines
-        counts = {p: len(known[p] | new[p]) if p in known else None for p in moved}
+        after = self._after(snapshots)
+        counts = {p: len(after.get(p, self._machines[p])) if p in self._machines else None for p in moved}
         return {p: Place(at, at, topic_id, counts[p]) for p, at in moved.items()}
+
+    def _after(self, snapshots: Iterable[Snapshot]) -> dict[int, set[bytes]]:
+        """The machines of each partition once these are committed; one of which parts are only deleted is gone."""
+        written: defaultdict[int, set[bytes]] = defaultdict(set)
+        deleted: defaultdict[int, set[bytes]] = defaultdict(set)
+        for partition, key, value in snapshots:
+            (written if value is not None else deleted)[partition].add(machine_of(key))
+        touched = self._machines.keys() & (written.keys() | deleted.keys())
+        return {p: (self._machines[p] - deleted[p]) | written[p] for p in touched}
 
     def committed(self, partitions: Iterable[int], snapshots: Iterable[Snapshot]) -> None:
         """The commit stands."""
         for partition in partitions:
             self.mending.pop(partition, None)
-        for snapshot in snapshots:
-            if snapshot.partition in self._machines:
-                self._machines[snapshot.partition].add(machine_of(snapshot.key))
+        self._machines.update(self._after(snapshots))
 
     def forget(self, partitions: Iterable[int]) -> None:
         """Another monitor may write their state from now on: what we meant to do to it is void."""
