@@ -55,6 +55,7 @@ COMMANDS = {
     "replay": Command("replay.main:main", "replay", "play a CSV as a live stream"),
     "alerts": Command("monitor.alerts_command:main", "monitor", "watch an alert topic, one readable line an alert"),
     "topics": Command("sheetbreak.cli.topics:main", "kafka", "create or check the five topics"),
+    "machines": Command("sheetbreak.cli.machines:main", "kafka", "list, retire or reset the machines that have state"),
     "models": Command("sheetbreak.cli.models:main", "monitor", "list, use, verify or prune the models"),
 }
 

@@ -9,7 +9,7 @@ import logging
 import zlib
 from array import array
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -72,6 +72,31 @@ class _Core(msgspec.Struct, array_like=True, gc=False):
 class _Core3(_Core, array_like=True, gc=False):
     offset: int = 0
     """crc32 of the part "offset"; 0 where there is none."""
+
+
+class Summary(NamedTuple):
+    """What a machine's core says without a model."""
+
+    last_us: int | None
+    state: str
+    """"warning", "stopped", "warming up" (never scored) or "quiet"."""
+    grade: str | None
+
+
+def summarise(parts: Mapping[bytes, bytes]) -> dict[str, Summary]:
+    """Of every machine whose core can be read."""
+    found = {}
+    for key, value in parts.items():
+        stem, _, part = key.rpartition(b"\0")
+        if part == b"core":
+            try:
+                core = msgspec.msgpack.decode(value, type=_Core)
+                state = "warning" if core.open else "stopped" if core.was_broken else "quiet"
+                state = state if core.trailing_count or core.open else "warming up"
+                found[stem.decode()] = Summary(core.last_us, state, core.grade)
+            except ValueError:  # msgspec's errors among them
+                continue
+    return found
 
 
 class StateCodec:

@@ -44,6 +44,8 @@ CONTRACT = {
     "sheetbreak_machine_blind": {"machine"},
     "sheetbreak_build_info": {"version"},
     "sheetbreak_missing_cells": {"sensor", "word"},
+    "sheetbreak_warnings_true_ratio": {"machine"},
+    "sheetbreak_break_base_ratio": {"machine"},
 }
 
 

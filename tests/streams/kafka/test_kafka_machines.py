@@ -1,0 +1,65 @@
+"""`sheetbreak machines`: what it lists, what a machine is after it was retired, and when it refuses."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sheetbreak.cli.machines import main
+from sheetbreak.errors import DataError
+from tests.support.kafka_broker import Broker
+from tests.support.kafka_mill import KafkaMill
+
+
+def until(condition: Callable[[], bool], *, seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.3)
+
+
+def test_a_retired_machine_is_gone_and_the_others_go_on(
+    broker: Broker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    mill = KafkaMill(broker, tmp_path, machines=2, rows=200, partitions=1)
+    address, options = broker.url(), ["--topic-prefix", mill.prefix, "--group", mill.prefix + "group"]
+
+    def listed() -> dict[str, str]:
+        capsys.readouterr()
+        assert main([address, *options]) == 0
+        return {line.split()[0]: line for line in capsys.readouterr().out.splitlines()[1:]}
+
+    def retired() -> bool:
+        try:
+            return main([address, "retire", "pm0", *options]) == 0
+        except DataError:  # says that monitors run, as checked below
+            return False
+
+    try:
+        assert listed() == {}
+        first = mill.start()
+        mill.send(60)
+        until(lambda: mill.answered() == 120)
+        assert listed().keys() == {"pm0", "pm1"}
+        assert "1999-05-01T01:58:00Z" in listed()["pm1"]
+        with pytest.raises(DataError, match=r"monitors of the group .*\(one\) run.*stop them"):
+            main([address, "retire", "pm0", *options])
+        with pytest.raises(DataError, match="which one"):
+            main([address, "reset", *options])
+        first.terminate()
+        assert first.wait(30) == 0
+        until(retired)  # a static member is in the group until its session ends
+        assert listed().keys() == {"pm1"}
+        with pytest.raises(DataError, match=r"no state of a machine 'pm0'; it has pm1"):
+            main([address, "retire", "pm0", *options])
+        second = mill.start()
+        mill.send(10)
+        until(lambda: mill.answered() == 140)
+        scores = mill.read("scores")
+        assert {score["state"] for score in scores["pm0"][60:]} == {"warming-up"}
+        assert "warming-up" not in {score["state"] for score in scores["pm1"][60:]}
+        assert "machines=1" in mill.log(second)
+        assert "state-missing" not in mill.log(second)
+    finally:
+        mill.tear_down()
