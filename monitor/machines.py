@@ -9,7 +9,6 @@ import sqlite3
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 
-from monitor.asleep import Asleep
 from monitor.scoring import ScoredBatch
 from sheetbreak.engine.model import Artifact
 from sheetbreak.engine.state import State
@@ -22,6 +21,8 @@ SILENT_DAYS = 30
 SETTLED_ROWS = 30
 """A machine whose model has no warm-up is no newcomer after so many scored rows."""
 _SWEEP_EVERY_S = 60.0
+_AT_ONCE = 500
+"""Names in a query; SQLite takes 999 on old builds."""
 
 log = logging.getLogger(__name__)
 
@@ -168,6 +169,59 @@ class Machines:
     def close(self) -> None:
         """Let go of the sleeping."""
         self._asleep.close()
+
+
+class Asleep:
+    """Parts of states by partition and machine. What the stream keeps stays the truth: this is a copy, lost with us."""
+
+    def __init__(self) -> None:
+        self._rows = sqlite3.connect("")  # a private file that goes with the process; a few MB of it stay in memory
+        self._rows.executescript(
+            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
+            "CREATE TABLE parts (partition INTEGER, machine TEXT, key BLOB, value BLOB,"
+            " PRIMARY KEY (partition, machine, key)) WITHOUT ROWID;"
+        )
+        self._count: dict[int, int] = {}
+        """Machines by partition: most of the time there are none, and nothing is asked."""
+
+    def put(self, partition: int, machine: str, parts: Mapping[bytes, bytes]) -> None:
+        """Keep a machine's state. Raises sqlite3.Error, with nothing kept, where the disk does not take it."""
+        with self._rows:
+            self._rows.executemany(
+                "INSERT INTO parts VALUES (?, ?, ?, ?)", [(partition, machine, *part) for part in parts.items()]
+            )
+        self._count[partition] = self._count.get(partition, 0) + 1
+
+    def get(self, partition: int, machines: Iterable[str]) -> dict[bytes, bytes]:
+        """The parts of those of `machines` that sleep."""
+        if not self._count.get(partition):
+            return {}
+        names, found = list(set(machines)), dict[bytes, bytes]()
+        for first in range(0, len(names), _AT_ONCE):
+            some = names[first : first + _AT_ONCE]
+            asked = ", ".join("?" * len(some))
+            query = f"SELECT key, value FROM parts WHERE partition = ? AND machine IN ({asked})"  # noqa: S608 - only "?"
+            found.update(self._rows.execute(query, (partition, *some)))
+        return found
+
+    def discard(self, partition: int, machine: str) -> None:
+        """It is awake again, or gone."""
+        if not self._count.get(partition):
+            return
+        with self._rows:
+            gone = self._rows.execute("DELETE FROM parts WHERE partition = ? AND machine = ?", (partition, machine))
+        if gone.rowcount:
+            self._count[partition] -= 1
+
+    def drop(self, partition: int) -> None:
+        """The partition is another monitor's now."""
+        if self._count.pop(partition, 0):
+            with self._rows:
+                self._rows.execute("DELETE FROM parts WHERE partition = ?", (partition,))
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._rows.close()
 
 
 def _is_settled(state: State, warm_up_rows: int) -> bool:
