@@ -17,8 +17,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from monitor.latency import Latency
-from monitor.machine_state import Standing
-from monitor.series import counts, gauge
+from monitor.series import Standing, counts, gauge
 from sheetbreak.engine.alerts import Severity, Told, ratio_of
 from sheetbreak.engine.model import Manifest
 from sheetbreak.engine.state import DEAD_LETTER, RESTARTING, SCORED, STOPPED, WARMING_UP, Results, State
