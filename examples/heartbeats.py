@@ -53,10 +53,10 @@ def main(folder: Path) -> None:
     draw = np.random.default_rng(SEED)
     folder.mkdir(parents=True, exist_ok=True)
     names = ",".join(f"t{i}" for i in range(SAMPLES))
-    normal = [_cells(beat(draw)) for _ in range(NORMAL)]
+    normal = [f"{_cells(beat(draw))},normal" for _ in range(NORMAL)]
     kinds = [KINDS[draw.integers(len(KINDS))] if draw.random() < ANOMALOUS else "" for _ in range(TESTED)]
     tested = [f"{_cells(beat(draw, kind))},{int(kind != '')},{kind or 'normal'}" for kind in kinds]
-    (folder / "normal.csv").write_text("\n".join([names, *normal, ""]))
+    (folder / "normal.csv").write_text("\n".join([f"{names},kind", *normal, ""]))
     (folder / "test.csv").write_text("\n".join([f"{names},anomalous,kind", *tested, ""]))
     (folder / "heartbeats.toml").write_text(SCHEMA)
 
