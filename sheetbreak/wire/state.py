@@ -144,7 +144,7 @@ class StateCodec:
                 states[stem.decode()] = self._state(core, _ring(core, stem, parts), offset)
             except KeyError as cause:
                 _tell_dropped(stem, f"part {cause} is missing")
-            except (ValueError, IndexError, TypeError, zlib.error) as cause:  # DecodeError is a ValueError
+            except (ValueError, LookupError, TypeError, ArithmeticError, zlib.error) as cause:  # DecodeError too
                 _tell_dropped(stem, str(cause))
         return states
 
