@@ -3,21 +3,22 @@
 from collections.abc import Sequence
 
 from sheetbreak.cli.options import OptionParser, whole_number
+from sheetbreak.errors import DataError
 from sheetbreak.wire.topics import ACTIONS, TOPICS
 
 
 def main(argv: Sequence[str]) -> int:
-    """`sheetbreak topics create|check`."""
+    """`sheetbreak topics create|check|grow`."""
     from sheetbreak.streams.kafka.options import parse_address  # Kafka is an extra, loaded by what needs it alone
     from sheetbreak.streams.kafka.topics import DEFAULT_PARTITIONS, administer
 
     parser = OptionParser(
         "sheetbreak topics",
-        f"Create or check the topics: {', '.join((*TOPICS, ACTIONS))}.",
+        f"Create, check or grow the topics: {', '.join((*TOPICS, ACTIONS))}.",
         example="sheetbreak topics create kafka://localhost:9092\n"
         "sheetbreak topics check kafka://localhost:9092 --topic-prefix mill1.",
     )
-    parser.add_argument("action", choices=["create", "check"])
+    parser.add_argument("action", choices=["create", "check", "grow"])
     parser.add_argument("address", help="kafka://host:9092; with /topic, the input's name instead of sensor-rows")
     parser.add_argument(
         "--partitions",
@@ -31,17 +32,24 @@ def main(argv: Sequence[str]) -> int:
         metavar="N",
         help="copies of each topic that is created, 3 on a cluster; default: the broker's default.replication.factor",
     )
-    options = parser.parse_args(argv)
-    address = parse_address(options.address, needs_topic=False)
-    print(
-        "\n".join(
-            administer(
-                options.action,
-                address,
-                prefix=options.topic_prefix or "",
-                partitions=options.partitions,
-                replicas=options.replication_factor,
-            )
-        )
+    parser.add_argument(
+        "--group", default="sheetbreak-monitor", help="grow: the monitors' consumer group, none of which may run"
     )
+    options = parser.parse_args(argv)
+    address, prefix = parse_address(options.address, needs_topic=False), options.topic_prefix or ""
+    if options.action == "grow":
+        from sheetbreak.streams.kafka.growing import grow
+
+        if options.partitions is None:
+            raise DataError("topics grow: say how many partitions each topic is to have, with --partitions")
+        lines = grow(address, prefix=prefix, group=options.group, partitions=options.partitions)
+    else:
+        lines = administer(
+            options.action,
+            address,
+            prefix=prefix,
+            partitions=options.partitions,
+            replicas=options.replication_factor,
+        )
+    print("\n".join(lines))
     return 0

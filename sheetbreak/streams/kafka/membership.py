@@ -104,7 +104,7 @@ class Membership:
         """Go on where the newest state belongs: nothing is committed (offsets expire after a stand-still)."""
         start = self.starts[partition] = start_from_state(position, topic_id, self.logs[partition])
         consumer.seek(TopicPartition(self._topic, partition), start.offset)
-        if start.event == "input-made-again":  # that is why nothing is committed
+        if start.event == "input-made-again" or not position:  # that is why nothing is committed; nothing was read
             return start
         text = "event=offsets-expired partition=%d state_at=%d goes_on_at=%d note=%r"
         log.warning(text, partition, position, start.offset, "the group has no committed offset here, the state has")

@@ -131,7 +131,9 @@ def check_topics(admin: Any, names: Names, mend: str, *, partitions: int | None 
     wanted = partitions or _usual_partitions(names, facts)
     found = [problem for name in names if (problem := _problem(name, names, wanted, facts.get(name)))]
     if found:
-        raise DataError(f"{'; '.join(found)}; run: {mend} --partitions {wanted}")
+        small = any(name in facts and facts[name].partitions < wanted for name in names)
+        how = f"stop the monitors and run: {mend.replace(' create ', ' grow ', 1)}" if small else f"run: {mend}"
+        raise DataError(f"{'; '.join(found)}; {how} --partitions {wanted}")
     return facts
 
 
@@ -235,7 +237,7 @@ def _refuse_what_cannot_be_mended(name: str, names: Names, wanted: int, facts: F
     if name in (names.rows, names.state) and not _is_empty(reader, name):
         raise DataError(
             f"{text}: it holds records, and more partitions would part a machine from its state; give "
-            f"--partitions {facts.partitions}, or stop the monitors and delete {name} and {names.state} first"
+            f"--partitions {facts.partitions}, or stop the monitors and run: sheetbreak topics grow"
         )
 
 

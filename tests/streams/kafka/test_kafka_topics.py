@@ -148,7 +148,7 @@ def test_state_that_holds_records_is_not_parted_from_its_machines(mill: Mill) ->
     mill.make(ROWS, 2)
     mill.make(STATE, 1, cleanup_policy="compact")
     mill.broker.write(mill.prefix + STATE, [b"x"], key=b"k")
-    with pytest.raises(DataError, match=r"it holds records, .*--partitions 1, or stop the monitors and delete"):
+    with pytest.raises(DataError, match=r"it holds records, .*--partitions 1, or stop the monitors and run"):
         mill.run("create")
     assert set(mill.facts()) == {ROWS, STATE}, "nothing is changed where not everything can be"
 

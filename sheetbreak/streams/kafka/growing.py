@@ -1,0 +1,173 @@
+"""Growth of an installation: more partitions for all topics, each machine's state moved to where its key goes."""
+
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from kafka import OffsetAndMetadata, TopicPartition
+from kafka.errors import KafkaError
+from kafka.structs import ConsumerGroupMetadata, MemberState
+
+from sheetbreak.errors import DataError
+from sheetbreak.streams.kafka.bulk_producer import KeyAndValue, Partitioner
+from sheetbreak.streams.kafka.clients import close_producer, new_admin, new_producer, new_reader
+from sheetbreak.streams.kafka.errors import stream_error
+from sheetbreak.streams.kafka.membership import look_at_group
+from sheetbreak.streams.kafka.options import Address, KafkaOptions, Security, environment_security
+from sheetbreak.streams.kafka.positions import Place, read_place
+from sheetbreak.streams.kafka.state_topic import MARKER, Kept, head, machine_of, read_state
+from sheetbreak.streams.kafka.topics import Facts, Names, create_topics, inspect, names_for
+
+_PATIENCE_S = 60.0
+_ASK_MS = 10_000
+_GROW_BATCH_BYTES = 500_000
+
+
+def grow(address: Address, *, prefix: str, group: str, partitions: int) -> list[str]:
+    """Grow all topics of an installation whose monitors are stopped; a line for each. Raises DataError."""
+    names, security = names_for(address.topic, prefix, actions=True), environment_security()
+    try:
+        admin = new_admin(address, security)
+        try:
+            return Growth(admin, address, names, group=group, security=security).run(partitions)
+        finally:
+            admin.close()
+    except KafkaError as error:
+        raise stream_error(error, f"{address}: topics grow") from error
+
+
+class Growth:
+    """One run of `sheetbreak topics grow`. The monitors of the group are stopped."""
+
+    def __init__(self, admin: Any, address: Address, names: Names, *, group: str, security: Security) -> None:
+        self._admin, self._address, self._names = admin, address, names
+        self._group, self._security = group, security
+
+    def run(self, partitions: int) -> list[str]:
+        """Grow to so many; a line for each topic, and one for the machines that moved.
+
+        Raises DataError where it cannot be done now, with what to do, and errors of kafka-python.
+        """
+        names, facts = self._names, inspect(self._admin, list(self._names))
+        missing = [name for name in (names.rows, names.state) if name not in facts]
+        if missing:
+            raise DataError(f"topic {missing[0]} is missing: there is nothing to grow; run sheetbreak topics create")
+        most = max(facts[name].partitions for name in (names.rows, names.state))
+        if partitions < most:
+            raise DataError(f"--partitions {partitions}: there are {most}, and Kafka takes no partition away")
+        self._refuse_members()
+        before = min(facts[names.rows].partitions, facts[names.state].partitions)
+        moved = self._grow_state(facts, before, partitions) if before < partitions else 0
+        lines = [f"{moved} machines' state moved to where their key goes now"]
+        if facts[names.rows].partitions < partitions:
+            self._grow(names.rows, partitions)
+        reader = new_reader(self._address, self._security)
+        try:
+            return lines + create_topics(self._admin, names, partitions=partitions, reader=reader)
+        finally:
+            reader.close()
+
+    def _refuse_members(self) -> None:
+        word, others = look_at_group(self._admin, self._group)
+        if not word.endswith(" 0 members"):
+            named = f" ({', '.join(others)})" if others else ""
+            raise DataError(
+                f"group {self._group} is in use{named}: {word}; stop its monitors, wait for their session's time-out "
+                "(10 s), and try again"
+            )
+
+    def _grow_state(self, facts: Mapping[str, Facts], before: int, partitions: int) -> int:
+        """Returns how many machines moved."""
+        names = self._names
+        places = self._places(before)
+        if facts[names.rows].partitions == before:
+            self._refuse_unread(places)
+        kept = {partition: self._read(partition) for partition in range(before)}
+        if facts[names.state].partitions < partitions:
+            self._grow(names.state, partitions)
+        return self._move(kept, places, partitions, facts[names.rows])
+
+    def _places(self, before: int) -> dict[int, Place]:
+        asked = self._admin.list_group_offsets({self._group: None})
+        found = asked.get(self._group, asked)
+        by_partition = {tp.partition: at for tp, at in found.items() if tp.topic == self._names.rows}
+        return {partition: read_place(by_partition.get(partition)) for partition in range(before)}
+
+    def _refuse_unread(self, places: Mapping[int, Place]) -> None:
+        """Rows that are not scored yet would stay where they are, and their machine's state would not."""
+        reader = new_reader(self._address, self._security)
+        try:
+            asked = [TopicPartition(self._names.rows, partition) for partition in places]
+            begins = reader.beginning_offsets(asked, timeout_ms=_ASK_MS)
+            ends = reader.end_offsets(asked, timeout_ms=_ASK_MS)
+        finally:
+            reader.close()
+        at = {tp: places[tp.partition].offset or begins[tp] for tp in asked}
+        unread = sum(max(0, ends[tp] - max(at[tp], begins[tp])) for tp in asked)
+        if unread:
+            raise DataError(
+                f"{unread} rows of {self._names.rows} are not scored yet, and would be parted from their machines' "
+                "state; stop the feed, let the monitors finish, stop them, and try again"
+            )
+
+    def _read(self, partition: int) -> Kept:
+        return read_state(
+            self._address, self._security, topic=self._names.state, partition=partition, patience_s=_PATIENCE_S
+        )
+
+    def _grow(self, name: str, partitions: int) -> None:
+        self._admin.create_partitions({name: partitions})
+        until = time.monotonic() + _PATIENCE_S
+        while inspect(self._admin, [name])[name].partitions < partitions:
+            if time.monotonic() > until:
+                raise DataError(f"topic {name}: the broker does not show its {partitions} partitions; try again")
+            time.sleep(0.1)
+
+    def _move(self, kept: Mapping[int, Kept], places: Mapping[int, Place], partitions: int, rows: Facts) -> int:
+        """In one transaction, with what the group has committed; a second run finds nothing left to move."""
+        was, now, topic_id = Partitioner(len(kept)), Partitioner(partitions), rows.topic_id
+        offsets = {p: _offset(places[p], kept[p]) if p in places else 0 for p in range(partitions)}
+        machines = {p: set(kept[p].machines) if p in kept else set() for p in range(partitions)}
+        records: defaultdict[int, list[KeyAndValue]] = defaultdict(list)
+        moved: set[bytes] = set()
+        for partition, here in kept.items():
+            for key, part in here.parts.items():
+                machine = machine_of(key)
+                target = now(machine, None)
+                # A feed with a partitioner of its own keeps its homes, and a state that is there already stays.
+                own_home, taken = was(machine, None) != partition, target in kept and machine in kept[target].machines
+                if target == partition or own_home or taken:
+                    continue
+                records[partition].append((key, None))
+                records[target].append((key, head(offsets[target], topic_id) + part))
+                machines[partition].discard(machine)
+                machines[target].add(machine)
+                moved.add(machine)
+        for partition, offset in offsets.items():
+            records[partition].append((MARKER, head(offset, topic_id)))
+        # Offsets of a partition that is not there yet cannot be committed; it begins at 0, as its state says.
+        there = {p: at for p, at in offsets.items() if p < rows.partitions}
+        self._publish(records, {p: Place(at, at, topic_id, len(machines[p])) for p, at in there.items()})
+        return len(moved)
+
+    def _publish(self, records: Mapping[int, list[KeyAndValue]], places: Mapping[int, Place]) -> None:
+        options = KafkaOptions(group=self._group, instance_id="topics-grow")
+        producer = new_producer(self._address, options, self._security, batch_bytes=_GROW_BATCH_BYTES)
+        try:
+            producer.begin_transaction()
+            for partition, some in records.items():
+                producer.send_many(self._names.state, partition, some)
+            committed = {
+                TopicPartition(self._names.rows, partition): OffsetAndMetadata(place.offset, place.metadata, -1)
+                for partition, place in places.items()
+            }
+            nobody = ConsumerGroupMetadata(self._group, -1, "", None, MemberState.UNJOINED)
+            producer.send_offsets_to_transaction(committed, nobody)
+            producer.commit_transaction()
+        finally:
+            close_producer(producer)
+
+
+def _offset(place: Place, kept: Kept) -> int:
+    return kept.newest() if place.offset is None else place.offset
