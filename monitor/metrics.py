@@ -18,7 +18,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from monitor.latency import Latency
 from monitor.series import Standing, counts, gauge
-from sheetbreak.engine.alerts import Severity, Told, ratio_of
+from sheetbreak.engine.alerts import Severity, Told, Warned, ratio_of
 from sheetbreak.engine.model import Manifest
 from sheetbreak.engine.state import DEAD_LETTER, RESTARTING, SCORED, STOPPED, WARMING_UP, Results, State
 from sheetbreak.errors import RowError
@@ -42,7 +42,7 @@ class _Machine:
     standing: Standing
     rows: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_OUTCOMES, 0))
     alerts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(get_args(Severity), 0))
-    breaks: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("yes", "no"), 0))
+    breaks: dict[str, int] = field(default_factory=lambda: dict.fromkeys(get_args(Warned), 0))
     """All three start with their zeros: a rate over a series that first appears at 1 misses that 1."""
     alert_open: bool | None = None
     """None until its state is known."""
@@ -139,8 +139,8 @@ class Metrics:
             if event.kind == "opened":
                 self._machines[event.machine].alerts[event.severity] += 1
         for place, warned in results.breaks:
-            breaks, what = self._machine(rows.machines[place], earned=False).breaks, "yes" if warned else "no"
-            breaks[what] = breaks.get(what, 0) + 1
+            breaks = self._machine(rows.machines[place], earned=False).breaks
+            breaks[warned] = breaks.get(warned, 0) + 1
 
     def count_rejects(self, errors: Iterable[RowError]) -> None:
         """Take in records that became dead letters."""

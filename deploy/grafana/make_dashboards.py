@@ -132,10 +132,10 @@ def model_quality() -> build.Dashboard:
     rows = f"sum by (machine) (increase(sheetbreak_rows_total{{{ON_MACHINE}, {SCORED}}}[6h]))"
     breaks, warned = (
         f"sum(increase(sheetbreak_breaks_total{{{labels}}}[$__range]))"
-        for labels in (ON_MACHINE, f'{ON_MACHINE}, warned="yes"')
+        for labels in (f'{ON_MACHINE}, warned!="unscored"', f'{ON_MACHINE}, warned="yes"')
     )
     hour = "warned:sheetbreak_breaks:increase1h"
-    last_hour = f'sum({hour}{{warned="yes"}}) / (sum({hour}) > 0)'
+    last_hour = f'sum({hour}{{warned="yes"}}) / (sum({hour}{{warned!="unscored"}}) > 0)'
     ratio = f"sheetbreak_score_ratio{{{ON_MACHINE}}}"
     share = f"sheetbreak_sensor_error_share{{{ON_MACHINE}}}"
     panels = (
@@ -155,7 +155,7 @@ def model_quality() -> build.Dashboard:
         one_number(
             "Breaks warned of",
             [(f"{warned} / ({breaks} > 0)", "")],
-            "Of the breaks in the time shown: an alert was open within the 30 rows before.",
+            "Of the scored breaks in the time shown: an alert opened within the 30 rows before.",
             unit=units.PercentUnit,
         ).span(6),
         lines(

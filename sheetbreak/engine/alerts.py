@@ -12,10 +12,13 @@ from sheetbreak.engine.scoring import TopSensor
 from sheetbreak.times import duration, format_time
 
 WARNED_ROWS = 30
-"""A break counts as warned when an alert was open within this many rows before it."""
+"""A break counts as warned when an alert opened within this many rows before it."""
 
 Kind = Literal["opened", "updated", "closed"]
 Severity = Literal["warning", "critical"]
+Warned = Literal["yes", "covered", "no", "unscored"]
+"""Of a break: an alert opened within WARNED_ROWS before it; one was open from earlier; neither; or no row
+since the break before had a score, as while a machine warms up, so that no alert could have opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,15 @@ class AlertState:
     open: OpenAlert | None = None
     muted: int = 0
     """Rows to come that open no alert, counted down at every row."""
+    since_opened: int = WARNED_ROWS
+    """Rows since the last one at which an alert opened; at most WARNED_ROWS."""
+
+    @property
+    def warned(self) -> Warned:
+        """What a break before the next row counts as."""
+        if self.since_opened < WARNED_ROWS:
+            return "yes"
+        return "covered" if self.since_open < WARNED_ROWS else "no"
 
 
 IDLE = AlertState()
@@ -161,27 +173,33 @@ def judge(
     if state.open is None:
         over = state.over + 1 if row.over and may_open and not state.muted else 0
         if over < policy.open_after or not over:
-            return AlertState(over, min(state.since_open + 1, WARNED_ROWS), None, muted), None
+            return AlertState(over, _next(state.since_open), None, muted, _next(state.since_opened)), None
         severity = _severity(policy, row)
         opened = OpenAlert(_alert_id(row), row.time_us, severity, row.top[0].sensor, 0)
-        return AlertState(over=0, since_open=0, open=opened), _event("opened", opened, row)
-    now = state.open
+        return AlertState(over=0, since_open=0, open=opened, since_opened=0), _event("opened", opened, row)
+    now, since_opened = state.open, _next(state.since_opened)
     quiet = now.quiet + 1 if row.ratio <= policy.close_ratio else 0
     if quiet >= policy.close_after:
-        return AlertState(since_open=1, muted=max(muted, policy.rearm_rows)), _event("closed", now, row)
+        muted = max(muted, policy.rearm_rows)
+        return AlertState(since_open=1, muted=muted, since_opened=since_opened), _event("closed", now, row)
     now = replace(now, quiet=quiet, since_event=now.since_event + 1)
     if row.over and now.since_event >= policy.update_every:
         severity, leading = _severity(policy, row), row.top[0].sensor
         if severity != now.severity or leading != now.leading:
             now = replace(now, severity=severity, leading=leading, since_event=0)
-            return AlertState(open=now, since_open=0, muted=muted), _event("updated", now, row)
-    return AlertState(open=now, since_open=0, muted=muted), None
+            state = AlertState(open=now, since_open=0, muted=muted, since_opened=since_opened)
+            return state, _event("updated", now, row)
+    return AlertState(open=now, since_open=0, muted=muted, since_opened=since_opened), None
 
 
 def pass_by(state: AlertState) -> AlertState:
     """The state after a row that was not scored."""
-    since_open = 0 if state.open else min(state.since_open + 1, WARNED_ROWS)
-    return replace(state, since_open=since_open, muted=max(state.muted - 1, 0))
+    since_open = 0 if state.open else _next(state.since_open)
+    return replace(state, since_open=since_open, muted=max(state.muted - 1, 0), since_opened=_next(state.since_opened))
+
+
+def _next(rows: int) -> int:
+    return min(rows + 1, WARNED_ROWS)
 
 
 def change_grade(policy: AlertPolicy, state: AlertState) -> AlertState:

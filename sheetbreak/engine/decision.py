@@ -13,11 +13,11 @@ from typing import NamedTuple, Protocol
 from sheetbreak.engine.admission import BROKE, OF_ROWS, Step
 from sheetbreak.engine.alerts import (
     IDLE,
-    WARNED_ROWS,
     AlertEvent,
     AlertPolicy,
     AlertState,
     ScoredRow,
+    Warned,
     change_grade,
     judge,
     pass_by,
@@ -77,8 +77,8 @@ class Decided(NamedTuple):
     top: dict[int, Sequence[TopSensor]]
     """For rows over the level, and those at which an alert is open."""
     alerts: list[tuple[int, AlertEvent]]
-    breaks: list[tuple[int, bool]]
-    """Rows at which a break begins, and whether an alert was open within WARNED_ROWS before it."""
+    breaks: list[tuple[int, Warned]]
+    """Rows at which a break begins, and whether it was warned of."""
     odds: Odds = UNKNOWN_ODDS
     """After the rows."""
 
@@ -101,7 +101,7 @@ def raise_alerts(
         wakes = sorted({*levels.over, *levels.breaks, *changes})
     top: dict[int, Sequence[TopSensor]] = {}
     alerts: list[tuple[int, AlertEvent]] = []
-    breaks: list[tuple[int, bool]] = []
+    breaks: list[tuple[int, Warned]] = []
     i, end = 0, len(steps)
     while i < end:
         if alert.open is None and alert == IDLE:
@@ -113,7 +113,7 @@ def raise_alerts(
         event = None
         if what not in OF_ROWS:
             if what == BROKE:
-                breaks.append((place, alert.since_open < WARNED_ROWS))
+                breaks.append((place, alert.warned))
             if what != BROKE or rules.break_ends_run:
                 time_us = int(rows.times_us[place])
                 alert, event = stop(policy, alert, machine, time_us=time_us, model=rules.version, why=what)
@@ -201,7 +201,10 @@ def decide(
 def _with_odds(found: Decided, steps: Sequence[Step], labels: Sequence[int], odds: Odds) -> Decided:
     """The same with what is known of the machine's warnings, in each event and after the steps."""
     events = {place: event.kind == "opened" for place, event in found.alerts if event.kind != "closed"}
-    odds, told = learn(odds, steps, found.levels.level, events=events, labels=labels)
+    odds, told, unscored = learn(odds, steps, found.levels.level, events=events, labels=labels)
+    if unscored:
+        breaks: list[tuple[int, Warned]] = [(at, "unscored" if at in unscored else how) for at, how in found.breaks]
+        found = found._replace(breaks=breaks)
     if not told:
         return found._replace(odds=odds)
     alerts = [(at, event if event.kind == "closed" else event.with_odds(told[at])) for at, event in found.alerts]

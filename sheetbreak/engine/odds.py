@@ -23,11 +23,11 @@ class Odds:
     outcomes: Annotated[tuple[bool, ...], Meta(max_length=REMEMBERED)] = ()
     """Of the last warnings, oldest first: whether a break followed."""
     scored: Annotated[int, Meta(ge=0)] = 0
-    """Rows that had a score..."""
+    """Labelled rows that had a score..."""
     ahead: Annotated[int, Meta(ge=0)] = 0
     """...and those of them that a break followed within JUDGED_ROWS scored rows."""
     since_break: Annotated[int, Meta(ge=0, le=JUDGED_ROWS)] = 0
-    """Scored rows since the last break or the first row, JUDGED_ROWS at most."""
+    """Scored rows since the last break or the first row, JUDGED_ROWS at most, whether labelled or not."""
     waiting: tuple[Rows, ...] = ()
     """Of each warning that no break has followed yet: scored rows since it opened, oldest first."""
 
@@ -36,17 +36,17 @@ class Odds:
         """None: no warning has been judged yet, or no row was labelled."""
         if not self.outcomes or not self.scored:
             return None
-        return Told(sum(self.outcomes), len(self.outcomes), self.ahead / self.scored)
+        return Told(sum(self.outcomes), len(self.outcomes), min(self.ahead / self.scored, 1.0))
 
-    def after(self, rows: int) -> "Odds":
-        """So many scored rows later, without a break."""
+    def after(self, rows: int, *, labelled: int) -> "Odds":
+        """So many scored rows later, `labelled` of them with a label, without a break."""
         if not rows:
             return self
         waiting = tuple(age + rows for age in self.waiting)
         still = tuple(age for age in waiting if age < JUDGED_ROWS)
         outcomes = (self.outcomes + (False,) * (len(waiting) - len(still)))[-REMEMBERED:]
         since = min(self.since_break + rows, JUDGED_ROWS)
-        return replace(self, outcomes=outcomes, scored=self.scored + rows, since_break=since, waiting=still)
+        return replace(self, outcomes=outcomes, scored=self.scored + labelled, since_break=since, waiting=still)
 
     def opened(self) -> "Odds":
         """A warning opens at the last row."""
@@ -64,21 +64,25 @@ UNKNOWN_ODDS = Odds()
 
 def learn(
     odds: Odds, steps: Sequence[Step], level: Sequence[float], *, events: Mapping[int, bool], labels: Sequence[int]
-) -> tuple[Odds, dict[int, Told | None]]:
-    """The odds after a machine's steps, and what was known at each event of an alert, by place.
+) -> tuple[Odds, dict[int, Told | None], set[int]]:
+    """The odds after a machine's steps, what was known at each event of an alert, by place, and unscored breaks.
 
     level: of each step, NaN where it has no score. events: by place, whether a warning opens there. labels: by place;
     of rows without a label nothing is learned.
     """
-    told, rows = dict[int, Told | None](), 0
+    told, unscored, rows, labelled = dict[int, Told | None](), set[int](), 0, 0
     for (place, what, _), now in zip(steps, level, strict=True):
         if what == BROKE:
-            odds, rows = odds.after(rows).broke(), 0
-        elif what == RUN and now == now and labels[place] != UNKNOWN:
+            odds = odds.after(rows, labelled=labelled)
+            if not odds.since_break:
+                unscored.add(place)
+            odds, rows, labelled = odds.broke(), 0, 0
+        elif what == RUN and now == now:
             rows += 1
+            labelled += labels[place] != UNKNOWN
         if place in events and what in OF_ROWS:
-            odds, rows = odds.after(rows), 0
+            odds, rows, labelled = odds.after(rows, labelled=labelled), 0, 0
             told[place] = odds.told
             if events[place] and labels[place] != UNKNOWN:
                 odds = odds.opened()
-    return odds.after(rows), told
+    return odds.after(rows, labelled=labelled), told, unscored

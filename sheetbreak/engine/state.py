@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sheetbreak.engine.admission import Clock
-from sheetbreak.engine.alerts import AlertEvent, AlertState
+from sheetbreak.engine.alerts import AlertEvent, AlertState, Warned
 from sheetbreak.engine.model import Artifact
 from sheetbreak.engine.odds import UNKNOWN_ODDS, Odds
 from sheetbreak.engine.scoring import TopSensor
@@ -58,8 +58,8 @@ class Results:
     """For rows over the threshold, and those at which an alert is open."""
     alerts: list[tuple[int, AlertEvent]] = field(default_factory=list)
     rejects: list[tuple[int, RowError]] = field(default_factory=list)
-    breaks: list[tuple[int, bool]] = field(default_factory=list)
-    """Rows at which a break starts, and whether an alert was open within the 30 rows before."""
+    breaks: list[tuple[int, Warned]] = field(default_factory=list)
+    """Rows at which a break starts, and whether it was warned of."""
 
 
 def cold_state(model: Artifact) -> State:

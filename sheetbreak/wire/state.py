@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sheetbreak.engine.admission import Clock
-from sheetbreak.engine.alerts import AlertState, OpenAlert
+from sheetbreak.engine.alerts import WARNED_ROWS, AlertState, OpenAlert
 from sheetbreak.engine.features import FeatureState
 from sheetbreak.engine.odds import Odds
 from sheetbreak.engine.state import State
@@ -67,6 +67,7 @@ class _Core(msgspec.Struct, array_like=True, gc=False):
     waiting: tuple[int, ...] = ()
     odds: tuple[str, int, int, int, tuple[int, ...]] | None = None
     """Outcomes as a text of + and -, rows scored and ahead of a break, since the last one, warnings that wait."""
+    since_opened: int = WARNED_ROWS
 
 
 class _Core3(_Core, array_like=True, gc=False):
@@ -184,6 +185,7 @@ class StateCodec:
                 share=state.steering.share if state.steering else None,
                 waiting=state.steering.waiting if state.steering else (),
                 odds=_odds_as_stored(state.odds),
+                since_opened=alert.since_opened,
                 **({"offset": zlib.crc32(offset)} if offset else {}),
             )
         )
@@ -206,7 +208,9 @@ class StateCodec:
             clock=Clock(core.last_us, core.since_restart, core.was_broken, core.late, core.late_us),
             memory=Memory(features, _floats(core.recent).reshape(-1, self._sensors)),
             trailing=Trailing(core.trailing_rows, ring, count=core.trailing_count),
-            alert=AlertState(core.over, core.since_open, OpenAlert(*now) if now else None, core.muted),
+            alert=AlertState(
+                core.over, core.since_open, OpenAlert(*now) if now else None, core.muted, core.since_opened
+            ),
             grade=core.grade,
             steering=None if core.share is None else Steering(core.share, tuple(core.waiting)),
             odds=Odds() if core.odds is None else _odds_of(*core.odds),

@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sheetbreak.engine.advance import advance
-from sheetbreak.engine.alerts import WARNED_ROWS, AlertPolicy
+from sheetbreak.engine.alerts import WARNED_ROWS, AlertPolicy, Warned
 from sheetbreak.engine.features import LARGEST, FeatureParams
 from sheetbreak.engine.model import Artifact, Float32s
 from sheetbreak.engine.scoring import Scaler, ScoreParams
@@ -255,7 +255,7 @@ def test_without_lead_rows_a_broken_row_is_scored_and_no_stop():
     assert results.outcome[20:] == ["scored"] * 40
     assert [place for place, _ in results.breaks] == [40, 50]
     assert not [event for place, event in results.alerts if place in (40, 50) and event.kind == "closed"]
-    assert results.breaks[0][1] is True
+    assert results.breaks[0][1] == "yes"
     assert same(states, run(judged, rows, cuts=range(60))[0])
 
 
@@ -619,28 +619,39 @@ def test_an_alert_has_the_same_id_in_a_replay_and_another_for_every_opening():
 
 @pytest.mark.parametrize("distance", [1, WARNED_ROWS, WARNED_ROWS + 1])
 @pytest.mark.parametrize("cut", [False, True])
-def test_a_break_is_warned_when_an_alert_was_open_within_30_rows_before_it(distance: int, cut: bool):
+def test_a_break_is_warned_of_when_an_alert_opened_within_30_rows_before_it(distance: int, cut: bool):
     using, at = dial(AlertPolicy(close_after=1)), 40 + distance
     rows = readings((40, 1), (1, 3), (60, 1), broken=[at])
     _, results = advance({}, rows, using)
     assert events(results) == [(40, "opened"), (41, "closed")]
-    assert results.breaks == [(at, distance <= WARNED_ROWS)]
+    word = "yes" if distance <= WARNED_ROWS else "no"
+    assert results.breaks == [(at, word)]
     if cut:
-        assert b'{"broke":%d,"warned":%d}' % (at, distance <= WARNED_ROWS) in run(using, rows, cuts=range(100))[1]
+        assert b'{"broke":%d,"warned":"%s"}' % (at, word.encode()) in run(using, rows, cuts=range(100))[1]
+
+
+def test_an_alert_open_from_earlier_covers_a_break():
+    rows = readings((20, 1), (45, 3), (5, 1), broken=[60])
+    assert advance({}, rows, dial(AlertPolicy(close_after=5)))[1].breaks == [(60, "covered")]
+
+
+def test_a_break_of_a_machine_that_was_not_scored_yet_is_unscored():
+    rows = rows_of(range(60), broken=[10, 40])
+    assert [how for _, how in advance({}, rows, model())[1].breaks] == ["unscored", "no"]
 
 
 def test_rows_of_a_stop_count_on_the_way_from_an_alert_to_a_break():
     using = dial(AlertPolicy(close_after=1))
 
-    def breaks(*broken: int, times: Sequence[int] = range(101)) -> list[tuple[int, bool]]:
+    def breaks(*broken: int, times: Sequence[int] = range(101)) -> list[tuple[int, Warned]]:
         return advance({}, readings((40, 1), (1, 3), (60, 1), times=times, broken=broken), using)[1].breaks
 
-    assert breaks(50, 51, 52, 70) == [(50, True), (70, True)]
-    assert breaks(50, 51, 52, 71) == [(50, True), (71, False)]
+    assert breaks(50, 51, 52, 70) == [(50, "yes"), (70, "yes")]
+    assert breaks(50, 51, 52, 72) == [(50, "yes"), (72, "no")]
     after_a_gap = [*range(41), *range(50, 110)]
-    assert breaks(70, times=after_a_gap) == [(70, True)]
-    assert breaks(71, times=after_a_gap) == [(71, False)]
-    assert breaks(41, times=after_a_gap) == [(41, True)], "the gap closes the alert before the break row"
+    assert breaks(70, times=after_a_gap) == [(70, "yes")]
+    assert breaks(72, times=after_a_gap) == [(72, "no")]
+    assert breaks(41, times=after_a_gap) == [(41, "yes")], "the gap closes the alert before the break row"
 
 
 def test_each_break_is_counted_once_however_many_rows_it_lasts():

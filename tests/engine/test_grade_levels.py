@@ -111,7 +111,7 @@ def test_a_grade_with_rows_enough_has_the_level_that_its_own_rows_choose(name: s
     assert parse_policy(found.policy)(evidence).grade_levels == pytest.approx(found.grade_levels)
     for grade, level in found.grade_levels.items():
         own = evidence.by_grade[grade]
-        if name.startswith("trailing"):
+        if name.startswith(("trailing", "rate")):
             assert found.quantile is not None
             quantiles = [np.quantile(one.fit_scores, found.quantile) for one in (own, evidence)]
             assert level / found.level == pytest.approx(quantiles[0] / quantiles[1])
@@ -166,7 +166,7 @@ def test_a_training_by_grade_gives_each_grade_about_the_share_of_alarms_that_was
     assert levels["B"] > 1.3 * levels["A"]
     place = np.arange(2080)
     of_b = (place // 100) % 2 == 1
-    shares = [trained.results.over[:2080][chosen & (place >= 120)].mean() for chosen in (of_b, ~of_b)]
+    shares = [trained.honest.over[:2080][chosen & (place >= 120)].mean() for chosen in (of_b, ~of_b)]
     assert shares == pytest.approx([0.05, 0.05], abs=0.01)
 
 

@@ -227,7 +227,9 @@ def messages(rows: RowBatch, results: Results, model: Artifact, *, line: int = 0
         else:
             sent.append((place, encode_score(rows, results, place, model=model.version)))
     sent += [(place, encode_alert(event)) for place, event in results.alerts]
-    sent += [(place, b'{"broke":%d,"warned":%d}' % (line + place, warned)) for place, warned in results.breaks]
+    sent += [
+        (place, b'{"broke":%d,"warned":"%s"}' % (line + place, warned.encode())) for place, warned in results.breaks
+    ]
     return [message for _, message in sorted(sent, key=lambda entry: entry[0])]
 
 

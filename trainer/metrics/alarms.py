@@ -8,12 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sheetbreak.engine.alerts import WARNED_ROWS
 from trainer.data.labels import Bools, Floats, Ints
 from trainer.metrics.events import HORIZONS, Timeline, timeline
 from trainer.metrics.hindsight import even_shifts, shifted
 from trainer.metrics.scored_rows import ScoredRows
-
-WARNED_ROWS = HORIZONS[-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +56,8 @@ class Deployed:
     rows_over: float | None
     """Share of the scored rows that were over the threshold."""
     breaks_with_open_alert: int
-    """Breaks with an alert open, whenever it opened, within the longest horizon: what the monitor counts; with
-    lead_rows 0, anomalies during which one was open.
+    """Breaks with an alert open, whenever it opened, within the longest horizon; with lead_rows 0, anomalies during
+    which one was open.
     """
     median_lead_minutes: float | None
     """Over the breaks warned within the longest horizon."""

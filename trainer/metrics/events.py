@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sheetbreak.engine.alerts import WARNED_ROWS
 from trainer.data.labels import Bools, Ints
 from trainer.metrics.scored_rows import ScoredRows
 
-HORIZONS = (2, 10, 30)
+HORIZONS = (2, 10, WARNED_ROWS)
 """Rows ahead of a break in which a warning counts: 4 minutes, 20 minutes and an hour at 120 s."""
 QUIET_ROWS = 5
 RECOUNT_ROWS = 30

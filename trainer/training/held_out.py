@@ -34,15 +34,17 @@ def score_held_out(
     ends: Ints,
     scaler: Scaler,
     params: ScoreParams,
+    every_row: bool = False,
 ) -> Floats:
     """(rows,) scores of rows of the first part, NaN where a row was not held out or has none.
 
     fit_on: fits a model on the windows that end at the rows named. part: all rows of the first part; ends: those of
-    them that the deployed model is fitted on. No window shares a row with one that its model was fitted on.
+    them that the deployed model is fitted on. every_row: hold out all of them in turn, however many there are, since
+    levels of grades need rows of each. No window shares a row with one that its model was fitted on.
     """
     found = np.full(len(rows), np.nan)
     windows = inputs.index[np.isin(inputs.scored, ends)]
-    for held in _blocks(rows.times_us[part], part, rows.times_us[ends]):
+    for held in _blocks(rows.times_us[part], part, rows.times_us[ends], every_row=every_row):
         others = windows[~np.isin(windows[:, -1], held)]
         others = others[~np.isin(others, held).any(axis=1)]
         if not len(others):
@@ -62,11 +64,11 @@ def _score(reconstruct: Reconstruct, scorer: Scorer, windows: Windows) -> Floats
     return found
 
 
-def _blocks(times: Ints, part: Ints, fitted_times: Ints) -> Iterator[Ints]:
+def _blocks(times: Ints, part: Ints, fitted_times: Ints, *, every_row: bool) -> Iterator[Ints]:
     """The rows that are held out together; fitted_times: of the rows that the deployed model is fitted on."""
     ordered = np.sort(fitted_times)
     first = int(len(ordered) * (1 - HELD_SHARE))
-    if len(ordered) - first >= MIN_HELD:
+    if len(ordered) - first >= MIN_HELD and not every_row:
         yield part[times >= ordered[first]]
         return
     edges = [ordered[len(ordered) * i // BLOCKS] for i in range(1, BLOCKS)]

@@ -159,6 +159,7 @@ def train_pipeline(
         ends=fit_ends,
         scaler=scaler,
         params=score_params,
+        every_row=is_per_grade(recipe.policy or preset.threshold),
     )
     known = score.copy()
     known[split.fit] = held_out[split.fit]

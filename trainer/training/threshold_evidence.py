@@ -70,8 +70,14 @@ def evidence_from(
         )
 
     grades = np.array(known_grades(rows), object)
-    by_grade = {grade: evidence_of(grades == grade) for grade in sorted({*grades} - {None})}
+    by_grade = {grade: _pooled(evidence_of(grades == grade)) for grade in sorted({*grades} - {None})}
     return replace(evidence_of(np.ones(len(rows), np.bool_)), by_grade=by_grade)
+
+
+def _pooled(grade: Evidence) -> Evidence:
+    """A grade has few held-out rows: break-free validation rows, which no model was fitted on either, join them."""
+    normal = grade.scores[~grade.will_break]
+    return replace(grade, fit_scores=np.concatenate([grade.fit_scores, normal]))
 
 
 def known_grades(rows: RowBatch) -> list[str | None]:

@@ -24,7 +24,7 @@ TRIED = 1.0 - np.geomspace(0.0005, 0.1, 30)
 """Quantiles that a search for a number of false alarms tries, from the top. Not below .9: an alarm that never
 ends is one false alarm only, and would meet any budget."""
 GRADE_ROWS = 500
-"""Rows that a grade needs for a level of its own: above the .99 quantile lie five of so many."""
+"""Rows, held out or of validation, that a grade needs for a level of its own: above the .99 quantile lie five."""
 _PER_GRADE = "/grade"
 _ALIKE = 1000.0
 """A grade whose level is so many times another's is no grade but a fault in the data, and keeps the common level."""
@@ -109,6 +109,8 @@ def is_per_grade(text: str) -> bool:
 def _per_grade(policy: Policy, evidence: Evidence, chosen: Threshold, parameter: float) -> Threshold:
     """The chosen threshold with a level for each grade that has rows enough; the others keep the common one."""
     level_of = policy.of_grade or policy.choose
+    if chosen.rate and chosen.quantile is not None:  # what makes levels comparable is a quantile, not the rate
+        parameter = chosen.quantile
     levels, common = {}, level_of(evidence, parameter).level
     for grade, part in sorted(evidence.by_grade.items()):
         if len(part.fit_scores if policy.looks_at_fit else part.scores) < GRADE_ROWS:
