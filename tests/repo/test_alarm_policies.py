@@ -27,10 +27,10 @@ def fold_of(score: np.ndarray) -> Fold:
 
 @pytest.mark.parametrize("alert", [AlertPolicy(), AlertPolicy(open_after=2, close_after=3, rearm_rows=20)])
 def test_what_was_deployed_is_what_a_backtest_counts(alert: AlertPolicy) -> None:
-    recipe = Recipe(preset=preset_named("default"), family="pca", alert=alert)
+    recipe = Recipe(preset=preset_named("default"), family="pca", policy="trailing", alert=alert)
     trained = train_pipeline(ROWS, SCHEMA, labels=LABELS, split=SPLIT, recipe=recipe)
-    expected = judge_deployed(score_rows(ROWS, LABELS, trained.results, SCHEMA).of_file_rows(SPLIT.test))
-    found = fold_of(trained.results.score).figures(Candidate(alert))
+    expected = judge_deployed(score_rows(ROWS, LABELS, trained.honest, SCHEMA).of_file_rows(SPLIT.test))
+    found = fold_of(trained.held_out.score).figures(Candidate(alert))
     assert expected.alerts > 2
     for place, horizon in enumerate(JUDGED):
         by_horizon = next(one for one in expected.horizons if one.horizon_rows == horizon)
