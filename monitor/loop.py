@@ -15,6 +15,7 @@ from sheetbreak.engine.state import Missing, State
 from sheetbreak.errors import StreamFenced, StreamLost, StreamUnavailable
 from sheetbreak.streams.open import Opened
 from sheetbreak.streams.protocol import Batch
+from sheetbreak.times import format_time
 from sheetbreak.wire.state import StateCodec
 
 POLL_S = 0.5
@@ -25,6 +26,15 @@ _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
 _NAP_S = 0.2
 _LAG_EVERY_S = 5.0
 _SAY_EVERY_S = 60.0
+_MOST_TOLD = 1000
+"""Machines of which a gap is told: a sender of ever new names cannot fill memory and log."""
+_COUNTED = "sheetbreak_stops_total counts them"
+_SET_BACK = "its clock was set back; what was before is kept, and taken back when a later row comes"
+_UNKNOWN_GAPS = {
+    "short-gap": "taken as a stop: training knew no such gap; if rows get lost, train on a history in which they do, "
+    f"or set sampling.stop_gap_s; {_COUNTED}",
+    "lost-rows": f"rows are missing or late and the run goes on: the feed loses rows that the history had; {_COUNTED}",
+}
 
 Answer = TypeVar("Answer")
 
@@ -87,6 +97,7 @@ class Loop:
         self._rows_seen = False
         self._reasons_told: set[str] = set()
         self._homes = Homes()
+        self._gaps_told: set[str] = set()
         self.records = self.dead_letters = 0
         """Committed since the start."""
 
@@ -184,6 +195,7 @@ class Loop:
         self._tell_of_blind()
         self._metrics.count_rejects(scored.rejects)
         self._metrics.count_missing(scored.missing)
+        self._tell_of_stops(scored)
         self._tell_of_dead_letters(scored)
         self._homes.see(scored.states, now_s=self._clock.monotonic())
         self.records += len(batch.records)
@@ -191,6 +203,24 @@ class Loop:
         if not self._rows_seen:
             self._rows_seen = True
             log.info("event=first-batch rows=%d", len(batch.records))
+
+    def _tell_of_stops(self, scored: ScoredBatch) -> None:
+        """A clock that was set back each time; a gap that training did not know once a machine."""
+        schema = self._watch.model.manifest.schema
+        for rows, results in scored.results:
+            for place, why in results.cold_starts:
+                if why == "clock":
+                    machine, time = rows.machines[place], format_time(int(rows.times_us[place]))
+                    log.warning("event=cold-start machine=%s time=%s note=%r", machine, time, _SET_BACK)
+            for place, why in results.stops:
+                machine = rows.machines[place]
+                if why not in _UNKNOWN_GAPS or machine in self._gaps_told or len(self._gaps_told) >= _MOST_TOLD:
+                    continue
+                self._gaps_told.add(machine)
+                log.warning(
+                    "event=unknown-gap machine=%s time=%s stop_gap_s=%g why=%s note=%r", machine,
+                    format_time(int(rows.times_us[place])), schema.stop_gap_s, why, _UNKNOWN_GAPS[why],
+                )  # fmt: skip
 
     def _tell_of_dead_letters(self, scored: ScoredBatch) -> None:
         """Once a reason: who writes alerts alone would see nothing when every record is refused."""

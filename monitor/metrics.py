@@ -32,6 +32,7 @@ NAMED_UNSCORED = 1000
 _BATCH_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _OUTCOMES = (SCORED, RESTARTING, WARMING_UP, STOPPED, DEAD_LETTER)
 
+STOPS = ("break", "clock", "gap", "short-gap", "lost-rows")
 Floats = npt.NDArray[np.float64]
 
 
@@ -44,6 +45,8 @@ class _Machine:
     alerts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(get_args(Severity), 0))
     breaks: dict[str, int] = field(default_factory=lambda: dict.fromkeys(get_args(Warned), 0))
     """All three start with their zeros: a rate over a series that first appears at 1 misses that 1."""
+    stops: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STOPS, 0))
+    cold_starts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("new", "clock"), 0))
     alert_open: bool | None = None
     """None until its state is known."""
     odds: Told | None = None
@@ -138,6 +141,12 @@ class Metrics:
         for _, event in results.alerts:
             if event.kind == "opened":
                 self._machines[event.machine].alerts[event.severity] += 1
+        for place, why in results.stops:
+            stops = self._machine(rows.machines[place], earned=False).stops
+            stops[why] = stops.get(why, 0) + 1
+        for place, why in results.cold_starts:
+            colds = self._machine(rows.machines[place], earned=False).cold_starts
+            colds[why] = colds.get(why, 0) + 1
         for place, warned in results.breaks:
             breaks = self._machine(rows.machines[place], earned=False).breaks
             breaks[warned] = breaks.get(warned, 0) + 1
@@ -210,6 +219,10 @@ class Metrics:
             machines,
             lambda m: m.breaks,
         )
+        text = "Ends of a run, and gaps that training did not know (short-gap; lost-rows: the run goes on)."
+        yield counts("sheetbreak_stops_total", text, "why", machines, lambda m: m.stops)
+        text = "Times that a machine began cold: it is new, or its clock was set back."
+        yield counts("sheetbreak_cold_starts_total", text, "why", machines, lambda m: m.cold_starts)
         yield gauge("sheetbreak_score_ratio", "Last score over its threshold.", machines, _ratio)
         yield gauge("sheetbreak_reconstruction_error", "Last score.", machines, lambda m: m.score)
         yield gauge("sheetbreak_threshold", "Threshold of the last score.", machines, lambda m: m.threshold)
@@ -277,7 +290,7 @@ class Metrics:
         if machine is None and name and (earned or len(self._machines) < NAMED_UNSCORED):
             machine = self._machines[name] = _Machine(Standing(self._clock()))
         elif machine is None:
-            unnamed = _Machine(Standing(self._clock()), {DEAD_LETTER: 0}, {}, {})
+            unnamed = _Machine(Standing(self._clock()), {DEAD_LETTER: 0}, {}, {}, {}, {})
             machine = self._machines.setdefault("", unnamed)
         return machine
 

@@ -65,7 +65,7 @@ class Schema:
     csv: Dialect = Dialect()
     learned: tuple[str, ...] = ()
     """Of "period_s" and "stop_gap_s": those that the schema file left out, and the history's own rows say."""
-    lost_rows_s: float = 0.0
+    lost_rows_s: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     """Up to this, where it is longer than stop_gap_s, a gap after a row labelled intact is lost rows and no stop."""
 
     @property
@@ -143,3 +143,17 @@ def by_machine(rows: RowBatch) -> dict[str, list[int]]:
     for place, machine in enumerate(rows.machines):
         places.setdefault(machine, []).append(place)
     return places
+
+
+_ODD, _MIX = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
+"""Multipliers whose product spreads every bit over the upper ones, as the finishers of SplitMix64 and its kin do."""
+
+
+def fingerprints(rows: RowBatch) -> npt.NDArray[np.uint16]:
+    """(n,) of each row's time and, unless the sheet is broken, values; two that differ are the same once in 65,536."""
+    cells = np.where(rows.broken[:, None] == BROKEN, 0.0, rows.values).view(np.uint64)
+    odd = np.arange(1, 2 * cells.shape[1] + 1, 2, dtype=np.uint64) * _ODD
+    mixed = (cells * odd).sum(axis=1, dtype=np.uint64) + rows.times_us.view(np.uint64) * _MIX
+    mixed ^= mixed >> np.uint64(32)
+    upper: npt.NDArray[np.uint16] = ((mixed * _MIX) >> np.uint64(48)).astype(np.uint16)
+    return upper

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from sheetbreak.engine.admission import REST, RUN, Admitted, admit
+from sheetbreak.engine.admission import BACK, BROKE, KEEP, ON, REST, RUN, SET_BACK, Admitted, Past, Stretch, admit
 from sheetbreak.engine.decision import Cause, Decided, Rules, decide
 from sheetbreak.engine.features import Features
 from sheetbreak.engine.model import Artifact
@@ -27,7 +27,7 @@ from sheetbreak.engine.state import (
     cold_state,
 )
 from sheetbreak.engine.thresholds import Trailing, begin_steering
-from sheetbreak.engine.windows import Memory, Windows, cold_memory, make_windows
+from sheetbreak.engine.windows import Memory, Windows, make_windows
 from sheetbreak.rows import RowBatch, by_machine
 
 
@@ -40,55 +40,67 @@ def advance(
     value, mean and variance learn nothing from it.
     """
     manifest = model.manifest
-    schema, places = manifest.schema, by_machine(rows)
-    score, contributions = np.full(len(rows), np.nan), np.full((len(rows), len(schema.sensors)), np.nan)
-    if not places:
-        return {}, put_together(
-            {}, {}, known=[], score=score, contributions=contributions, imputed={}, rules=rules_of(model)
-        )
-    before = {machine: _under(model, states.get(machine)) for machine in places}
-    clocks = {machine: was.clock for machine, was in before.items()}
-    admitted = admit(clocks, places, rows, schema=schema, break_is_stop=manifest.break_is_stop)
-    windows, features, memories = _windows(before, admitted, rows, model, estimates=missing == "model")
-    scores = Scores(windows, reconstruct=model.reconstruct, scorer=model.scorer, normal=model.features.normal)
-    score[scores.places], contributions[scores.places] = scores.scores, scores.contributions
-    known, rules = scores.by_place(len(rows)), rules_of(model)
+    sensors, places = manifest.schema.sensors, by_machine(rows)
+    score, contributions = np.full(len(rows), np.nan), np.full((len(rows), len(sensors)), np.nan)
+    now = {machine: _under(model, states.get(machine)) for machine in places}
+    pasts = {machine: state.past for machine, state in now.items()}
+    admitted = admit(pasts, places, rows, schema=manifest.schema, break_is_stop=manifest.break_is_stop)
+    decided: dict[str, list[tuple[int, Decided]]] = {machine: [] for machine in places}
+    known: Sequence[float | None] = [None] * len(rows)
+    imputed: dict[int, tuple[str, ...]] = {}
     labels: list[int] = rows.broken.tolist()
-    explained = _Explained(windows, features, scores, schema.sensors)
-    decided = {
-        machine: decide(
-            machine,
-            admitted[machine].steps,
-            known,
-            rows,
-            rules=rules,
-            trailing=was.trailing,
-            alert=was.alert,
-            grade=was.grade,
-            steering=was.steering,
-            odds=was.odds,
-            labels=labels,
-            explain=explained,
-        )
-        for machine, was in before.items()
-    }
-    after = {
-        machine: State(
-            model.version,
-            admitted[machine].clock,
-            memories[machine],
-            one.levels.trailing,
-            one.alert,
-            one.levels.grade,
-            one.levels.steering,
-            one.odds,
-        )
-        for machine, one in decided.items()
-    }
-    imputed = explained.imputed
-    return after, put_together(
-        admitted, decided, known=known, score=score, contributions=contributions, imputed=imputed, rules=rules
+    for number in range(max((len(one.stretches) for one in admitted.values()), default=0)):
+        stretches = {machine: one.stretches[number] for machine, one in admitted.items() if number < len(one.stretches)}
+        for machine, stretch in stretches.items():
+            now[machine] = _beginning(model, now[machine], stretch)
+        windows, features, memories = _windows(now, stretches, rows, model, estimates=missing == "model")
+        scores = Scores(windows, reconstruct=model.reconstruct, scorer=model.scorer, normal=model.features.normal)
+        score[scores.places], contributions[scores.places] = scores.scores, scores.contributions
+        known = scores.by_place(len(rows)) if not number else _either(known, scores.by_place(len(rows)))
+        explained = _Explained(windows, features, scores, sensors)
+        imputed |= explained.imputed
+        for machine, stretch in stretches.items():
+            was = now[machine]
+            one = decide(
+                machine,
+                stretch.steps,
+                known,
+                rows,
+                rules=rules_of(model),
+                trailing=was.trailing,
+                alert=was.alert,
+                grade=was.grade,
+                steering=was.steering,
+                odds=was.odds,
+                labels=labels,
+                explain=explained,
+            )
+            decided[machine].append((len(stretch.steps), one))
+            now[machine] = State(
+                model.version,
+                was.clock,
+                memories[machine],
+                one.levels.trailing,
+                one.alert,
+                one.levels.grade,
+                one.levels.steering,
+                one.odds,
+                aside=was.aside,
+            )
+    results = put_together(
+        admitted,
+        {machine: _joined(parts) for machine, parts in decided.items()},
+        known=known,
+        score=score,
+        contributions=contributions,
+        imputed=imputed,
+        rules=rules_of(model),
     )
+    results.cold_starts += [
+        (one.steps[0][0], "new") for machine, one in admitted.items() if machine not in states and one.steps
+    ]
+    results.cold_starts.sort(key=_by_place)
+    return {machine: _ending(now[machine], one.past) for machine, one in admitted.items()}, results
 
 
 def put_together(
@@ -109,6 +121,9 @@ def put_together(
     n, restart_rows = len(score), rules.policy.restart_rows
     outcome, threshold, rarity = [DEAD_LETTER] * n, [np.nan] * n, [np.nan] * n
     results = Results(outcome, score, np.empty(0), np.empty(0), np.zeros(n, np.bool_), contributions, imputed)
+    for found in admitted.values():
+        results.rejects += found.rejects
+        results.stops += found.gaps
     for machine, one in decided.items():
         steps = admitted[machine].steps
         for (place, what, since_restart), level, rare in zip(steps, one.levels.level, one.levels.rarity, strict=True):
@@ -120,14 +135,18 @@ def put_together(
                     outcome[place] = RESTARTING if since_restart < restart_rows else SCORED
             elif what == REST:
                 outcome[place] = STOPPED
+            elif what == SET_BACK:
+                results.stops.append((place, "clock"))
+                results.cold_starts.append((place, "clock"))
+            elif what == BROKE and rules.break_ends_run:
+                results.stops.append((place, "break"))
         for step in one.levels.over:
             results.over[steps[step][0]] = True
         results.top.update(one.top)
         results.alerts += one.alerts
-        results.rejects += admitted[machine].rejects
         results.breaks += one.breaks
     results.threshold, results.rarity = np.array(threshold, np.float64), np.array(rarity, np.float64)
-    for listed in (results.alerts, results.rejects, results.breaks):
+    for listed in (results.alerts, results.rejects, results.breaks, results.stops):
         listed.sort(key=_by_place)  # stable: a row that closes one alert and opens another keeps that order
     return results
 
@@ -137,6 +156,25 @@ def rules_of(model: Artifact) -> Rules:
     manifest = model.manifest
     foretells = manifest.schema.lead_rows > 0
     return Rules(manifest.threshold, manifest.policy, manifest.break_is_stop and foretells, foretells, model.version)
+
+
+def _joined(parts: Sequence[tuple[int, Decided]]) -> Decided:
+    """What a machine's stretches come to together. parts: of each, its steps and what they came to."""
+    steps, whole = parts[0]
+    for more, part in parts[1:]:
+        a, b = whole.levels, part.levels
+        moved = ([steps + i for i in which] for which in (b.over, b.breaks, b.changes))
+        over, breaks, changes = ([*was, *then] for was, then in zip((a.over, a.breaks, a.changes), moved, strict=True))
+        level, rarity = a.level + b.level, a.rarity + b.rarity
+        levels = b._replace(level=level, rarity=rarity, over=over, breaks=breaks, changes=changes)
+        top, alerts, breaks_of = whole.top | part.top, whole.alerts + part.alerts, whole.breaks + part.breaks
+        whole = part._replace(levels=levels, top=top, alerts=alerts, breaks=breaks_of)
+        steps += more
+    return whole
+
+
+def _either(known: Sequence[float | None], more: Sequence[float | None]) -> list[float | None]:
+    return [was if now is None else now for was, now in zip(known, more, strict=True)]
 
 
 def _by_place(entry: tuple[int, object]) -> int:
@@ -155,19 +193,43 @@ def _under(model: Artifact, state: State | None) -> State:
     return replace(state, memory=memory, trailing=trailing, steering=steering, odds=odds, model=model.version)
 
 
+def _beginning(model: Artifact, state: State, stretch: Stretch) -> State:
+    """The state that a stretch goes on from: the one before it, a cold one, or the one that was set aside.
+
+    What is set aside is all but the alert: what was said of it cannot be taken back.
+    """
+    if stretch.begins == ON:
+        return state
+    before = replace(state, clock=stretch.before, prints=b"", aside=None, aside_rows=0)
+    if stretch.begins == KEEP:
+        return replace(state, aside=before)
+    if stretch.begins == BACK:
+        assert state.aside is not None
+        return replace(_under(model, state.aside), alert=state.alert, odds=state.odds)
+    older = state.aside
+    if older is not None and (older.clock.last_us or 0) >= (stretch.before.last_us or 0):
+        before = older  # set back once more: what was before the first time is warm
+    return replace(cold_state(model), alert=state.alert, odds=state.odds, aside=before)
+
+
+def _ending(state: State, past: Past) -> State:
+    """The state after a batch's last stretch, with what admission remembers."""
+    aside = state.aside if past.aside is not None else None
+    return replace(state, clock=past.clock, prints=past.prints, aside=aside, aside_rows=past.aside_rows if aside else 0)
+
+
 def _windows(
-    before: Mapping[str, State], admitted: Mapping[str, Admitted], rows: RowBatch, model: Artifact, *, estimates: bool
+    now: Mapping[str, State], stretches: Mapping[str, Stretch], rows: RowBatch, model: Artifact, *, estimates: bool
 ) -> tuple[Windows, Features, dict[str, Memory]]:
-    """The second stage over all machines' stretches, and each machine's memory after its last one."""
-    stretches = [(machine, stretch) for machine, one in admitted.items() for stretch in one.stretches]
+    """The second stage over a stretch of each machine, and the machines' memories after it."""
     windows, features, after = make_windows(
-        [(one, cold_memory(model.features) if one.cold else before[machine].memory) for machine, one in stretches],
+        [(stretch, now[machine].memory) for machine, stretch in stretches.items()],
         rows.values,
         using=model.features,
         length=model.manifest.window,
         estimates=estimates,
     )
-    return windows, features, {machine: memory for (machine, _), memory in zip(stretches, after, strict=True)}
+    return windows, features, dict(zip(stretches, after, strict=True))
 
 
 class _Explained:

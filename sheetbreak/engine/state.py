@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from sheetbreak.engine.admission import Clock
+from sheetbreak.engine.admission import Clock, Past
 from sheetbreak.engine.alerts import AlertEvent, AlertState, Warned
 from sheetbreak.engine.model import Artifact
 from sheetbreak.engine.odds import UNKNOWN_ODDS, Odds
@@ -38,6 +38,17 @@ class State:
     """Where the wheel of a steered threshold stands."""
     odds: Odds = UNKNOWN_ODDS
     """What is known of its warnings."""
+    prints: bytes = b""
+    """Fingerprints of the last rows taken."""
+    aside: "State | None" = None
+    """The state before a jump of the clock that may have been odd: gone on with when the clock is right again."""
+    aside_rows: int = 0
+    """Rows taken since it was set aside."""
+
+    @property
+    def past(self) -> Past:
+        """What the next rows are held against."""
+        return Past(self.clock, self.aside.clock if self.aside else None, self.aside_rows, self.prints)
 
 
 @dataclass(slots=True)
@@ -60,6 +71,10 @@ class Results:
     rejects: list[tuple[int, RowError]] = field(default_factory=list)
     breaks: list[tuple[int, Warned]] = field(default_factory=list)
     """Rows at which a break starts, and whether it was warned of."""
+    stops: list[tuple[int, str]] = field(default_factory=list)
+    """Rows before which a run ended, or might have, and why: "break", "clock", "gap", "short-gap", "lost-rows"."""
+    cold_starts: list[tuple[int, str]] = field(default_factory=list)
+    """Rows at which a machine is cold, and why: "new", "clock"."""
 
 
 def cold_state(model: Artifact) -> State:

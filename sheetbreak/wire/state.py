@@ -1,14 +1,15 @@
 """State of a machine as bytes, in parts: a commit writes the core and, when one is full, a chunk of scores.
 
-Keys: machine, NUL, part ("core", "offset", "t00"…"t89"); a machine's name holds no control character. The scores of the
-chunk being filled go with the core: a record for them at every row would be an eighth of what is written. What a part
-says is exact: a state that went through bytes gives the same scores, to the bit, as one that did not.
+Keys: machine, NUL, part ("core", "offset", "aside", "t00"…"t89"); a machine's name holds no control character. The
+scores of the chunk being filled go with the core: a record for them at every row would be an eighth of what is written.
+What a part says is exact: a state that went through bytes gives the same scores, to the bit, as one that did not.
 """
 
 import logging
 import zlib
 from array import array
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import msgspec
@@ -23,6 +24,7 @@ from sheetbreak.engine.state import State
 from sheetbreak.engine.thresholds import Steering, Trailing
 from sheetbreak.engine.windows import Memory
 from sheetbreak.rows import Schema
+from sheetbreak.wire.packing import join_bytes, split_bytes
 
 CHUNK_SCORES = 16
 FORMAT, IN_PLANT_UNITS = 3, 2
@@ -73,6 +75,18 @@ class _Core(msgspec.Struct, array_like=True, gc=False):
 class _Core3(_Core, array_like=True, gc=False):
     offset: int = 0
     """crc32 of the part "offset"; 0 where there is none."""
+    prints: bytes = b""
+    aside: int = 0
+    """crc32 of the part "aside"; 0 where there is none."""
+    aside_rows: int = 0
+
+
+class _Aside(msgspec.Struct, array_like=True, gc=False):
+    """A state in one part: written once, when it is set aside."""
+
+    core: bytes
+    ring: bytes
+    offset: bytes
 
 
 class Summary(NamedTuple):
@@ -115,6 +129,8 @@ class StateCodec:
         offset = _offset_bytes(new)
         if offset and (old is None or offset != _offset_bytes(old)):
             parts[stem + b"offset"] = offset
+        if new.aside is not None and (old is None or new.aside is not old.aside):
+            parts[stem + b"aside"] = self._aside(new.aside)
         ring = new.trailing.ring
         for chunk in _chunks_to_write(old.trailing if old is not None else None, new.trailing):
             parts[stem + b"t%02d" % chunk] = ring[chunk * CHUNK_SCORES : (chunk + 1) * CHUNK_SCORES].tobytes()
@@ -139,10 +155,12 @@ class StateCodec:
                 core = msgspec.msgpack.decode(value, type=_Core3)
                 if core.format not in _READS or core.schema not in self._reads:
                     raise ValueError("other format or schema")
-                offset = parts[stem + b"\0offset"] if core.format == FORMAT else b""
-                if zlib.crc32(offset) != core.offset or len(offset) not in (0, 8 * self._sensors):
-                    raise ValueError("it and the part offset are not of one commit")
-                states[stem.decode()] = self._state(core, _ring(core, stem, parts), offset)
+                offset = _part(parts, stem, b"offset", core.offset)
+                aside = _part(parts, stem, b"aside", core.aside)
+                state = self._state(core, _ring(core, stem, parts), offset)
+                if aside:
+                    state = replace(state, aside=self._state_aside(aside), aside_rows=core.aside_rows)
+                states[stem.decode()] = state
             except KeyError as cause:
                 _tell_dropped(stem, f"part {cause} is missing")
             except (ValueError, LookupError, TypeError, ArithmeticError, zlib.error) as cause:  # DecodeError too
@@ -150,14 +168,18 @@ class StateCodec:
         return states
 
     def _core(self, state: State) -> bytes:
-        offset = _offset_bytes(state)
+        offset, aside = _offset_bytes(state), state.aside
+        more: dict[str, Any] = {}
+        if offset or aside or state.prints:
+            more = {"offset": zlib.crc32(offset), "prints": state.prints, "aside_rows": state.aside_rows}
+            more["aside"] = zlib.crc32(self._aside(aside)) if aside else 0
         clock, features, alert, now = state.clock, state.memory.features, state.alert, state.alert.open
-        mean, mean_tops = _split(features.mean.astype("<f8"), _KEPT_BYTES)
-        variance, variance_tops = _split(features.variance.astype("<f8"), _KEPT_BYTES)
-        last, last_tops = _split(features.last.astype("<f4"), _LAST_BYTES)
+        mean, mean_tops = split_bytes(features.mean.astype("<f8"), _KEPT_BYTES)
+        variance, variance_tops = split_bytes(features.variance.astype("<f8"), _KEPT_BYTES)
+        last, last_tops = split_bytes(features.last.astype("<f4"), _LAST_BYTES)
         return msgspec.msgpack.encode(
-            (_Core3 if offset else _Core)(
-                format=FORMAT if offset else IN_PLANT_UNITS,
+            (_Core3 if more else _Core)(
+                format=FORMAT if more else IN_PLANT_UNITS,
                 schema=self._digest,
                 model=state.model,
                 last_us=clock.last_us,
@@ -186,21 +208,31 @@ class StateCodec:
                 waiting=state.steering.waiting if state.steering else (),
                 odds=_odds_as_stored(state.odds),
                 since_opened=alert.since_opened,
-                **({"offset": zlib.crc32(offset)} if offset else {}),
+                **more,
             )
         )
+
+    def _aside(self, state: State) -> bytes:
+        return msgspec.msgpack.encode(_Aside(self._core(state), state.trailing.ring.tobytes(), _offset_bytes(state)))
+
+    def _state_aside(self, part: bytes) -> State:
+        aside = msgspec.msgpack.decode(part, type=_Aside)
+        core = msgspec.msgpack.decode(aside.core, type=_Core3)
+        ring = array("f")
+        ring.frombytes(aside.ring)
+        return self._state(core, ring, aside.offset)
 
     def _state(self, core: _Core3, ring: "array[float]", offset: bytes) -> State:
         missing = np.zeros(self._sensors, np.uint8)
         missing[list(core.missing)] = list(core.missing.values())
         tops, n = zlib.decompress(core.tops), self._sensors
         features = FeatureState(
-            mean=_join(core.mean, tops[:n], "<f8").astype(np.float64),
-            variance=_join(core.variance, tops[n : 2 * n], "<f8").astype(np.float64),
-            last=_join(core.last, tops[2 * n :], "<f4").astype(np.float32),
+            mean=join_bytes(core.mean, tops[:n], "<f8").astype(np.float64),
+            variance=join_bytes(core.variance, tops[n : 2 * n], "<f8").astype(np.float64),
+            last=join_bytes(core.last, tops[2 * n :], "<f4").astype(np.float32),
             missing=missing,
             rows=core.rows,
-            offset=np.frombuffer(offset, "<f8").astype(np.float64) if offset else None,
+            offset=np.frombuffer(offset, "<f8", self._sensors).astype(np.float64) if offset else None,
         )
         now: Any = core.open
         return State(
@@ -214,7 +246,16 @@ class StateCodec:
             grade=core.grade,
             steering=None if core.share is None else Steering(core.share, tuple(core.waiting)),
             odds=Odds() if core.odds is None else _odds_of(*core.odds),
+            prints=core.prints,
         )
+
+
+def _part(parts: Mapping[bytes, bytes], stem: bytes, name: bytes, crc: int) -> bytes:
+    """A part that the core names by its crc32; empty where it names none. Raises KeyError or ValueError."""
+    part = parts[stem + b"\0" + name] if crc else b""
+    if zlib.crc32(part) != crc:
+        raise ValueError(f"it and the part {name.decode()} are not of one commit")
+    return part
 
 
 def _offset_bytes(state: State) -> bytes:
@@ -275,18 +316,3 @@ def _ring(core: _Core, stem: bytes, parts: Mapping[bytes, bytes]) -> "array[floa
 
 def _floats(stored: bytes) -> npt.NDArray[np.float32]:
     return np.frombuffer(stored, "<f4").astype(np.float32)
-
-
-def _split(values: npt.NDArray[np.floating], kept: int) -> tuple[bytes, bytes]:
-    """Of each little-endian value's upper `kept` bytes: all but the uppermost, and the uppermost."""
-    octets = values.view(np.uint8).reshape(len(values), -1)
-    return octets[:, -kept:-1].tobytes(), octets[:, -1].tobytes()
-
-
-def _join(below: bytes, tops: bytes, kind: str) -> npt.NDArray[Any]:
-    """The values of which `_split` made these."""
-    octets = np.zeros((len(tops), np.dtype(kind).itemsize), np.uint8)
-    rest = np.frombuffer(below, np.uint8).reshape(len(tops), -1)
-    octets[:, -rest.shape[1] - 1 : -1] = rest
-    octets[:, -1] = np.frombuffer(tops, np.uint8)
-    return octets.view(kind).reshape(-1)

@@ -46,6 +46,8 @@ CONTRACT = {
     "sheetbreak_missing_cells": {"sensor", "word"},
     "sheetbreak_warnings_true_ratio": {"machine"},
     "sheetbreak_break_base_ratio": {"machine"},
+    "sheetbreak_stops": {"machine", "why"},
+    "sheetbreak_cold_starts": {"machine", "why"},
 }
 
 
@@ -115,6 +117,21 @@ def test_cells_without_a_number_are_counted_and_their_rows_are_scored(models: Pa
     assert monitor.sample("sheetbreak_rows_total", machine="pm1", outcome="dead_letter") == 0
     assert monitor.sample("sheetbreak_rows_total", machine="pm1", outcome="restarting") == 0
     assert [answer["imputed"] for answer in outputs_of(monitor.topic, "scores")[60:150:30]] == [["x2"]] * 3
+
+
+def test_stops_and_cold_starts_are_counted_and_told_once(models: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = mill_rows(120, labels=False)
+    lossy = [row for place, row in enumerate(rows) if place not in (50, 70)]
+    monitor = Monitor(topic_of([*lossy, *mill_rows(30, labels=False, seed=9)]), models).run()
+    assert monitor.sample("sheetbreak_stops_total", machine="pm1", why="short-gap") == 2
+    assert monitor.sample("sheetbreak_stops_total", machine="pm1", why="break") == 0
+    assert monitor.sample("sheetbreak_cold_starts_total", machine="pm1", why="new") == 1
+    assert monitor.sample("sheetbreak_cold_starts_total", machine="pm1", why="clock") == 1
+    events = [record.getMessage() for record in caplog.records]
+    [gap] = [line for line in events if "event=unknown-gap" in line]
+    assert "machine=pm1 time=1999-05-01T01:42:00Z stop_gap_s=180 why=short-gap" in gap
+    [cold] = [line for line in events if "event=cold-start" in line]
+    assert "its clock was set back" in cold
 
 
 def test_gauges_show_the_last_scored_row(monitor: Monitor) -> None:

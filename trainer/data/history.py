@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sheetbreak.engine.admission import REST, Admitted, Stretch, admit
+from sheetbreak.engine.admission import REST, Admitted, admit
 from sheetbreak.engine.advance import advance
 from sheetbreak.engine.features import FeatureFold, Features
 from sheetbreak.engine.model import Artifact
@@ -46,7 +46,8 @@ def score_history(
 
 def admit_history(rows: RowBatch, schema: Schema, *, break_is_stop: bool) -> dict[str, Admitted]:
     """The engine's first stage over a whole history, from a cold start."""
-    return admit({}, by_machine(rows), rows, schema=schema, break_is_stop=break_is_stop)
+    found = admit({}, by_machine(rows), rows, schema=schema, break_is_stop=break_is_stop)
+    return {machine: one.without_doubts() for machine, one in found.items()}
 
 
 class Part(NamedTuple):
@@ -77,9 +78,7 @@ def parts_of(
     for first in range(0, max(lengths, default=0), at_once):
         some = slice(first, first + at_once)
         going = [i for i, rows_of_it in enumerate(lengths) if rows_of_it > first]
-        before = [
-            (Stretch(False, stretches[i].places[some], stretches[i].since_restart[some]), memories[i]) for i in going
-        ]
+        before = [(stretches[i].part(some), memories[i]) for i in going]
         windows, features, after = make_windows(before, rows.values, using=using, length=length)
         for i, memory in zip(going, after, strict=True):
             memories[i] = memory

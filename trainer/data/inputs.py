@@ -14,11 +14,13 @@ from sheetbreak.engine.scoring import FAR, Scaler, ScoreParams, Scorer
 from sheetbreak.engine.windows import Windows as EngineWindows
 from sheetbreak.errors import DataError
 from sheetbreak.rows import RowBatch, Schema
+from trainer.data.far_cells import constant, far_cells
 from trainer.data.history import ROWS_AT_ONCE, admit_history, parts_of
 from trainer.data.labels import Floats, Ints
 from trainer.data.windows import Windows
 from trainer.settings.values import Scaling
 
+_NO_SPREAD = 0.01
 _FIRST_PART = 0.1
 """Of the training rows: their spread is where a machine's variance begins."""
 
@@ -74,7 +76,8 @@ def fit_features(
             f"column {', '.join(empty[:5])}{'…' if len(empty) > 5 else ''}: no value in the {len(values)} rows to "
             "train on; name it under columns.ignore in --schema, or train on rows that have it"
         )
-    if (np.nanmax(values, axis=0) == np.nanmin(values, axis=0)).all():
+    still = constant(values)
+    if still.all():
         raise DataError(
             f"not one of the {len(schema.sensors)} sensors changes in the {len(values)} rows to train on; "
             "there is nothing to learn: check the export, or train on more rows"
@@ -84,9 +87,11 @@ def fit_features(
         return FeatureParams(kind, fallback, offset=fallback)
     machines = np.array(rows.machines)[normal]
     first = max(int(len(normal) * _FIRST_PART), 2)
-    early, whole = (_spread(values[:n], machines[:n]) for n in (first, len(normal)))
-    start_sd = tuple(np.where(early > 0, early, whole).tolist())
-    return FeatureParams(kind, fallback, start_sd=start_sd, offset=fallback)
+    near = np.where(far_cells(values), np.nan, values)
+    early, whole = (_spread(near[:n], machines[:n]) for n in (first, len(normal)))
+    # One that never moved has no spread: a hundredth of its size is one, whatever its unit.
+    start_sd = np.where(still, _NO_SPREAD * np.abs(np.array(fallback)), np.where(early > 0, early, whole))
+    return FeatureParams(kind, fallback, start_sd=tuple(start_sd.tolist()), offset=fallback)
 
 
 def compute_inputs(

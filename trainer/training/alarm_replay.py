@@ -3,7 +3,6 @@
 The engine's own last stage over the rows of a history, without the model.
 """
 
-from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -68,10 +67,7 @@ class ScoredHistory:
 
     def before(self, end: int) -> "ScoredHistory":
         """The rows up to that one, itself not among them."""
-        admitted = {
-            machine: one._replace(steps=one.steps[: bisect_left(one.steps, (end,))])
-            for machine, one in self._admitted.items()
-        }
+        admitted = {machine: one.before(end) for machine, one in self._admitted.items()}
         return ScoredHistory(
             self.rows.take(slice(end)),
             self.score[:end],
