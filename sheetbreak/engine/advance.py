@@ -6,6 +6,7 @@ the same in all three, and the same bits however the rows are batched.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,6 +32,16 @@ from sheetbreak.engine.windows import Memory, Windows, make_windows
 from sheetbreak.rows import RowBatch, by_machine
 
 
+class Expectation(NamedTuple):
+    """Sensors as they were and as the model makes them of the others: (rows, sensors) each, plant units; NaN in rows
+    without a score.
+    """
+
+    observed: Floats
+    """What stood in for a missing value, where one was missing."""
+    expected: Floats
+
+
 def advance(
     states: Mapping[str, State], rows: RowBatch, model: Artifact, *, missing: Missing = "hold"
 ) -> tuple[dict[str, State], Results]:
@@ -39,6 +50,22 @@ def advance(
     `states` is not changed: on failure the caller still holds it and may call again. Whatever stands in for a missing
     value, mean and variance learn nothing from it.
     """
+    return _advance(states, rows, model, missing=missing, expectation=None)
+
+
+def advance_explained(
+    states: Mapping[str, State], rows: RowBatch, model: Artifact, *, missing: Missing = "hold"
+) -> tuple[dict[str, State], Results, Expectation]:
+    """`advance`, and what the model made of every scored row's sensors."""
+    shape = len(rows), len(model.manifest.schema.sensors)
+    expectation = Expectation(np.full(shape, np.nan), np.full(shape, np.nan))
+    return *_advance(states, rows, model, missing=missing, expectation=expectation), expectation
+
+
+def _advance(
+    states: Mapping[str, State], rows: RowBatch, model: Artifact, *, missing: Missing, expectation: Expectation | None
+) -> tuple[dict[str, State], Results]:
+    """expectation: filled in, where it is asked for."""
     manifest = model.manifest
     sensors, places = manifest.schema.sensors, by_machine(rows)
     score, contributions = np.full(len(rows), np.nan), np.full((len(rows), len(sensors)), np.nan)
@@ -56,6 +83,8 @@ def advance(
         windows, features, memories = _windows(now, stretches, rows, model, estimates=missing == "model")
         scores = Scores(windows, reconstruct=model.reconstruct, scorer=model.scorer, normal=model.features.normal)
         score[scores.places], contributions[scores.places] = scores.scores, scores.contributions
+        if expectation is not None:
+            expectation.observed[scores.places], expectation.expected[scores.places] = scores.in_plant_units(features)
         known = scores.by_place(len(rows)) if not number else _either(known, scores.by_place(len(rows)))
         explained = _Explained(windows, features, scores, sensors)
         imputed |= explained.imputed

@@ -62,10 +62,14 @@ class Scores:
 
     def top(self, number: int, features: Features, sensors: Sequence[str]) -> list[TopSensor]:
         """The sensors with the largest part in the score of the window of this number."""
+        observed, expected = self.in_plant_units(features, number)
+        return top_sensors(sensors, self.contributions[number], observed=observed, expected=expected)
+
+    def in_plant_units(self, features: Features, number: int | slice = slice(None)) -> tuple[Floats, Floats]:
+        """Observed and expected values of the last row of one window, or of all: (sensors,) or (m, sensors) each."""
         row = self._ends[number]
         expected = features.centre[row] + self._scorer.unscale(self._rebuilt[number]) * features.spread[row]
-        observed = np.where(self._unseen[number], expected, features.observed[row])
-        return top_sensors(sensors, self.contributions[number], observed=observed, expected=expected)
+        return np.where(self._unseen[number], expected, features.observed[row]), expected
 
 
 def estimate(

@@ -1,0 +1,1 @@
+"""Python door: a model scores and explains tables and arrays (docs/python.md)."""
