@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from sheetbreak.errors import DataError
-from sheetbreak.history.time_formats import TimeWriter
+from sheetbreak.history.times.formats import TimeWriter
 from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, Dialect, RowBatch, Schema
 from sheetbreak.wire.rows import encode_row
 

@@ -21,7 +21,7 @@ from replay.start_time import onward_us
 from replay.targets import open_target
 from sheetbreak.cli.options import OptionParser, whole_number
 from sheetbreak.errors import DataError
-from sheetbreak.history.time_formats import TimeWriter
+from sheetbreak.history.times.formats import TimeWriter
 from sheetbreak.streams.open import is_csv
 
 

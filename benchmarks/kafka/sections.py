@@ -20,7 +20,7 @@ from benchmarks.kafka.mill import Mill, machine_name
 from benchmarks.kafka.rate import Process, Rate, measure, monitor
 from benchmarks.kafka.report import Report
 from benchmarks.kafka.rivals import NAIVE_OUTPUT
-from sheetbreak.streams.kafka.state_topic import wrap
+from sheetbreak.streams.kafka.group.state_topic import wrap
 
 MANY = 1000
 RATE = 200.0

@@ -9,8 +9,8 @@ from sheetbreak.wire.topics import ACTIONS, TOPICS
 
 def main(argv: Sequence[str]) -> int:
     """`sheetbreak topics create|check|grow`."""
+    from sheetbreak.streams.kafka.admin.topics import DEFAULT_PARTITIONS, administer
     from sheetbreak.streams.kafka.options import parse_address  # Kafka is an extra, loaded by what needs it alone
-    from sheetbreak.streams.kafka.topics import DEFAULT_PARTITIONS, administer
 
     parser = OptionParser(
         "sheetbreak topics",
@@ -38,7 +38,7 @@ def main(argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     address, prefix = parse_address(options.address, needs_topic=False), options.topic_prefix or ""
     if options.action == "grow":
-        from sheetbreak.streams.kafka.growing import grow
+        from sheetbreak.streams.kafka.admin.growing import grow
 
         if options.partitions is None:
             raise DataError("topics grow: say how many partitions each topic is to have, with --partitions")

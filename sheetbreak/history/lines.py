@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from sheetbreak.errors import DataError, RowError
 from sheetbreak.history.layout import Layout
-from sheetbreak.history.time_formats import ISO, TimeReader
-from sheetbreak.history.time_recognition import choose_fold
+from sheetbreak.history.times.formats import ISO, TimeReader
+from sheetbreak.history.times.recognition import choose_fold
 from sheetbreak.missing import Missing
 from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, Decoded, RowBatch, Schema, grade_name
 from sheetbreak.times import LATEST_US

@@ -24,10 +24,10 @@ from sheetbreak.history.doubts import Doubt, Doubts, Tell, log_doubt
 from sheetbreak.history.joining import join
 from sheetbreak.history.layout import Layout, NumberedLine, recognise_layout, with_numbers
 from sheetbreak.history.lines import CsvDecoder
-from sheetbreak.history.order import check_order
-from sheetbreak.history.sampling import PERIOD, STOP_GAP, settle_sampling
 from sheetbreak.history.source import Source, digest_of, files_of, read_source
-from sheetbreak.history.time_recognition import recognise_time_format
+from sheetbreak.history.times.order import check_order
+from sheetbreak.history.times.recognition import recognise_time_format
+from sheetbreak.history.times.sampling import PERIOD, STOP_GAP, settle_sampling
 from sheetbreak.missing import Missing
 from sheetbreak.rows import Decoded, Dialect, RowBatch, Schema
 

@@ -7,8 +7,8 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sheetbreak.errors import DataError
-from sheetbreak.history.sampling import PERIOD, STOP_GAP
-from sheetbreak.history.time_formats import check_time_format
+from sheetbreak.history.times.formats import check_time_format
+from sheetbreak.history.times.sampling import PERIOD, STOP_GAP
 from sheetbreak.rows import Dialect, Schema
 
 _NUMBER = (int, float)

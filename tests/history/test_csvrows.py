@@ -16,8 +16,8 @@ from sheetbreak.history.cells import numbered_lines
 from sheetbreak.history.lines import CsvDecoder
 from sheetbreak.history.reader import PROCESSMINER, read_csv, stream_layout
 from sheetbreak.history.schema_file import load_schema
-from sheetbreak.history.time_formats import ISO, TimeReader
-from sheetbreak.history.time_recognition import recognise_time_format
+from sheetbreak.history.times.formats import ISO, TimeReader
+from sheetbreak.history.times.recognition import recognise_time_format
 from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, Dialect, RowBatch, Schema
 from sheetbreak.times import format_time, parse_time
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sheetbreak.errors import DataError
 from sheetbreak.history.reader import read_csv
-from sheetbreak.history.sampling import PERIOD, STOP_GAP, find_period, sampling_text, settle_sampling
+from sheetbreak.history.times.sampling import PERIOD, STOP_GAP, find_period, sampling_text, settle_sampling
 from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, RowBatch, Schema
 
 LEARNED = Schema(time="t", learned=(PERIOD, STOP_GAP))

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from sheetbreak.errors import DataError
 from sheetbreak.history.doubts import Doubts
 from sheetbreak.history.reader import read_csv, read_history
-from sheetbreak.history.time_formats import EPOCHS, ISO, TimeReader, TimeWriter, check_time_format
-from sheetbreak.history.time_recognition import FORMATS, recognise_time_format
+from sheetbreak.history.times.formats import EPOCHS, ISO, TimeReader, TimeWriter, check_time_format
+from sheetbreak.history.times.recognition import FORMATS, recognise_time_format
 from sheetbreak.rows import RowBatch, Schema
 from sheetbreak.times import format_time, parse_time
 

@@ -10,7 +10,7 @@ from sheetbreak.cli.options import OptionParser, whole_number
 from sheetbreak.engine.model import Float32s
 from sheetbreak.errors import ArtifactError, DataError
 from sheetbreak.history.lines import DEFAULT_MACHINE
-from sheetbreak.history.time_formats import ISO, TimeReader, TimeWriter
+from sheetbreak.history.times.formats import ISO, TimeReader, TimeWriter
 from sheetbreak.rows import Schema
 from sheetbreak.times import EARLIEST_US, LATEST_US, parse_time
 from trainer.data.labels import Floats

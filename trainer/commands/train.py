@@ -17,7 +17,7 @@ from sheetbreak.engine.model import Manifest
 from sheetbreak.errors import DataError
 from sheetbreak.history.doubts import warn_of
 from sheetbreak.history.reader import History, read_csv
-from sheetbreak.history.sampling import sampling_text
+from sheetbreak.history.times.sampling import sampling_text
 from sheetbreak.rows import BROKEN, UNKNOWN, RowBatch, Schema
 from trainer.commands.alert_options import ALERT_HELP, alert_policy
 from trainer.data.labels import counted_labels, mostly_broken

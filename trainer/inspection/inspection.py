@@ -10,8 +10,8 @@ import numpy as np
 from sheetbreak.errors import DataError
 from sheetbreak.history.doubts import Doubt, Doubts
 from sheetbreak.history.reader import PROCESSMINER, PROCESSMINER_COLUMNS, History, known_columns, read_history
-from sheetbreak.history.sampling import PERIOD, STOP_GAP
 from sheetbreak.history.schema_file import load_schema
+from sheetbreak.history.times.sampling import PERIOD, STOP_GAP
 from sheetbreak.missing import Missing
 from sheetbreak.rows import BROKEN, Dialect, Schema
 from trainer.data.health import Gaps, find_gaps
@@ -24,9 +24,9 @@ from trainer.inspection.findings import (
     sensor_doubts,
     sentinels_to_write,
 )
-from trainer.inspection.guess import guess_plant, role_doubts
-from trainer.inspection.plant_file import Entry, Plant, plant_toml
-from trainer.inspection.roles import Roles, find_roles
+from trainer.inspection.guesses.guess import guess_plant, role_doubts
+from trainer.inspection.guesses.plant_file import Entry, Plant, plant_toml
+from trainer.inspection.guesses.roles import Roles, find_roles
 from trainer.inspection.tables import Table, read_table
 
 RANK = (

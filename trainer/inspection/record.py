@@ -6,8 +6,8 @@ from typing import Any
 from sheetbreak.rows import UNKNOWN
 from sheetbreak.times import format_time
 from trainer.inspection.findings import Sensor
+from trainer.inspection.guesses.plant_file import plain
 from trainer.inspection.inspection import Inspection
-from trainer.inspection.plant_file import plain
 
 
 def record(found: Inspection) -> dict[str, Any]:

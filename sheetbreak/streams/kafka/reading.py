@@ -12,12 +12,12 @@ from kafka import OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError, NoError
 
 from sheetbreak.errors import DataError, StreamUnavailable
+from sheetbreak.streams.kafka.admin.topics import Names, names_for
 from sheetbreak.streams.kafka.clients import new_admin, new_reader, new_row_producer
 from sheetbreak.streams.kafka.errors import stream_error
+from sheetbreak.streams.kafka.group.positions import read_place
+from sheetbreak.streams.kafka.group.state_topic import machine_of, read_state
 from sheetbreak.streams.kafka.options import Address, environment_security, parse_address
-from sheetbreak.streams.kafka.positions import read_place
-from sheetbreak.streams.kafka.state_topic import machine_of, read_state
-from sheetbreak.streams.kafka.topics import Names, names_for
 from sheetbreak.wire.state import Summary, summarise
 
 _BACK = 10

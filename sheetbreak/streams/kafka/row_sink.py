@@ -8,10 +8,10 @@ from typing import Any
 from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 
 from sheetbreak.errors import DataError, SheetbreakError
+from sheetbreak.streams.kafka.admin.topics import inspect, mend_command
 from sheetbreak.streams.kafka.clients import close_producer, new_admin, new_row_producer
 from sheetbreak.streams.kafka.errors import stream_error
 from sheetbreak.streams.kafka.options import Address, Security
-from sheetbreak.streams.kafka.topics import inspect, mend_command
 from sheetbreak.wire.topics import ROWS
 
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.5, 10.0

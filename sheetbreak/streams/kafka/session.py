@@ -12,6 +12,7 @@ from typing import Any
 from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from sheetbreak.errors import DataError
+from sheetbreak.streams.kafka.admin.topics import Facts, Names, check_topics, mend_command
 from sheetbreak.streams.kafka.bulk_producer import Partitioner
 from sheetbreak.streams.kafka.clients import (
     BATCH_BYTES,
@@ -21,9 +22,8 @@ from sheetbreak.streams.kafka.clients import (
     new_group_consumer,
     new_producer,
 )
-from sheetbreak.streams.kafka.membership import KnownTopic, known_topic, look_at_group, refresh
+from sheetbreak.streams.kafka.group.membership import KnownTopic, known_topic, look_at_group, refresh
 from sheetbreak.streams.kafka.options import Address, KafkaOptions, Security
-from sheetbreak.streams.kafka.topics import Facts, Names, check_topics, mend_command
 from sheetbreak.streams.protocol import Record
 
 _CLOSE_MS = 1_000

@@ -13,10 +13,13 @@ from kafka import TopicPartition
 from kafka.errors import KafkaError
 
 from sheetbreak.errors import StreamFenced, StreamLost, StreamUnavailable
+from sheetbreak.streams.kafka.admin.topics import Names, names_for
 from sheetbreak.streams.kafka.clients import close_producer, new_admin, new_producer
 from sheetbreak.streams.kafka.commit_thread import Watchdog, Worker, can_connect
 from sheetbreak.streams.kafka.errors import stream_error
-from sheetbreak.streams.kafka.membership import Membership, is_stable, unstick
+from sheetbreak.streams.kafka.group.membership import Membership, is_stable, unstick
+from sheetbreak.streams.kafka.group.positions import Jumps, Place, StableOffsets
+from sheetbreak.streams.kafka.group.state_topic import MachineStates, read_state
 from sheetbreak.streams.kafka.options import (
     Address,
     KafkaOptions,
@@ -24,7 +27,6 @@ from sheetbreak.streams.kafka.options import (
     environment_security,
     parse_address,
 )
-from sheetbreak.streams.kafka.positions import Jumps, Place, StableOffsets
 from sheetbreak.streams.kafka.session import (
     Backoff,
     GroupWatch,
@@ -37,8 +39,6 @@ from sheetbreak.streams.kafka.session import (
     poll_rows,
     refuse_changed_input,
 )
-from sheetbreak.streams.kafka.state_topic import MachineStates, read_state
-from sheetbreak.streams.kafka.topics import Names, names_for
 from sheetbreak.streams.kafka.transaction import Commit, PublishFailed, Token, Writes, publish
 from sheetbreak.streams.protocol import Batch, Output, Record, Snapshot
 

@@ -14,9 +14,9 @@ from sheetbreak.errors import DataError, SheetbreakError, StreamFenced, StreamLo
 from sheetbreak.streams.kafka.bulk_producer import KeyAndValue
 from sheetbreak.streams.kafka.commit_thread import Job
 from sheetbreak.streams.kafka.errors import Decision, decide, stream_error
-from sheetbreak.streams.kafka.positions import Place
+from sheetbreak.streams.kafka.group.positions import Place
+from sheetbreak.streams.kafka.group.state_topic import MARKER, Mending, head
 from sheetbreak.streams.kafka.session import Session
-from sheetbreak.streams.kafka.state_topic import MARKER, Mending, head
 from sheetbreak.streams.protocol import Batch, Output, Snapshot
 from sheetbreak.wire.topics import DEAD_LETTERS
 

@@ -18,7 +18,7 @@ from kafka.structs import MemberState
 
 from sheetbreak.streams.kafka import clients as kafka_clients
 from sheetbreak.streams.kafka.clients import Patient, new_admin, new_group_consumer, new_producer, new_reader
-from sheetbreak.streams.kafka.membership import unstick
+from sheetbreak.streams.kafka.group.membership import unstick
 from sheetbreak.streams.kafka.options import Address, KafkaOptions, Security, parse_address
 from tests.support.kafka_broker import Broker
 from tests.support.patience import PATIENCE_S, wait_for

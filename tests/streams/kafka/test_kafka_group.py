@@ -8,8 +8,8 @@ from kafka import OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaTimeoutError
 from kafka.structs import ConsumerGroupMetadata, MemberState
 
-from sheetbreak.streams.kafka.membership import Membership, is_stable
-from sheetbreak.streams.kafka.positions import Place
+from sheetbreak.streams.kafka.group.membership import Membership, is_stable
+from sheetbreak.streams.kafka.group.positions import Place
 
 TOPIC = "rows"
 

@@ -13,9 +13,9 @@ from kafka.errors import KafkaError
 from sheetbreak.cli.topics import main as topics
 from sheetbreak.errors import SheetbreakError
 from sheetbreak.streams.kafka.clients import new_admin
+from sheetbreak.streams.kafka.group.positions import Log, Place, Start, read_place, start_from, start_from_state
+from sheetbreak.streams.kafka.group.state_topic import Kept, MachineStates, Written
 from sheetbreak.streams.kafka.options import Security, parse_address
-from sheetbreak.streams.kafka.positions import Log, Place, Start, read_place, start_from, start_from_state
-from sheetbreak.streams.kafka.state_topic import Kept, MachineStates, Written
 from sheetbreak.streams.kafka.stream import KafkaStream
 from sheetbreak.streams.protocol import Batch
 from tests.support.kafka_broker import Broker

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sheetbreak.errors import DataError
+from sheetbreak.streams.kafka.admin.topics import names_for
 from sheetbreak.streams.kafka.options import (
     _VARIABLES,
     PREFIX,
@@ -20,7 +21,6 @@ from sheetbreak.streams.kafka.options import (
     security_from,
     topic_name,
 )
-from sheetbreak.streams.kafka.topics import names_for
 from sheetbreak.wire.topics import TOPICS
 
 SCRAM = {

@@ -14,9 +14,9 @@ from kafka.partitioner.default import DefaultPartitioner
 from sheetbreak.cli.topics import main as topics
 from sheetbreak.errors import DataError, StreamLost
 from sheetbreak.streams.kafka.clients import new_admin
+from sheetbreak.streams.kafka.group.state_topic import wrap
 from sheetbreak.streams.kafka.options import Security, parse_address
 from sheetbreak.streams.kafka.reading import follow
-from sheetbreak.streams.kafka.state_topic import wrap
 from sheetbreak.streams.protocol import Output, Stream
 from tests.support.kafka_broker import Broker
 from tests.support.kafka_counter import Counter

@@ -7,10 +7,10 @@ import pytest
 
 from sheetbreak.cli.topics import main
 from sheetbreak.errors import DataError
-from sheetbreak.streams.kafka import topics as kafka_topics
+from sheetbreak.streams.kafka.admin import topics as kafka_topics
+from sheetbreak.streams.kafka.admin.topics import Facts, inspect
 from sheetbreak.streams.kafka.clients import new_admin
 from sheetbreak.streams.kafka.options import Security, parse_address
-from sheetbreak.streams.kafka.topics import Facts, inspect
 from sheetbreak.wire.topics import ACTIONS, ROWS, SCORES, STATE, TOPICS
 from tests.support.kafka_broker import Broker
 from tests.support.patience import wait_for

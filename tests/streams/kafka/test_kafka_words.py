@@ -11,8 +11,8 @@ from sheetbreak.errors import DataError
 from sheetbreak.streams.kafka import clients
 from sheetbreak.streams.kafka.clients import new_admin
 from sheetbreak.streams.kafka.errors import Decision, decide, stream_error
+from sheetbreak.streams.kafka.group.positions import StableOffsets
 from sheetbreak.streams.kafka.options import Security, parse_address
-from sheetbreak.streams.kafka.positions import StableOffsets
 from sheetbreak.streams.kafka.reading import last_values
 from sheetbreak.streams.kafka.session import add_rows
 from sheetbreak.streams.protocol import Record
@@ -75,7 +75,7 @@ def test_a_stable_offset_that_stands_still_is_told_and_one_that_moves_is_not(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [0.0]
-    monkeypatch.setattr("sheetbreak.streams.kafka.positions.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("sheetbreak.streams.kafka.group.positions.time.monotonic", lambda: now[0])
     stable = StableOffsets()
     for _ in range(12):
         now[0] += 5

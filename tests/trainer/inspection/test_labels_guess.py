@@ -5,8 +5,8 @@ import pytest
 
 from tests.trainer.inspection.test_columns import columns_of
 from trainer.inspection.columns import Column, read_columns
-from trainer.inspection.labels import find_labels
-from trainer.inspection.names import BROKEN, GRADE, MACHINE, NO_GRADE, TIME, hint, is_break_word
+from trainer.inspection.guesses.labels import find_labels
+from trainer.inspection.guesses.names import BROKEN, GRADE, MACHINE, NO_GRADE, TIME, hint, is_break_word
 
 ROWS = 300
 BROKEN_ROWS = (50, 51, 52, 200)

@@ -9,7 +9,7 @@ from kafka import TopicPartition
 from kafka.structs import MemberState
 
 from sheetbreak.streams.kafka.clients import CLIENT_ID
-from sheetbreak.streams.kafka.positions import (
+from sheetbreak.streams.kafka.group.positions import (
     Log,
     Place,
     Start,

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from sheetbreak.history.doubts import Doubt, Doubts
 from sheetbreak.history.layout import Layout
-from sheetbreak.history.time_formats import is_time_of_day
+from sheetbreak.history.times.formats import is_time_of_day
 from sheetbreak.rows import RowBatch, Schema, by_machine
 
 Cells = Callable[[int], Sequence[str]]

@@ -6,8 +6,8 @@ from sheetbreak.history.doubts import Doubt
 from sheetbreak.missing import Missing
 from sheetbreak.rows import Schema
 from trainer.inspection.findings import sentinels_to_write
-from trainer.inspection.plant_file import Entry
-from trainer.inspection.roles import Roles
+from trainer.inspection.guesses.plant_file import Entry
+from trainer.inspection.guesses.roles import Roles
 from trainer.inspection.tables import Table
 
 _LONG_LIST = 8

@@ -5,7 +5,7 @@ from contextlib import suppress
 from itertools import pairwise
 
 from sheetbreak.errors import DataError
-from sheetbreak.history.time_formats import EPOCHS, ISO, TimeReader, is_time_of_day
+from sheetbreak.history.times.formats import EPOCHS, ISO, TimeReader, is_time_of_day
 
 DATES = ("%m/%d/%y", "%d/%m/%y", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%y", "%d.%m.%Y", "%d-%m-%Y", "%Y/%m/%d")
 NAMED_MONTHS = ("%d-%b-%y", "%d-%b-%Y", "%d %b %Y")

@@ -8,7 +8,7 @@ import numpy as np
 from sheetbreak.missing import Missing
 from trainer.data.labels import Bools
 from trainer.inspection.columns import Column, Seen
-from trainer.inspection.names import BROKEN, MAYBE_BROKEN, hint, is_break_word, is_sound_word
+from trainer.inspection.guesses.names import BROKEN, MAYBE_BROKEN, hint, is_break_word, is_sound_word
 
 _MOST_WORDS = 15
 """Distinct words of a column of labels; an alarm list with more is none."""

@@ -10,14 +10,14 @@ from kafka.errors import KafkaError
 from kafka.structs import ConsumerGroupMetadata, MemberState
 
 from sheetbreak.errors import DataError
+from sheetbreak.streams.kafka.admin.topics import Facts, Names, create_topics, inspect, names_for
 from sheetbreak.streams.kafka.bulk_producer import KeyAndValue, Partitioner
 from sheetbreak.streams.kafka.clients import close_producer, new_admin, new_producer, new_reader
 from sheetbreak.streams.kafka.errors import stream_error
-from sheetbreak.streams.kafka.membership import look_at_group
+from sheetbreak.streams.kafka.group.membership import look_at_group
+from sheetbreak.streams.kafka.group.positions import Place, read_place
+from sheetbreak.streams.kafka.group.state_topic import MARKER, Kept, head, machine_of, read_state
 from sheetbreak.streams.kafka.options import Address, KafkaOptions, Security, environment_security
-from sheetbreak.streams.kafka.positions import Place, read_place
-from sheetbreak.streams.kafka.state_topic import MARKER, Kept, head, machine_of, read_state
-from sheetbreak.streams.kafka.topics import Facts, Names, create_topics, inspect, names_for
 
 _PATIENCE_S = 60.0
 _ASK_MS = 10_000

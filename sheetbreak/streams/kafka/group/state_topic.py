@@ -13,8 +13,8 @@ from kafka import TopicPartition
 from kafka.errors import KafkaTimeoutError
 
 from sheetbreak.streams.kafka.clients import new_reader
+from sheetbreak.streams.kafka.group.positions import Log, Place, Start, topic_id_bytes, topic_id_text
 from sheetbreak.streams.kafka.options import Address, Security
-from sheetbreak.streams.kafka.positions import Log, Place, Start, topic_id_bytes, topic_id_text
 from sheetbreak.streams.protocol import Snapshot
 
 _HEAD = struct.Struct(">BQ16s")

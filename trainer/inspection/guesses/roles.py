@@ -9,8 +9,8 @@ from sheetbreak.missing import Missing
 from sheetbreak.rows import Schema, grade_name
 from trainer.data.labels import Bools, Ints
 from trainer.inspection.columns import MOST_WORDS, Column
-from trainer.inspection.labels import LabelGuess, find_labels, labels_of
-from trainer.inspection.names import GRADE, MACHINE, NO_GRADE, hint
+from trainer.inspection.guesses.labels import LabelGuess, find_labels, labels_of
+from trainer.inspection.guesses.names import GRADE, MACHINE, NO_GRADE, hint
 from trainer.inspection.sensors import index_like, outcome_like
 from trainer.inspection.times import Times, find_times, is_like_times, read_times
 

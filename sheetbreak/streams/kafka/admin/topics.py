@@ -14,8 +14,8 @@ from kafka.admin import ConfigResource
 from sheetbreak.errors import DataError
 from sheetbreak.streams.kafka.clients import new_admin, new_reader
 from sheetbreak.streams.kafka.errors import stream_error
+from sheetbreak.streams.kafka.group.positions import topic_id_text
 from sheetbreak.streams.kafka.options import Address, environment_security, topic_name
-from sheetbreak.streams.kafka.positions import topic_id_text
 from sheetbreak.wire.topics import ACTIONS, OUTPUTS, ROWS, STATE, TOPICS
 
 DEFAULT_PARTITIONS = 4

@@ -1,0 +1,1 @@
+"""Administration of topics: created, checked, mended and grown while no monitor runs."""

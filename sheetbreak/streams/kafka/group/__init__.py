@@ -1,0 +1,1 @@
+"""Group of monitors: which partitions are ours, where each goes on, and the states kept beside them."""

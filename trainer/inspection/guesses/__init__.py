@@ -1,0 +1,1 @@
+"""Guesses of what columns mean, and the plant file that is made of them."""
