@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 from monitor.health import Health
 from monitor.homes import Homes
 from monitor.machines import MAX_NEW, SILENT_DAYS, Machines
-from monitor.metrics import Metrics
+from monitor.metrics.metrics import Metrics
 from monitor.reload import ModelWatch
 from monitor.scoring import ScoredBatch, score_batch
 from sheetbreak.engine.state import Missing, State

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from monitor.config import Options, read_options
 from monitor.health import Health
 from monitor.loop import Loop
-from monitor.metrics import Metrics
+from monitor.metrics.metrics import Metrics
 from monitor.reload import ModelWatch
 from monitor.runtime import SignalFlags, SystemClock, keep_freed_memory, log_to_stderr, rarely_look_for_garbage
 from monitor.web import Web

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from monitor.metrics import Metrics
+from monitor.metrics.metrics import Metrics
 from sheetbreak.artifact import current_version, load
 from sheetbreak.engine.model import Artifact
 from sheetbreak.errors import ArtifactError

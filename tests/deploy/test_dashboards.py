@@ -11,7 +11,7 @@ import msgspec
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from deploy.grafana.ask_prometheus import DASHBOARDS, queries
-from monitor.metrics import Metrics
+from monitor.metrics.metrics import Metrics
 
 DEPLOY = DASHBOARDS.parent.parent
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Histogram
 
-from monitor.latency import BUCKETS_S, Latency
+from monitor.metrics.latency import BUCKETS_S, Latency
 
 NOW_S = 1_800_000_000.0
 edges_ms = st.sampled_from([round(1000 * (NOW_S - bound)) for bound in BUCKETS_S])

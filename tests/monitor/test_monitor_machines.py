@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from monitor.machines import SILENT_DAYS
-from monitor.metrics import NAMED_UNSCORED
+from monitor.metrics.metrics import NAMED_UNSCORED
 from sheetbreak.streams.protocol import Batch
 from tests.support.mill import mill_rows, save_model
 from tests.support.monitor_rig import Monitor, outputs_of, topic_of

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from monitor.health import STALE_AFTER_S, Health
-from monitor.metrics import SENSOR_SERIES_MACHINES, Metrics
+from monitor.metrics.metrics import SENSOR_SERIES_MACHINES, Metrics
 from monitor.web import MAX_CONNECTIONS, Web
 from sheetbreak.errors import DataError, RowError, StreamUnavailable
 from sheetbreak.streams.memory import MemoryStream

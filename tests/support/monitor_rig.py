@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from monitor.health import Health
 from monitor.loop import Loop
 from monitor.machines import MAX_NEW
-from monitor.metrics import Metrics
+from monitor.metrics.metrics import Metrics
 from monitor.reload import ModelWatch
 from sheetbreak.artifact import load
 from sheetbreak.engine.state import State

@@ -16,8 +16,8 @@ import numpy.typing as npt
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from monitor.latency import Latency
-from monitor.series import Standing, counts, gauge
+from monitor.metrics.latency import Latency
+from monitor.metrics.series import Standing, counts, gauge
 from sheetbreak.engine.alerts import Severity, Told, Warned, ratio_of
 from sheetbreak.engine.model import Manifest
 from sheetbreak.engine.state import DEAD_LETTER, RESTARTING, SCORED, STOPPED, WARMING_UP, Results, State
