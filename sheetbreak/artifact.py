@@ -25,8 +25,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from sheetbreak.engine.model import FORMAT, Artifact, Float32s, Manifest, check_manifest
-from sheetbreak.engine.scoring import Scorer
+from sheetbreak.engine.model import FORMAT, Artifact, Manifest, check_manifest
+from sheetbreak.engine.scores import Float32s, Scorer
 from sheetbreak.errors import ArtifactError
 from sheetbreak.graph import Graph, check_golden
 

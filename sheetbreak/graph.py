@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sheetbreak.engine.model import Artifact, Float32s, Reconstruct
+from sheetbreak.engine.model import Artifact
+from sheetbreak.engine.scores import Float32s, Reconstruct
 from sheetbreak.errors import ArtifactError
 
 GOLDEN_TOLERANCE = 1e-5

@@ -24,7 +24,7 @@ from sheetbreak.engine.alerts import (
     stop,
 )
 from sheetbreak.engine.odds import UNKNOWN_ODDS, Odds, learn
-from sheetbreak.engine.scoring import TopSensor
+from sheetbreak.engine.scores import TopSensor
 from sheetbreak.engine.thresholds import (
     JUDGED_ROWS,
     Levels,

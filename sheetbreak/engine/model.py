@@ -1,21 +1,18 @@
 """Model as values: the manifest, and the artifact that scores with it."""
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 
 from sheetbreak.engine.alerts import AlertPolicy
 from sheetbreak.engine.features import FeatureFold, FeatureParams
 from sheetbreak.engine.odds import UNKNOWN_ODDS, Odds
-from sheetbreak.engine.ranges import SomeRows, Text
-from sheetbreak.engine.scoring import Scaler, ScoreParams, Scorer
+from sheetbreak.engine.scores import Reconstruct, Scaler, ScoreParams, Scorer
 from sheetbreak.engine.thresholds import Threshold
+from sheetbreak.ranges import SomeRows, Text
 from sheetbreak.rows import MAX_NAME_CHARS, Schema
 
 FORMAT = 1
@@ -27,9 +24,6 @@ _FILE = r"^(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9._ /-]{0,199}$"
 """A file of an artifact lies within it."""
 _NO_SENSOR = re.compile(r'[\x00-\x1f\x7f"\\]')
 """A sensor's name becomes a field of JSON and a label; such characters cannot."""
-Float32s = npt.NDArray[np.float32]
-Reconstruct = Callable[[Float32s], Float32s]
-"""(n, window, sensors) scaled features -> the model's reconstruction, same shape."""
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -8,8 +8,8 @@ from msgspec import Meta
 
 from sheetbreak.engine.admission import BROKE, OF_ROWS, RUN, Step
 from sheetbreak.engine.alerts import Told
-from sheetbreak.engine.ranges import Rows
 from sheetbreak.engine.thresholds import JUDGED_ROWS
+from sheetbreak.ranges import Rows
 from sheetbreak.rows import UNKNOWN
 
 REMEMBERED = 20

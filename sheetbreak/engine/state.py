@@ -11,7 +11,7 @@ from sheetbreak.engine.admission import Clock, Past
 from sheetbreak.engine.alerts import AlertEvent, AlertState, Warned
 from sheetbreak.engine.model import Artifact
 from sheetbreak.engine.odds import UNKNOWN_ODDS, Odds
-from sheetbreak.engine.scoring import TopSensor
+from sheetbreak.engine.scores import TopSensor
 from sheetbreak.engine.thresholds import Steering, Trailing, begin_steering
 from sheetbreak.engine.windows import Memory, cold_memory
 from sheetbreak.errors import RowError

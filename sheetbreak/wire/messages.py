@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from sheetbreak.engine.alerts import AlertEvent, ratio_of
-from sheetbreak.engine.scoring import TopSensor
+from sheetbreak.engine.scores import TopSensor
 from sheetbreak.engine.state import SCORED, Results
 from sheetbreak.errors import RowError
 from sheetbreak.rows import RowBatch

@@ -3,7 +3,7 @@
 import pytest
 
 from sheetbreak.engine.alerts import IDLE, AlertPolicy, ScoredRow, judge
-from sheetbreak.engine.scoring import TopSensor
+from sheetbreak.engine.scores import TopSensor
 
 
 def sentence(observed: float, expected: float, *, imputed: tuple[str, ...] = ()) -> str:

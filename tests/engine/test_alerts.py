@@ -12,7 +12,7 @@ from sheetbreak.engine.advance import advance
 from sheetbreak.engine.alerts import IDLE, AlertPolicy, AlertState, ScoredRow, change_grade, judge, pass_by
 from sheetbreak.engine.features import FeatureParams
 from sheetbreak.engine.model import Artifact
-from sheetbreak.engine.scoring import Scaler, ScoreParams, TopSensor
+from sheetbreak.engine.scores import Scaler, ScoreParams, TopSensor
 from sheetbreak.engine.state import Results, State
 from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.rows import BROKEN, INTACT, RowBatch

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from sheetbreak.engine.advance import advance
 from sheetbreak.engine.alerts import WARNED_ROWS, AlertPolicy, Warned
 from sheetbreak.engine.features import LARGEST, FeatureParams
-from sheetbreak.engine.model import Artifact, Float32s
-from sheetbreak.engine.scoring import Scaler, ScoreParams
+from sheetbreak.engine.model import Artifact
+from sheetbreak.engine.scores import Float32s, Scaler, ScoreParams
 from sheetbreak.engine.state import Results, State, cold_state
 from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, RowBatch, Schema

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from sheetbreak.engine.advance import advance
 from sheetbreak.engine.alerts import AlertPolicy
 from sheetbreak.engine.features import MASK_AFTER_ROWS, FeatureParams
-from sheetbreak.engine.model import Artifact, Float32s
-from sheetbreak.engine.scores import MAX_ROUNDS, TOLERANCE, estimate
-from sheetbreak.engine.scoring import Scaler, ScoreParams
+from sheetbreak.engine.model import Artifact
+from sheetbreak.engine.scores import MAX_ROUNDS, TOLERANCE, Float32s, Scaler, ScoreParams, estimate
 from sheetbreak.engine.state import Missing
 from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.rows import BROKEN, INTACT, RowBatch

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sheetbreak.engine.advance import advance
 from sheetbreak.engine.features import FeatureParams
 from sheetbreak.engine.model import Artifact
-from sheetbreak.engine.scoring import Scaler
+from sheetbreak.engine.scores import Scaler
 from sheetbreak.engine.state import State
 from sheetbreak.rows import RowBatch
 from sheetbreak.wire.state import StateCodec

@@ -13,7 +13,7 @@ from sheetbreak.engine.admission import BROKE, GAP, REST, RUN, Step
 from sheetbreak.engine.alerts import AlertPolicy, AlertState
 from sheetbreak.engine.decision import Cause, Decided, Rules, decide
 from sheetbreak.engine.odds import UNKNOWN_ODDS
-from sheetbreak.engine.scoring import TopSensor
+from sheetbreak.engine.scores import TopSensor
 from sheetbreak.engine.thresholds import JUDGED_ROWS, Rate, Steering, Threshold, Trailing, begin_steering
 from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, RowBatch
 

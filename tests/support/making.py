@@ -17,7 +17,7 @@ from sheetbreak.engine.advance import advance
 from sheetbreak.engine.alerts import AlertPolicy
 from sheetbreak.engine.features import FeatureParams
 from sheetbreak.engine.model import Artifact, Manifest
-from sheetbreak.engine.scoring import Scaler, ScoreParams
+from sheetbreak.engine.scores import Scaler, ScoreParams
 from sheetbreak.engine.state import Missing, Results, State
 from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.graph import onnx_reconstruct

@@ -13,7 +13,7 @@ from sheetbreak.artifact import save
 from sheetbreak.engine.alerts import AlertPolicy
 from sheetbreak.engine.features import FeatureParams
 from sheetbreak.engine.model import Manifest
-from sheetbreak.engine.scoring import Scaler, ScoreParams
+from sheetbreak.engine.scores import Scaler, ScoreParams
 from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.rows import Schema
 from sheetbreak.times import to_us

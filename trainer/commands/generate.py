@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from sheetbreak.cli.options import OptionParser, whole_number
-from sheetbreak.engine.model import Float32s
+from sheetbreak.engine.scores import Float32s
 from sheetbreak.errors import ArtifactError, DataError
 from sheetbreak.history.lines import DEFAULT_MACHINE
 from sheetbreak.history.times.formats import ISO, TimeReader, TimeWriter

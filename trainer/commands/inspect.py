@@ -36,9 +36,9 @@ def main(argv: Sequence[str]) -> int:
     check_targets([options.write])
     given = load_schema(options.schema) if options.schema else None
 
-    from trainer.inspection.inspection import inspect_files
-    from trainer.inspection.page import page
-    from trainer.inspection.record import record
+    from trainer.data.inspection.inspection import inspect_files
+    from trainer.data.inspection.page import page
+    from trainer.data.inspection.record import record
 
     with _whole(options.files) as files:
         found = inspect_files(files, given)

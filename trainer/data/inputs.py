@@ -8,9 +8,7 @@ from sklearn.preprocessing import RobustScaler, StandardScaler
 
 from sheetbreak.engine.admission import Admitted
 from sheetbreak.engine.features import FeatureFold, FeatureParams
-from sheetbreak.engine.model import Float32s, Reconstruct
-from sheetbreak.engine.scores import Scores
-from sheetbreak.engine.scoring import FAR, Scaler, ScoreParams, Scorer
+from sheetbreak.engine.scores import FAR, Float32s, Reconstruct, Scaler, ScoreParams, Scorer, Scores
 from sheetbreak.engine.windows import Windows as EngineWindows
 from sheetbreak.errors import DataError
 from sheetbreak.rows import RowBatch, Schema

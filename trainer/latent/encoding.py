@@ -3,7 +3,8 @@
 import numpy as np
 
 from sheetbreak.engine.admission import RUN
-from sheetbreak.engine.model import Artifact, Float32s
+from sheetbreak.engine.model import Artifact
+from sheetbreak.engine.scores import Float32s
 from sheetbreak.engine.state import RESTARTING, SCORED
 from sheetbreak.rows import RowBatch
 from trainer.latent.model import Halves

@@ -10,7 +10,8 @@ from dataclasses import replace
 import numpy as np
 
 from sheetbreak.engine.features import FeatureFold
-from sheetbreak.engine.model import Artifact, Float32s
+from sheetbreak.engine.model import Artifact
+from sheetbreak.engine.scores import Float32s
 from trainer.data.labels import Floats
 
 _WINDOWS_AT_ONCE = 1024

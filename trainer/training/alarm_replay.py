@@ -13,7 +13,7 @@ from sheetbreak.engine.advance import put_together
 from sheetbreak.engine.alerts import IDLE, AlertEvent, AlertPolicy
 from sheetbreak.engine.decision import Cause, Decided, Rules, decide, raise_alerts
 from sheetbreak.engine.odds import UNKNOWN_ODDS
-from sheetbreak.engine.scoring import TopSensor
+from sheetbreak.engine.scores import TopSensor
 from sheetbreak.engine.state import Results
 from sheetbreak.engine.thresholds import Levels, Threshold, Trailing, begin_steering, hold_levels
 from sheetbreak.rows import RowBatch, Schema

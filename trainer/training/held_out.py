@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from sheetbreak.engine.model import Reconstruct
-from sheetbreak.engine.scoring import Scaler, ScoreParams, Scorer
+from sheetbreak.engine.scores import Reconstruct, Scaler, ScoreParams, Scorer
 from sheetbreak.rows import RowBatch
 from trainer.data.inputs import Inputs
 from trainer.data.labels import Floats, Ints

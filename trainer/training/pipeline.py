@@ -15,8 +15,8 @@ import numpy as np
 from sheetbreak.artifact import MODEL
 from sheetbreak.engine.alerts import AlertPolicy
 from sheetbreak.engine.features import FeatureParams
-from sheetbreak.engine.model import Artifact, Float32s, Manifest, Reconstruct
-from sheetbreak.engine.scoring import ScoreParams, Scorer
+from sheetbreak.engine.model import Artifact, Manifest
+from sheetbreak.engine.scores import Float32s, Reconstruct, ScoreParams, Scorer
 from sheetbreak.engine.state import Results
 from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.errors import DataError

@@ -14,8 +14,8 @@ from sheetbreak.artifact import load
 from sheetbreak.cli.commands import dispatch, run
 from sheetbreak.engine.advance import advance
 from sheetbreak.engine.features import FeatureParams
-from sheetbreak.engine.model import Artifact, Float32s
-from sheetbreak.engine.scoring import Scaler
+from sheetbreak.engine.model import Artifact
+from sheetbreak.engine.scores import Float32s, Scaler
 from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.history.reader import read_csv
 from sheetbreak.rows import RowBatch

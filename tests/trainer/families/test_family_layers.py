@@ -8,7 +8,7 @@ from scipy.special import rel_entr
 from scipy.stats import norm
 from sklearn.preprocessing import MinMaxScaler
 
-from sheetbreak.engine.scoring import ScoreParams, Scorer
+from sheetbreak.engine.scores import ScoreParams, Scorer
 from tests.trainer.families.test_models import correlated_rows, windows_of
 from trainer.data.inputs import fit_scaler
 from trainer.families import FAMILIES

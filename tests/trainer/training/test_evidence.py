@@ -7,8 +7,8 @@ import pytest
 
 from sheetbreak.engine.alerts import AlertPolicy
 from sheetbreak.engine.features import FeatureParams
-from sheetbreak.engine.model import Artifact, Float32s, Manifest
-from sheetbreak.engine.scoring import Scaler, ScoreParams, Scorer
+from sheetbreak.engine.model import Artifact, Manifest
+from sheetbreak.engine.scores import Float32s, Scaler, ScoreParams, Scorer
 from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.rows import BROKEN, RowBatch
 from tests.support.histories import STEP_US, mill_like, schema_of

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from sheetbreak.engine.features import FeatureParams
-from sheetbreak.engine.model import Reconstruct
-from sheetbreak.engine.scoring import Scaler, ScoreParams
+from sheetbreak.engine.scores import Reconstruct, Scaler, ScoreParams
 from sheetbreak.rows import RowBatch, Schema
 from tests.support.histories import STEP_US, mill_like
 from trainer.data.inputs import Inputs, compute_inputs

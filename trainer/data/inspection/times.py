@@ -10,10 +10,10 @@ import numpy as np
 from sheetbreak.errors import DataError
 from sheetbreak.history.times.formats import EPOCHS, ISO, TimeReader, is_time_of_day
 from sheetbreak.history.times.recognition import FORMATS, recognise_time_format
+from trainer.data.inspection.clock import ZoneGuess, guess_zone
+from trainer.data.inspection.columns import Column
+from trainer.data.inspection.guesses.names import TIME, hint
 from trainer.data.labels import Bools, Ints
-from trainer.inspection.clock import ZoneGuess, guess_zone
-from trainer.inspection.columns import Column
-from trainer.inspection.guesses.names import TIME, hint
 
 _ZONES_BY_NAME = {
     **dict.fromkeys(("CET", "CEST", "MEZ", "MESZ"), "Europe/Berlin"),

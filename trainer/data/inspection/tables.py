@@ -13,8 +13,8 @@ from sheetbreak.history.doubts import Doubt
 from sheetbreak.history.layout import Layout, recognise_layout, with_numbers
 from sheetbreak.history.source import files_of, read_source
 from sheetbreak.rows import Dialect
+from trainer.data.inspection.columns import Column, read_columns
 from trainer.data.labels import Ints
-from trainer.inspection.columns import Column, read_columns
 
 _HEAD_LINES = 200
 _SAMPLES = 1000

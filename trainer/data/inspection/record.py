@@ -5,9 +5,9 @@ from typing import Any
 
 from sheetbreak.rows import UNKNOWN
 from sheetbreak.times import format_time
-from trainer.inspection.findings import Sensor
-from trainer.inspection.guesses.plant_file import plain
-from trainer.inspection.inspection import Inspection
+from trainer.data.inspection.findings import Sensor
+from trainer.data.inspection.guesses.plant_file import plain
+from trainer.data.inspection.inspection import Inspection
 
 
 def record(found: Inspection) -> dict[str, Any]:

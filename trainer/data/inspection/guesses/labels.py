@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sheetbreak.missing import Missing
+from trainer.data.inspection.columns import Column, Seen
+from trainer.data.inspection.guesses.names import BROKEN, MAYBE_BROKEN, hint, is_break_word, is_sound_word
 from trainer.data.labels import Bools
-from trainer.inspection.columns import Column, Seen
-from trainer.inspection.guesses.names import BROKEN, MAYBE_BROKEN, hint, is_break_word, is_sound_word
 
 _MOST_WORDS = 15
 """Distinct words of a column of labels; an alarm list with more is none."""

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from trainer.inspection.clock import ZONES, changes_of, guess_zone
+from trainer.data.inspection.clock import ZONES, changes_of, guess_zone
 
 MINUTE_US = 60_000_000
 PERIOD_US = 2 * MINUTE_US

@@ -15,7 +15,7 @@ from sheetbreak.history.times.sampling import PERIOD, STOP_GAP
 from sheetbreak.missing import Missing
 from sheetbreak.rows import BROKEN, Dialect, Schema
 from trainer.data.health import Gaps, find_gaps
-from trainer.inspection.findings import (
+from trainer.data.inspection.findings import (
     Sensor,
     grade_counts,
     grade_doubts,
@@ -24,10 +24,10 @@ from trainer.inspection.findings import (
     sensor_doubts,
     sentinels_to_write,
 )
-from trainer.inspection.guesses.guess import guess_plant, role_doubts
-from trainer.inspection.guesses.plant_file import Entry, Plant, plant_toml
-from trainer.inspection.guesses.roles import Roles, find_roles
-from trainer.inspection.tables import Table, read_table
+from trainer.data.inspection.guesses.guess import guess_plant, role_doubts
+from trainer.data.inspection.guesses.plant_file import Entry, Plant, plant_toml
+from trainer.data.inspection.guesses.roles import Roles, find_roles
+from trainer.data.inspection.tables import Table, read_table
 
 RANK = (
     *("ragged-line", "not-utf8", "bad-time", "not-a-label", "no-machine", "time-repeats", "time-goes-back"),

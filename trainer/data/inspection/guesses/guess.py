@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from sheetbreak.history.doubts import Doubt
 from sheetbreak.missing import Missing
 from sheetbreak.rows import Schema
-from trainer.inspection.findings import sentinels_to_write
-from trainer.inspection.guesses.plant_file import Entry
-from trainer.inspection.guesses.roles import Roles
-from trainer.inspection.tables import Table
+from trainer.data.inspection.findings import sentinels_to_write
+from trainer.data.inspection.guesses.plant_file import Entry
+from trainer.data.inspection.guesses.roles import Roles
+from trainer.data.inspection.tables import Table
 
 _LONG_LIST = 8
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.inspection.columns import MOST_TEXTS, Column, read_columns
+from trainer.data.inspection.columns import MOST_TEXTS, Column, read_columns
 
 CELLS = st.sampled_from(["", "1", "1.0", "-2.5", "Bad", "1e3", "ok", " 4 ", "nan", "x" * 50])
 

@@ -7,12 +7,12 @@ import numpy as np
 
 from sheetbreak.missing import Missing
 from sheetbreak.rows import Schema, grade_name
+from trainer.data.inspection.columns import MOST_WORDS, Column
+from trainer.data.inspection.guesses.labels import LabelGuess, find_labels, labels_of
+from trainer.data.inspection.guesses.names import GRADE, MACHINE, NO_GRADE, hint
+from trainer.data.inspection.sensors import index_like, outcome_like
+from trainer.data.inspection.times import Times, find_times, is_like_times, read_times
 from trainer.data.labels import Bools, Ints
-from trainer.inspection.columns import MOST_WORDS, Column
-from trainer.inspection.guesses.labels import LabelGuess, find_labels, labels_of
-from trainer.inspection.guesses.names import GRADE, MACHINE, NO_GRADE, hint
-from trainer.inspection.sensors import index_like, outcome_like
-from trainer.inspection.times import Times, find_times, is_like_times, read_times
 
 _MOST_MACHINES, _MOST_GRADES = 200, 60
 _MOSTLY_MISSING = 0.5

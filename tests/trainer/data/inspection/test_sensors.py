@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainer.inspection.sensors import (
+from trainer.data.inspection.sensors import (
     find_absurd,
     find_sentinels,
     find_step,

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from tests.trainer.inspection.test_columns import columns_of
-from trainer.inspection.columns import Column, read_columns
-from trainer.inspection.guesses.labels import find_labels
-from trainer.inspection.guesses.names import BROKEN, GRADE, MACHINE, NO_GRADE, TIME, hint, is_break_word
+from tests.trainer.data.inspection.test_columns import columns_of
+from trainer.data.inspection.columns import Column, read_columns
+from trainer.data.inspection.guesses.labels import find_labels
+from trainer.data.inspection.guesses.names import BROKEN, GRADE, MACHINE, NO_GRADE, TIME, hint, is_break_word
 
 ROWS = 300
 BROKEN_ROWS = (50, 51, 52, 200)

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sheetbreak.history.schema_file import load_schema
-from trainer.inspection.guesses.plant_file import Entry, plain, plant_toml
+from trainer.data.inspection.guesses.plant_file import Entry, plain, plant_toml
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 WHY = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)

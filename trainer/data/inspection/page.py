@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 from sheetbreak.history.doubts import Doubt
 from sheetbreak.rows import UNKNOWN
 from sheetbreak.times import EPOCH, duration
-from trainer.inspection.findings import Sensor
-from trainer.inspection.inspection import Inspection
+from trainer.data.inspection.findings import Sensor
+from trainer.data.inspection.inspection import Inspection
 
 WIDTH = 80
 _LABEL = 10

@@ -11,10 +11,10 @@ from sheetbreak.missing import Missing
 from sheetbreak.rows import BROKEN, UNKNOWN, grade_name
 from sheetbreak.times import format_time
 from trainer.data.health import STUCK_ROWS, missing_share, straight_share, unchanged_share
+from trainer.data.inspection.guesses.roles import Roles
+from trainer.data.inspection.sensors import KNOWN_SENTINELS, Odd, Step, find_absurd, find_sentinels, find_step, same_as
+from trainer.data.inspection.tables import Table
 from trainer.data.labels import label_rows, mostly_broken
-from trainer.inspection.guesses.roles import Roles
-from trainer.inspection.sensors import KNOWN_SENTINELS, Odd, Step, find_absurd, find_sentinels, find_step, same_as
-from trainer.inspection.tables import Table
 
 _NOTABLE = 0.01
 """Share of a sensor's rows from which on hanging is told, and missing values are."""
