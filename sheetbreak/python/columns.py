@@ -12,8 +12,8 @@ import numpy.typing as npt
 from sheetbreak.engine.model import Manifest
 from sheetbreak.errors import DataError
 from sheetbreak.history.lines import DEFAULT_MACHINE
-from sheetbreak.history.time_formats import EPOCHS, ISO, TimeReader
-from sheetbreak.history.time_recognition import choose_fold
+from sheetbreak.history.times.formats import EPOCHS, ISO, TimeReader
+from sheetbreak.history.times.recognition import choose_fold
 from sheetbreak.missing import Missing
 from sheetbreak.python.tables import Column, Table
 from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, RowBatch, Schema, grade_name

@@ -15,7 +15,7 @@ from sheetbreak import artifact
 from sheetbreak.engine.advance import Expectation, advance_explained
 from sheetbreak.engine.alerts import ratio_of
 from sheetbreak.engine.model import MAX_CELLS, Artifact, Manifest
-from sheetbreak.engine.scoring import top_sensors
+from sheetbreak.engine.scores import top_sensors
 from sheetbreak.engine.state import DEAD_LETTER, WARMING_UP, Missing, Results, State
 from sheetbreak.errors import DataError
 from sheetbreak.python.columns import rows_of
