@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sheetbreak.engine.moments import Bools, Floats, Learning, as_stored, standardise
-from sheetbreak.ranges import NotNegative, Positive, Rows
+from sheetbreak.rows import NotNegative, Positive, Rows
 
 Float32s = npt.NDArray[np.float32]
 Counts = npt.NDArray[np.uint8]

@@ -12,8 +12,7 @@ from sheetbreak.engine.features import FeatureFold, FeatureParams
 from sheetbreak.engine.odds import UNKNOWN_ODDS, Odds
 from sheetbreak.engine.scores import Reconstruct, Scaler, ScoreParams, Scorer
 from sheetbreak.engine.thresholds import Threshold
-from sheetbreak.ranges import SomeRows, Text
-from sheetbreak.rows import MAX_NAME_CHARS, Schema
+from sheetbreak.rows import MAX_NAME_CHARS, Schema, SomeRows, Text
 
 FORMAT = 1
 MAX_SENSORS, MAX_CELLS = 10_000, 1_000_000

@@ -9,8 +9,7 @@ from msgspec import Meta
 from sheetbreak.engine.admission import BROKE, OF_ROWS, RUN, Step
 from sheetbreak.engine.alerts import Told
 from sheetbreak.engine.thresholds import JUDGED_ROWS
-from sheetbreak.ranges import Rows
-from sheetbreak.rows import UNKNOWN
+from sheetbreak.rows import UNKNOWN, Rows
 
 REMEMBERED = 20
 """Warnings whose outcome is kept: the odds are of now, not of all times."""

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from sheetbreak.engine.features import Features
 from sheetbreak.engine.moments import Bools, Floats
 from sheetbreak.engine.windows import Windows
-from sheetbreak.ranges import Positive
+from sheetbreak.rows import Positive
 
 Float32s = npt.NDArray[np.float32]
 Reconstruct = Callable[[Float32s], Float32s]

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from sheetbreak.engine.admission import BROKE, GAP, OF_ROWS, RUN, SET_BACK, Step
-from sheetbreak.ranges import NotNegative, Positive, Share, SomeRows, Text
-from sheetbreak.rows import UNKNOWN
+from sheetbreak.rows import UNKNOWN, NotNegative, Positive, Share, SomeRows, Text
 
 NO_SCORE = float("nan")
 
