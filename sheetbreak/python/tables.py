@@ -127,21 +127,24 @@ def _frame(frame: Any, time: str | None) -> Table:
 
 
 class _Frame:
-    """Data frame of pandas, polars or another library that narwhals knows; an index is kept, and may be the time."""
+    """Data frame of pandas, polars or another library narwhals knows; an index is kept, and may stand for columns."""
 
     def __init__(self, frame: Any, time: str | None) -> None:
         import narwhals as nw
 
         self._frame = frame
         self._index = nw.maybe_get_index(frame)
-        self.names = tuple(frame.columns)
-        self._time_index: Any = None
-        """The index as a series, where it stands for the column of times."""
-        if self._index is not None and time is not None and time not in self.names:
-            index = nw.from_native(self._index.to_frame(index=False, name=time), eager_only=True).get_column(time)
-            if self._index.name == time or isinstance(index.dtype, nw.Datetime):
-                self._time_index = index
-                self.names += (time,)
+        self._levels: dict[str, Any] = {}
+        """Series of the index that stand for columns: those with a column's name, and one of times."""
+        index: Any = () if self._index is None else self._index
+        for i, name in enumerate(getattr(index, "names", ())):
+            values: Any = index.get_level_values(i).to_series()
+            level: nw.Series[Any] = nw.from_native(values, series_only=True)
+            if isinstance(name, str):
+                self._levels[name] = level
+            if time is not None and isinstance(level.dtype, nw.Datetime):
+                self._levels.setdefault(time, level)
+        self.names = tuple(dict.fromkeys([*frame.columns, *self._levels]))
 
     def __len__(self) -> int:
         return len(self._frame)
@@ -150,7 +153,7 @@ class _Frame:
         import narwhals as nw
 
         given = name in self._frame.columns
-        series = self._frame.get_column(name) if given else self._time_index
+        series = self._frame.get_column(name) if given else self._levels[name]
         kind = series.dtype
         if isinstance(kind, nw.Datetime):
             gone = series.is_null().to_numpy()
