@@ -30,9 +30,9 @@ row. After SET_BACK the machine is as cold as one never seen."""
 Step = tuple[int, str, int]
 """(row, what, rows since the machine's last stop), the row by its place in the batch."""
 
-ON, KEEP, COLD, BACK = "on", "keep", "cold", "back"
+ON, KEEP, COLD, COLD_AGAIN, BACK = "on", "keep", "cold", "cold again", "back"
 """How a stretch begins: on from the state; the same, with the state before it set aside; cold, with the state before it
-set aside; on from the state that was set aside."""
+set aside; cold, with what is aside left there; on from the state that was set aside."""
 SHORT_GAP, LOST_ROWS, LONG_GAP = "short-gap", "lost-rows", "gap"
 """Why a row came long after the one before: perhaps rows were lost; they were, and it is no stop; a stop."""
 
@@ -77,7 +77,12 @@ class Stretch(NamedTuple):
     @property
     def cold(self) -> bool:
         """Whether it begins as a machine never seen."""
-        return self.begins == COLD
+        return self.begins in (COLD, COLD_AGAIN)
+
+    def and_then(self, other: "Stretch") -> "Stretch":
+        """Both as one."""
+        together = self.steps + other.steps, self.places + other.places, self.since_restart + other.since_restart
+        return Stretch(self.begins, self.before, *together)
 
     def part(self, some: slice) -> "Stretch":
         """Some of its rows to score."""
@@ -114,9 +119,7 @@ class Admitted(NamedTuple):
             if stretch.begins != KEEP:
                 stretches.append(stretch)
                 continue
-            begins, before, steps, places, since = stretches.pop()
-            together = steps + stretch.steps, places + stretch.places, since + stretch.since_restart
-            stretches.append(Stretch(begins, before, *together))
+            stretches[-1] = stretches[-1].and_then(stretch)
         return self._replace(stretches=stretches)
 
 
@@ -226,11 +229,10 @@ class _Walk:
             before_us = max(_time_of(self._aside), self._late_us)
             self._take_back()
             return before_us
-        clock = self._clock()
-        self._begin(COLD)
+        again = self._aside is not None and _time_of(self._aside) >= (self._last or 0)
+        self._aside = self._aside if again else self._clock()
+        self._begin(COLD_AGAIN if again else COLD)
         self._stretches[-1].steps.append((place, SET_BACK, self._since))
-        if self._aside is None or _time_of(self._aside) < _time_of(clock):
-            self._aside = clock
         self._aside_rows, self._jump = 0, 0
         self._since, self._was_broken = NEVER, False
         return None
@@ -271,8 +273,8 @@ class _Walk:
         """What was set aside is not needed; a stretch that began for it alone is none."""
         self._aside, self._aside_rows = None, 0
         if self._jump:
-            joined = Admitted(self._stretches, [], Past(), []).without_doubts().stretches
-            self._stretches, self._jump = joined, 0
+            doubtful = self._stretches.pop()  # the last: a clock that is set ends the doubt
+            self._stretches[-1], self._jump = self._stretches[-1].and_then(doubtful), 0
 
     def _begin(self, how: str) -> None:
         self._stretches.append(Stretch(how, self._clock(), [], [], []))

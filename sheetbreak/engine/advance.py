@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sheetbreak.engine.admission import BACK, BROKE, KEEP, ON, REST, RUN, SET_BACK, Admitted, Past, Stretch, admit
+from sheetbreak.engine.admission import BACK, BROKE, COLD, KEEP, ON, REST, RUN, SET_BACK, Admitted, Past, Stretch, admit
 from sheetbreak.engine.decision import Cause, Decided, Rules, decide
 from sheetbreak.engine.features import Features
 from sheetbreak.engine.model import Artifact
@@ -235,10 +235,8 @@ def _beginning(model: Artifact, state: State, stretch: Stretch) -> State:
     if stretch.begins == BACK:
         assert state.aside is not None
         return replace(_under(model, state.aside), alert=state.alert, odds=state.odds)
-    older = state.aside
-    if older is not None and (older.clock.last_us or 0) >= (stretch.before.last_us or 0):
-        before = older  # set back once more: what was before the first time is warm
-    return replace(cold_state(model), alert=state.alert, odds=state.odds, aside=before)
+    aside = before if stretch.begins == COLD else state.aside
+    return replace(cold_state(model), alert=state.alert, odds=state.odds, aside=aside)
 
 
 def _ending(state: State, past: Past) -> State:
