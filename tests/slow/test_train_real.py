@@ -40,7 +40,7 @@ def test_the_default_is_well_above_chance_forward_in_time(real_csv: Path, family
     assert (test["rows"], test["breaks"]) == (3_646, 34)
     assert 0.66 <= test["roc_auc"] <= 0.72
     validated = found["metrics"]["validation"]["deployed"]["horizons"][-1]["false_alarms_per_day"]
-    assert 3.5 <= validated <= 5.0, "the budget is kept on the rows that chose the threshold, and used up"
+    assert 5 / 1.5 <= validated <= 5 * 1.5, "a steered rate comes near to what was asked for, from either side"
     assert test["deployed"]["horizons"][-1]["false_alarms_per_day"] <= 7.0
 
 
