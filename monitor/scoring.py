@@ -14,6 +14,7 @@ from sheetbreak.wire.messages import (
     ALERTS,
     DEAD_LETTERS,
     SCORES,
+    Plant,
     encode_alert,
     encode_dead_letter,
     encode_scores,
@@ -58,7 +59,7 @@ def score_batch(
     """
     values = [record.value for record in batch.records]
     decoded = opened.decode(values, [record.offset for record in batch.records])
-    answers = _Answers(batch, opened, model.version)
+    answers = _Answers(batch, opened, model.version, Plant.of(model.manifest.schema))
     for place, error in decoded.rejects:
         answers.bury(place, error)
     scored = ScoredBatch([], [], {}, [], [error for _, error in decoded.rejects], decoded.missing)
@@ -79,8 +80,8 @@ def score_batch(
 class _Answers:
     """The outputs of a batch, by the record that they answer."""
 
-    def __init__(self, batch: Batch, opened: Opened, version: str) -> None:
-        self._records, self._opened, self._version = batch.records, opened, version
+    def __init__(self, batch: Batch, opened: Opened, version: str, plant: Plant) -> None:
+        self._records, self._opened, self._version, self._plant = batch.records, opened, version, plant
         self._of: list[list[Output]] = [[] for _ in batch.records]
 
     def bury(self, place: int, error: RowError) -> None:
@@ -96,13 +97,14 @@ class _Answers:
         for row, error in rejected.items():
             self.bury(places[row], error)
         if SCORES in self._opened.emit:
-            scores = encode_scores(rows, results, model=self._version)
+            scores = encode_scores(rows, results, model=self._version, plant=self._plant)
             for row, (machine, score) in enumerate(zip(rows.machines, scores, strict=True)):
                 if row not in rejected:
                     self._of[places[row]].append(Output(SCORES, machine.encode(), score))
         if ALERTS in self._opened.emit:
             for row, event in results.alerts:
-                self._of[places[row]].append(Output(ALERTS, event.machine.encode(), encode_alert(event)))
+                message = encode_alert(event, plant=self._plant)
+                self._of[places[row]].append(Output(ALERTS, event.machine.encode(), message))
 
     def in_order(self) -> Iterator[Output]:
         """All outputs in the order of the records."""

@@ -64,6 +64,8 @@ class TopSensor(NamedTuple):
     """Plant units."""
     expected: float
     """Plant units: what the model makes of the other sensors."""
+    spreads: float = 0.0
+    """Observed less expected, in the sensor's own spread of late; 0 where it has none."""
 
 
 class Scorer:
@@ -156,13 +158,20 @@ class Scores:
     def top(self, number: int, features: Features, sensors: Sequence[str]) -> list[TopSensor]:
         """The sensors with the largest part in the score of the window of this number."""
         observed, expected = self.in_plant_units(features, number)
-        return top_sensors(sensors, self.contributions[number], observed=observed, expected=expected)
+        found = top_sensors(sensors, self.contributions[number], observed=observed, expected=expected)
+        spread = dict(zip(sensors, features.spread[self._ends[number]].tolist(), strict=True))
+        return [one._replace(spreads=_in_spreads(one.observed - one.expected, spread[one.sensor])) for one in found]
 
     def in_plant_units(self, features: Features, number: int | slice = slice(None)) -> tuple[Floats, Floats]:
         """Observed and expected values of the last row of one window, or of all: (sensors,) or (m, sensors) each."""
         row = self._ends[number]
         expected = features.centre[row] + self._scorer.unscale(self._rebuilt[number]) * features.spread[row]
         return np.where(self._unseen[number], expected, features.observed[row]), expected
+
+
+def _in_spreads(difference: float, spread: float) -> float:
+    found = difference / spread if spread > 0 else 0.0
+    return found if np.isfinite(found) else 0.0
 
 
 def estimate(

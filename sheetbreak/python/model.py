@@ -184,6 +184,6 @@ def _leading(
     for row in np.flatnonzero(~np.isnan(contributions[:, 0])).tolist():
         top = top_sensors(sensors, contributions[row], observed=observed[row], expected=expected[row], count=count)
         for rank, one in enumerate(top, 1):
-            for what, value in one._asdict().items():
-                columns[f"{what} {rank}"][row] = value
+            for what in ("sensor", "share", "observed", "expected"):
+                columns[f"{what} {rank}"][row] = getattr(one, what)
     return columns

@@ -2,7 +2,10 @@
 
 import base64
 from collections.abc import Mapping, Sequence
-from typing import Any
+from datetime import UTC, tzinfo
+from types import MappingProxyType
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -10,8 +13,8 @@ from sheetbreak.engine.alerts import AlertEvent, ratio_of
 from sheetbreak.engine.scores import TopSensor
 from sheetbreak.engine.state import SCORED, Results
 from sheetbreak.errors import RowError
-from sheetbreak.rows import RowBatch
-from sheetbreak.times import format_time, format_times
+from sheetbreak.rows import RowBatch, Schema
+from sheetbreak.times import EPOCH, MICROSECOND, format_time, format_times
 
 SCORES, ALERTS, DEAD_LETTERS = "scores", "alerts", "dead-letters"
 DEAD_LETTER_BYTES = 256 * 1024
@@ -22,11 +25,33 @@ _MESSAGE_CHARS = 2000
 _STATE = {"warming_up": "warming-up"}
 
 
+class Plant(NamedTuple):
+    """What of a plant stands in messages for people."""
+
+    zone: tzinfo = UTC
+    units: Mapping[str, str] = MappingProxyType({})
+    """By sensor."""
+
+    @classmethod
+    def of(cls, schema: Schema) -> "Plant":
+        """A schema's."""
+        return cls(ZoneInfo(schema.timezone), schema.units)
+
+    def local_time(self, time_us: int) -> str:
+        """ISO 8601 on the plant's clock, with its offset from UTC."""
+        return (EPOCH + time_us * MICROSECOND).astimezone(self.zone).isoformat()
+
+
+ANY_PLANT = Plant()
+
+
 class _Top(msgspec.Struct):
     sensor: str
     share: float
     observed: float
     expected: float
+    spreads: float
+    unit: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class _ScoreMessage(msgspec.Struct, kw_only=True):
@@ -47,18 +72,18 @@ class _ScoreMessage(msgspec.Struct, kw_only=True):
 _encoder = msgspec.json.Encoder()
 
 
-def encode_scores(rows: RowBatch, results: Results, *, model: str) -> list[bytes]:
+def encode_scores(rows: RowBatch, results: Results, *, model: str, plant: Plant = ANY_PLANT) -> list[bytes]:
     """The score messages of all rows, in order; those of rejected rows mean nothing."""
     columns = (results.score, results.threshold, results.rarity, results.over)
     numbers = zip(*(column.tolist() for column in columns), strict=True)
     times = format_times(rows.times_us)
     return [
-        _encode_score(results, place, machine=machine, time=time, numbers=some, model=model)
+        _encode_score(results, place, machine=machine, time=time, numbers=some, model=model, plant=plant)
         for place, (machine, time, some) in enumerate(zip(rows.machines, times, numbers, strict=True))
     ]
 
 
-def encode_score(rows: RowBatch, results: Results, place: int, *, model: str) -> bytes:
+def encode_score(rows: RowBatch, results: Results, place: int, *, model: str, plant: Plant = ANY_PLANT) -> bytes:
     """The score message of one row that was taken."""
     return _encode_score(
         results,
@@ -72,11 +97,19 @@ def encode_score(rows: RowBatch, results: Results, place: int, *, model: str) ->
             bool(results.over[place]),
         ),
         model=model,
+        plant=plant,
     )
 
 
 def _encode_score(
-    results: Results, place: int, *, machine: str, time: str, numbers: tuple[float, float, float, bool], model: str
+    results: Results,
+    place: int,
+    *,
+    machine: str,
+    time: str,
+    numbers: tuple[float, float, float, bool],
+    model: str,
+    plant: Plant,
 ) -> bytes:
     """numbers: score, level, rarity, over."""
     score, level, rarity, over = numbers
@@ -93,11 +126,11 @@ def _encode_score(
         message.rarity = rarity if rarity == rarity else None
     top = results.top.get(place) if over else None
     if top:
-        message.top = _tops(top)
+        message.top = _tops(top, plant)
     return _encoder.encode(message)
 
 
-def encode_alert(event: AlertEvent) -> bytes:
+def encode_alert(event: AlertEvent, *, plant: Plant = ANY_PLANT) -> bytes:
     """The message of an alert's opening, update or end."""
     return _encoder.encode(
         {
@@ -106,12 +139,13 @@ def encode_alert(event: AlertEvent) -> bytes:
             "kind": event.kind,
             "machine": event.machine,
             "time": format_time(event.time_us),
+            "local_time": plant.local_time(event.time_us),
             "opened_at": format_time(event.opened_us),
             "score": event.score,
             "threshold": event.threshold,
             "ratio": event.ratio,
             "severity": event.severity,
-            "top": _tops(event.top),
+            "top": _tops(event.top, plant),
             "model": event.model,
             "quality": {"imputed": event.imputed, "masked": event.masked},
             "rarity": event.rarity,
@@ -136,5 +170,6 @@ def encode_dead_letter(record: bytes, error: RowError, *, source: Mapping[str, A
     )
 
 
-def _tops(top: Sequence[TopSensor]) -> list[_Top]:
-    return [_Top(t.sensor, t.share, t.observed, t.expected) for t in top]
+def _tops(top: Sequence[TopSensor], plant: Plant) -> list[_Top]:
+    units = plant.units
+    return [_Top(t.sensor, t.share, t.observed, t.expected, t.spreads, units.get(t.sensor, msgspec.UNSET)) for t in top]

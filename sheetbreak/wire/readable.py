@@ -20,7 +20,8 @@ def printable(text: str) -> str:
 
 
 def _alert(message: dict[str, Any]) -> str:
-    return printable(f"{_time(message)}  {message['kind']:<7} {message['severity']:<8}  {message['message']}")
+    when = str(message.get("local_time") or "").replace("T", " ") or _time(message)
+    return printable(f"{when}  {message['kind']:<7} {message['severity']:<8}  {message['message']}")
 
 
 def _score(message: dict[str, Any]) -> str:

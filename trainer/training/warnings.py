@@ -58,6 +58,8 @@ class Warnings:
     @property
     def words(self) -> str:
         """Why warnings are critical, or are not, for the summary of a training."""
+        if not self.critical.of + self.usual.of:
+            return "no warning on held-out rows: all are warnings"
         shares = (
             f"a break followed {self.critical.hits} of {self.critical.of} critical warnings on held-out rows "
             f"and {self.usual.hits} of the {self.usual.of} others"
