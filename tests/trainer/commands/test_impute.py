@@ -67,7 +67,9 @@ def test_a_history_is_folded_as_the_engine_folds_it(window: int, break_is_stop: 
         ends = own[np.isin(outcome, ["scored", "restarting"])]
         assert folded.warm[ends].all()
         run_of = {run: np.flatnonzero(folded.run == run) for run in np.unique(folded.run)}
-        for end, seen in zip(ends, asked.pop(), strict=True):
+        windows = np.concatenate(asked)  # of one batch, in the order of its rows, however many calls it took
+        asked.clear()
+        for end, seen in zip(ends, windows, strict=True):
             run = run_of[folded.run[end]]
             last = int(np.searchsorted(run, end))
             assert using.scorer.scale(folded.z[run[last - window + 1 : last + 1]]) == pytest.approx(seen, abs=1e-6)
