@@ -10,11 +10,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from kafka import KafkaProducer
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from tests.support.kafka_broker import Broker
 from tests.support.kafka_counter import FENCED
@@ -123,13 +124,27 @@ def mill_of(broker: Broker, tmp_path: Path) -> Iterator[Callable[[int], Mill]]:
 def test_a_process_killed_at_random_moments_loses_and_doubles_nothing(mill_of: Callable[[int], Mill]) -> None:
     mill = mill_of(2)
     chance = random.Random(11)
+    watcher = KafkaConsumer(bootstrap_servers=mill.broker.address)
+    scores = [TopicPartition(mill.prefix + "scores", partition) for partition in range(mill.partitions)]
+
+    def written() -> int:
+        """Up to where the scores are written, committed or not."""
+        return sum(watcher.end_offsets(scores).values())
+
+    def written_beyond(before: int) -> bool:
+        return written() > before
+
     with mill.feeding():
-        for _ in range(12):
+        for kill in range(18):
             process = mill.start()
             mill.wait_for(process, "assigned")
-            time.sleep(chance.uniform(0, 0.5))
+            if kill % 3 == 0:
+                time.sleep(chance.uniform(0, 0.5))
+            else:  # now: what is written is not committed yet
+                wait_for(partial(written_beyond, written()), nap_s=0)
             process.kill()
             process.wait()
+    watcher.close()
     mill.start()
     mill.wait_for_all()
     mill.check()
