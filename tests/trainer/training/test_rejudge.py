@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import find, given
 from hypothesis import strategies as st
@@ -26,6 +27,12 @@ THRESHOLDS = st.one_of(
 )  # fmt: skip
 
 
+def in_order(times_us: np.ndarray) -> np.ndarray:
+    """As a history has them: each later than the one before, with stops, without a clock that jumps and comes back."""
+    steps = np.clip(np.diff(times_us, prepend=times_us[:1]), 120_000_000, 600_000_000)
+    return np.cumsum(steps)
+
+
 @pytest.mark.parametrize(("lead_rows", "break_is_stop"), [(2, True), (2, False), (0, True)])
 @given(rows=streams(), threshold=THRESHOLDS, policy=POLICIES, grades=st.lists(st.sampled_from(["A", "B", None])))
 def test_scores_judged_again_raise_what_the_engine_raises(
@@ -36,7 +43,11 @@ def test_scores_judged_again_raise_what_the_engine_raises(
     lead_rows: int,
     break_is_stop: bool,
 ) -> None:
-    rows = replace(rows, grades=(grades * len(rows))[: len(rows)] if grades else rows.grades)
+    rows = replace(
+        rows,
+        grades=(grades * len(rows))[: len(rows)] if grades else rows.grades,
+        times_us=in_order(rows.times_us),
+    )
     model = _model(threshold, policy, lead_rows=lead_rows, break_is_stop=break_is_stop)
     _, results = advance({}, rows, model)
     schema = model.manifest.schema
