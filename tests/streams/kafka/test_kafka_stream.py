@@ -25,6 +25,9 @@ from tests.support.patience import PATIENCE_S, patiently, wait_for
 from tests.support.stream_checks import *  # noqa: F403 - the checks run here, on a broker
 from tests.support.stream_checks import answers, commit, parts, poll_until, records_of, restore, rows, values_of
 
+GATHERED_S = 60.0
+"""Rows are gathered for so long: enough for a rebalance on a busy machine, and what the last poll waits out."""
+
 
 @pytest.fixture
 def rig(broker: Broker) -> Iterator[KafkaRig]:
@@ -97,7 +100,7 @@ def test_rows_gathered_when_a_rebalance_came_between_come_again(broker: Broker) 
     rig = KafkaRig(broker, partitions=2)
     stop = threading.Event()
     try:
-        one = rig.open(instance="one", interval_s=PATIENCE_S)
+        one = rig.open(instance="one", interval_s=GATHERED_S)
         rig.feed(rows(1))
         first = next(batch for batch in poll_until(one, 1) if batch.records)
         commit(one, first, answers(first), [])
