@@ -148,9 +148,14 @@ def test_a_wrong_password_is_told_as_such_and_is_not_shown(
 ) -> None:
     variables[PREFIX + "SASL_PASSWORD"] = "wrong-donkey"
     with caplog.at_level(logging.DEBUG, logger="kafka"):
-        error = error_of(open_guarded(guarded, variables, guarded.create_topics()))
-    assert "login that is refused" in str(error)
-    assert "wrong-donkey" not in str(error) + caplog.text
+        prefix, said = guarded.create_topics(), list[str]()
+
+        def refused() -> bool:  # a broker that is busy is away first
+            said.append(str(error_of(open_guarded(guarded, variables, prefix))))
+            return "login that is refused" in said[-1]
+
+        wait_for(refused)
+    assert "wrong-donkey" not in "".join(said) + caplog.text
 
 
 def test_a_broker_whose_certificate_nobody_signed_is_not_talked_to(
@@ -167,5 +172,5 @@ def test_the_topics_command_takes_the_same_variables(guarded: Broker, variables:
     command = [sys.executable, "-m", "sheetbreak", "topics", "create", url, "--topic-prefix", "guarded."]
     done = subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("created with 4 partitions") == 5
+    assert done.stdout.count("created with 4 partitions") == 6
     assert PASSWORD not in done.stdout + done.stderr
