@@ -10,16 +10,9 @@ from sheetbreak.errors import RowError
 from sheetbreak.rows import RowBatch
 from sheetbreak.streams.open import Opened
 from sheetbreak.streams.protocol import Batch, Output, Snapshot
-from sheetbreak.wire.messages import (
-    ALERTS,
-    DEAD_LETTERS,
-    SCORES,
-    Plant,
-    encode_alert,
-    encode_dead_letter,
-    encode_scores,
-)
+from sheetbreak.wire.messages import Plant, encode_alert, encode_dead_letter, encode_scores
 from sheetbreak.wire.state import StateCodec
+from sheetbreak.wire.topics import ALERTS, DEAD_LETTERS, SCORES
 
 StatesOf = Callable[[int, Iterable[str]], Mapping[str, State]]
 """Of these machines of a partition (and others): what was last committed."""

@@ -15,8 +15,8 @@ from sheetbreak.engine.state import SCORED, Results
 from sheetbreak.errors import RowError
 from sheetbreak.rows import RowBatch, Schema
 from sheetbreak.times import EPOCH, MICROSECOND, format_time, format_times
+from sheetbreak.wire.topics import ALERTS, DEAD_LETTERS, SCORES
 
-SCORES, ALERTS, DEAD_LETTERS = "scores", "alerts", "dead-letters"
 DEAD_LETTER_BYTES = 256 * 1024
 """A dead letter keeps this much of the record, and says when that is not all of it."""
 _MESSAGE_CHARS = 2000
