@@ -12,7 +12,7 @@ from sheetbreak.streams.kafka.admin.topics import inspect, mend_command
 from sheetbreak.streams.kafka.clients import close_producer, new_admin, new_row_producer
 from sheetbreak.streams.kafka.errors import stream_error
 from sheetbreak.streams.kafka.options import Address, Security
-from sheetbreak.wire.topics import ROWS
+from sheetbreak.wire.topics import ACTIONS, ROWS
 
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.5, 10.0
 _SLICE_S = 0.2
@@ -127,8 +127,9 @@ class KafkaSink:
         finally:
             admin.close()
         if topic not in found:
-            prefix = topic.removesuffix(ROWS) if topic.endswith(ROWS) else ""
-            raise DataError(f"topic {topic} is missing; run: {mend_command(self._address, topic, prefix)}")
+            ours = next((name for name in (ROWS, ACTIONS) if topic.endswith(name)), None)
+            rows, prefix = (topic, "") if ours is None else (ROWS, topic.removesuffix(ours))
+            raise DataError(f"topic {topic} is missing; run: {mend_command(self._address, rows, prefix)}")
 
     def _drop(self) -> None:
         if self._producer is not None:
