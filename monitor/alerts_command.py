@@ -1,14 +1,18 @@
 """Command `sheetbreak alerts`: one readable line for every alert of a topic, file or pipe."""
 
+import logging
 import sys
 from collections.abc import Sequence
 
 import msgspec
 
+from sheetbreak.cli.logs import add_log_format, log_to_stderr
 from sheetbreak.cli.options import OptionParser
 from sheetbreak.streams.open import scheme_of
 from sheetbreak.wire.readable import readable_line
 from sheetbreak.wire.topics import ALERTS
+
+log = logging.getLogger(__name__)
 
 
 class _Topic(msgspec.Struct):
@@ -23,7 +27,10 @@ def main(argv: Sequence[str]) -> int:
         example="sheetbreak alerts kafka://localhost:9092/alerts",
     )
     parser.add_argument("source", help="kafka://host:9092/alerts, alerts.ndjson or - (standard input)")
-    source = parser.parse_args(argv).source
+    add_log_format(parser)
+    options = parser.parse_args(argv)
+    log_to_stderr(options.log_format)
+    source = options.source
     foreign = 0
     for value in scheme_of(source).follow(source):
         if is_alert(value):
@@ -32,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
         else:
             foreign += 1
     if foreign:
-        print(f"{foreign} lines of {source} are no alerts", file=sys.stderr)
+        log.warning("event=no-alerts lines=%d source=%s note=%r", foreign, source, "they are not shown")
     return 0
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 from monitor.machines import MAX_NEW, SILENT_DAYS
+from sheetbreak.cli.logs import add_log_format
 from sheetbreak.cli.options import OptionParser, whole_number
 from sheetbreak.engine.state import Missing
 from sheetbreak.errors import DataError
@@ -35,6 +36,7 @@ class Options:
     """Never scored, that are remembered."""
     silent_days: int
     """After so many a machine leaves memory and metrics."""
+    log_format: str
     kafka: KafkaOptions | None
     """None where monitors do not share the source: a file or pipe."""
 
@@ -94,6 +96,7 @@ def read_options(argv: Sequence[str]) -> Options:
         metavar="N",
         help="a machine silent for so long leaves memory and metrics until its next row",
     )
+    add_log_format(parser)
     kafka = parser.add_argument_group("Kafka")
     kafka.add_argument("--group", default="sheetbreak-monitor", help="consumer group")
     kafka.add_argument(
@@ -132,6 +135,7 @@ def read_options(argv: Sequence[str]) -> Options:
         all_sensor_series=given.all_sensor_series,
         max_machines=given.max_machines,
         silent_days=given.silent_days,
+        log_format=given.log_format,
         kafka=_kafka_options(given) if scheme.has_group else None,
     )
 

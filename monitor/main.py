@@ -12,9 +12,10 @@ from monitor.health import Health
 from monitor.loop import Loop
 from monitor.metrics.metrics import Metrics
 from monitor.reload import ModelWatch
-from monitor.runtime import SignalFlags, SystemClock, keep_freed_memory, log_to_stderr, rarely_look_for_garbage
+from monitor.runtime import SignalFlags, SystemClock, keep_freed_memory, rarely_look_for_garbage
 from monitor.web import Web
 from sheetbreak.artifact import load
+from sheetbreak.cli.logs import log_to_stderr
 from sheetbreak.engine.advance import advance
 from sheetbreak.engine.model import Artifact
 from sheetbreak.engine.state import Missing, State
@@ -31,7 +32,7 @@ log = logging.getLogger(__name__)
 def main(argv: Sequence[str]) -> int:
     """Run the command; returns its exit code. Raises SheetbreakError."""
     options = read_options(argv)
-    log_to_stderr()
+    log_to_stderr(options.log_format)
     signals = SignalFlags()
     signals.install()
     clock = SystemClock()

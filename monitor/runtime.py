@@ -1,10 +1,8 @@
-"""Runtime: what the monitor has from the operating system and the interpreter: signals, clocks, log lines, memory."""
+"""Runtime: what the monitor has from the operating system and the interpreter: signals, clocks, memory."""
 
 import ctypes
 import gc
-import logging
 import signal
-import sys
 import time
 from types import FrameType
 
@@ -87,14 +85,3 @@ def keep_freed_memory() -> None:
         return
     mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)
     mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
-
-
-def log_to_stderr() -> None:
-    """One event a line, key=value, UTC."""
-    handler = logging.StreamHandler(sys.stderr)
-    formatter = logging.Formatter(
-        "time=%(asctime)s.%(msecs)03dZ level=%(levelname)s %(message)s", datefmt="%Y-%m-%dT%H:%M:%S"
-    )
-    formatter.converter = time.gmtime
-    handler.setFormatter(formatter)
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)

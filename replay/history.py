@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sheetbreak.errors import DataError
-from sheetbreak.history.doubts import Doubts, warn_of
+from sheetbreak.history.doubts import Doubts, Tell, warn_of
 from sheetbreak.history.reader import PROCESSMINER
 from sheetbreak.history.reader import read_history as read_files
 from sheetbreak.history.schema_file import load_schema
@@ -40,6 +40,7 @@ def read_history(
     first: int = 0,
     until: int | None = None,
     machine: str | None = None,
+    tell: Tell = warn_of,
 ) -> History:
     """Rows [first, until) of the files, of one machine if one is named. Their schema says how to write a CSV that the
     same schema file reads: what was recognised in the files is not in it.
@@ -47,7 +48,7 @@ def read_history(
     Raises DataError when the file is not sound, or when no row is left to play.
     """
     described = None if schema_path is None else load_schema(schema_path)
-    read = read_files(paths, described, doubts=Doubts(warn_of))
+    read = read_files(paths, described, doubts=Doubts(tell))
     rows, path = read.rows, read.name
     said = described or PROCESSMINER
     time_format = said.time_format if said.clock is None else read.schema.time_format

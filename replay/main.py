@@ -19,8 +19,10 @@ from replay.schedule import blocks, copy_names, damaged, sendings
 from replay.signals import Stop, Stopped, stopped_by_signals
 from replay.start_time import onward_us
 from replay.targets import open_target
+from sheetbreak.cli.logs import add_log_format, log_to_stderr
 from sheetbreak.cli.options import OptionParser, whole_number
 from sheetbreak.errors import DataError
+from sheetbreak.history.doubts import log_doubt, warn_of
 from sheetbreak.history.times.formats import TimeWriter
 from sheetbreak.streams.open import is_csv
 
@@ -31,6 +33,7 @@ def main(argv: Sequence[str]) -> int:
     Raises DataError for what the user must change, BrokenPipeError when the reader has gone.
     """
     options = _parser().parse_args(argv)
+    log_to_stderr(options.log_format)
     if options.machine is not None and options.machines is not None:
         raise DataError("--machine names one machine of the file, --machines copies one; give one of the two")
     with stopped_by_signals() as stop:
@@ -71,12 +74,18 @@ def _parser() -> OptionParser:
     add("--no-labels", action="store_true", help="leave out whether the sheet is broken")
     add("--loop", action="store_true", help="begin again at the end, each time where the last one ended")
     add("--fault", type=parse_fault, action="append", default=[], metavar="SPEC", help="inject a fault; repeatable")
+    add_log_format(parser)
     return parser
 
 
 def _play(options: Namespace, stop: Stop) -> None:
     history = read_history(
-        options.csv, options.schema, first=options.first, until=options.until, machine=options.machine
+        options.csv,
+        options.schema,
+        first=options.first,
+        until=options.until,
+        machine=options.machine,
+        tell=log_doubt if options.log_format == "json" else warn_of,
     )
     copies = copy_names(history, options.machines)
     history = damaged(history, options.fault)

@@ -10,6 +10,7 @@ to standard output, and raises a SheetbreakError for what the user must change. 
 import difflib
 import errno
 import importlib
+import logging
 import os
 import select
 import sys
@@ -17,9 +18,12 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from sheetbreak.cli.logs import log_format_of, log_to_stderr, logs_json
 from sheetbreak.errors import DataError, SheetbreakError, StreamFenced
 
 Main = Callable[[Sequence[str]], int]
+
+log = logging.getLogger(__name__)
 
 DONE, BUG, USER, FENCED, INTERRUPTED = 0, 1, 2, 3, 130
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -120,8 +124,11 @@ def run(main: Main, argv: Sequence[str] | None = None) -> int:
     change something · 3 fenced: another instance runs under our id · 130 interrupted.
     """
     _open_what_is_closed()
+    argv = sys.argv[1:] if argv is None else argv
+    if log_format_of(argv) == "json":
+        log_to_stderr("json")
     try:
-        code = main(sys.argv[1:] if argv is None else argv)
+        code = main(argv)
         sys.stdout.flush()  # here, where a reader that has gone is caught, and not as the interpreter ends
         return code
     except StreamFenced as error:
@@ -130,10 +137,9 @@ def run(main: Main, argv: Sequence[str] | None = None) -> int:
         return _fail(str(error), USER)
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
+    except BrokenPipeError as error:
         if not _standard_output_is_closed():
-            traceback.print_exc()
-            return BUG
+            return _bug(error)
         _discard_output()
         return DONE
     except Exception as error:  # noqa: BLE001 - the last resort: a bug is shown whole, and is told by its own code
@@ -141,8 +147,7 @@ def run(main: Main, argv: Sequence[str] | None = None) -> int:
             _discard_output()
             what = f"{error.filename}: " if error.filename else ""
             return _fail(f"{what}{error.strerror}; make room, or name another place for what is written", USER)
-        traceback.print_exc()
-        return BUG
+        return _bug(error)
 
 
 def _open_what_is_closed() -> None:
@@ -166,8 +171,19 @@ def _discard_output() -> None:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"error: {message}", file=sys.stderr)
+    if logs_json():
+        log.error("event=failed error=%s code=%d", message, code)
+    else:
+        print(f"error: {message}", file=sys.stderr)
     return code
+
+
+def _bug(error: Exception) -> int:
+    if logs_json():
+        log.critical("event=bug code=%d", BUG, exc_info=error)
+    else:
+        traceback.print_exception(error)
+    return BUG
 
 
 def _standard_output_is_closed() -> bool:

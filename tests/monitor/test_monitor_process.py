@@ -285,7 +285,7 @@ def test_alerts_are_readable_on_a_terminal_and_by_the_alerts_command(models: Pat
         check=True,
     )
     assert watched.stdout.decode().splitlines() == lines
-    assert watched.stderr.decode() == "100 lines of - are no alerts\n"
+    assert "event=no-alerts lines=100 source=-" in watched.stderr.decode()
 
 
 def _wait_for(monitor: Running, event: str) -> None:

@@ -132,7 +132,8 @@ def security_from(environment: Mapping[str, str]) -> Security:
         if name not in _VARIABLES and name.removesuffix("_FILE") in _VARIABLES:
             name, text = name.removesuffix("_FILE"), _content(variable, Path(text))
         if name not in _VARIABLES:
-            log.warning("variable=%s is not known and ignored; known=%s", variable, ",".join(_VARIABLES))
+            note = f"it is not known and ignored; known are {', '.join(_VARIABLES)}"
+            log.warning("event=unknown-variable variable=%s note=%r", variable, note)
             continue
         given[_VARIABLES[name]] = _value(variable, _VARIABLES[name], text)
     security = Security(**given)

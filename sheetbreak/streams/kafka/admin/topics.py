@@ -181,7 +181,9 @@ def _problem(name: str, names: Names, wanted: int, facts: Facts | None) -> str |
     if facts.partitions != wanted:
         return f"topic {name} has {facts.partitions} partitions, expected {wanted} as in all of them"
     if facts.cleanup_policy is None:
-        log.warning("topic=%s problem=cleanup.policy cannot be read expected=%s", name, policy)
+        log.warning(
+            "event=topic-unclear topic=%s problem=%r expected=%s", name, "cleanup.policy cannot be read", policy
+        )
         return None
     # The input may be compacted as its owner likes. "compact,delete" would forget a machine's state.
     if facts.cleanup_policy != policy and name != names.rows:
