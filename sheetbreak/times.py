@@ -1,5 +1,6 @@
 """Times of rows, µs since 1970 UTC, and durations for people: from 4 ms to 30 days."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -21,6 +22,19 @@ def duration(seconds: float) -> str:
             return f"{seconds / unit:.3g} {name}"
     days = seconds / 86_400
     return f"{days:.3g} days" if days < 1000 else f"{days:,.0f} days"
+
+
+_SECONDS = {"s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_LONGEST_S = 3650 * 86_400.0
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of "90s", "30min", "8h" or "2d". Raises ValueError, with what is expected."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|min|m|h|d)", text.strip())
+    seconds = float(found[1]) * _SECONDS[found[2]] if found else 0.0
+    if not 0 < seconds <= _LONGEST_S:
+        raise ValueError(f"{text!r} is no duration; expected one above 0 such as 90s, 30min, 8h or 2d")
+    return seconds
 
 
 def format_time(time_us: int) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sheetbreak.times import duration
+from sheetbreak.times import duration, parse_duration
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,16 @@ from sheetbreak.times import duration
 )
 def test_a_duration_is_told_in_a_unit_that_suits_it(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("30min", 1800), ("30m", 1800), ("8h", 28_800), ("1.5 h", 5400), ("2d", 172_800)]
+)
+def test_a_duration_that_a_person_types_is_understood(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["8", "h", "-1h", "0s", "1e3s", "8 hours", "9999d", "nan h", ""])
+def test_what_is_no_duration_is_refused_with_examples(text: str) -> None:
+    with pytest.raises(ValueError, match="such as 90s, 30min, 8h or 2d"):
+        parse_duration(text)

@@ -1,0 +1,138 @@
+"""Command `sheetbreak act`: an operator's action into the topic `operator-actions`, or a line of a file."""
+
+import argparse
+import getpass
+import sys
+import time
+from collections.abc import Sequence
+
+from sheetbreak.cli.options import OptionParser
+from sheetbreak.errors import DataError, StreamUnavailable
+from sheetbreak.streams.actions import open_actions
+from sheetbreak.times import format_time, parse_duration, parse_time
+from sheetbreak.wire.actions import KINDS, VERDICTS, encode_action, make_action
+from sheetbreak.wire.readable import printable
+
+_PATIENCE_S = 30.0
+_DAY_US = 86_400 * 1_000_000
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command; returns its exit code. Raises DataError and StreamUnavailable."""
+    options = _parse(argv)
+    now_us = options.time if options.time is not None else time.time_ns() // 1_000_000_000 * 1_000_000
+    prefix = options.topic_prefix or ""
+    if options.time is None and "://" in options.target:
+        now_us = _on_the_rows_clock(options.target, options.machine, now_us=now_us, prefix=prefix)
+    action = make_action(
+        options.machine,
+        options.action,
+        time_us=now_us,
+        by=options.by or _user(),
+        alert_id=options.alert,
+        sensor=options.sensor,
+        until_us=None if options.for_s is None else now_us + round(options.for_s * 1e6),
+        verdict=options.verdict,
+        cause=options.cause,
+        comment=options.comment,
+    )
+    deadline = time.monotonic() + _PATIENCE_S
+
+    def between() -> None:
+        if time.monotonic() > deadline:
+            raise StreamUnavailable(
+                f"{options.target}: not acknowledged within {_PATIENCE_S:.0f} s: it may have been written or not; "
+                "is a broker there? Act again: to say the same twice does no harm"
+            )
+
+    sink = open_actions(options.target, prefix=prefix, between=between)
+    try:
+        sink.send(action)
+    finally:
+        sink.close()
+    print(encode_action(action).decode())
+    return 0
+
+
+def rows_clock(now_us: int, last_us: int | None) -> int:
+    """When an action of now is on the clock of a machine's rows, whose last one was at last_us (None: no row yet).
+
+    Rows of now are at most a day behind: a machine that stands still is on our clock, too. A history that is
+    replayed is on its own.
+    """
+    return now_us if last_us is None or now_us - _DAY_US <= last_us <= now_us else last_us
+
+
+def _on_the_rows_clock(target: str, machine: str, *, now_us: int, prefix: str) -> int:
+    """`rows_clock` of a machine, by its state on Kafka; says so where that is not now, and where there is no state."""
+    from sheetbreak.streams.kafka.options import Address, parse_address  # Kafka is an extra
+    from sheetbreak.streams.kafka.reading import list_machines
+
+    servers = parse_address(target, needs_topic=False).servers
+    try:
+        known = list_machines(Address(servers, ""), prefix=prefix)
+    except DataError:  # no state topic: no monitor yet
+        known = []
+    mine = [one.summary.last_us for one in known if one.machine == machine and one.summary is not None]
+    if not mine:
+        some = ", ".join(printable(name) for name in sorted({one.machine for one in known})[:10]) or "none at all"
+        print(f"note: no row of {printable(machine)!r} was scored yet; machines with state: {some}", file=sys.stderr)
+        return now_us
+    last_us = max((one for one in mine if one is not None), default=None)
+    at_us = rows_clock(now_us, last_us)
+    if at_us != now_us:
+        text = f"note: the rows of {printable(machine)} are at {format_time(at_us)}; the action counts from then"
+        print(text, file=sys.stderr)
+    return at_us
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = OptionParser(
+        "sheetbreak act",
+        "Answer an alarm, take a sensor out of service, say what caused a break. The monitors read it, and it is kept "
+        "for a year.",
+        example="sheetbreak act kafka://localhost:9092 acknowledge --machine pm1 --alert 3f9c…\n"
+        "sheetbreak act kafka://localhost:9092 mask --machine pm1 --sensor x35 --for 8h --by Aino\n"
+        "sheetbreak act kafka://localhost:9092 verdict --machine pm1 --alert 3f9c… --verdict false\n"
+        "sheetbreak act actions.ndjson cause --machine pm1 --cause 'hole in the felt'",
+    )
+    parser.add_argument("target", help="kafka://host:9092, or a file that a line is added to (monitor --actions)")
+    parser.add_argument("action", choices=KINDS)
+    parser.add_argument("--machine", required=True, metavar="M")
+    parser.add_argument("--alert", metavar="ID", help="acknowledge: default the one that is open; verdict: which")
+    parser.add_argument("--sensor", metavar="S", help="mask, unmask: it counts as normal until then")
+    parser.add_argument(
+        "--for",
+        dest="for_s",
+        type=_duration,
+        metavar="8h",
+        help="shelve (default 8h), mask (default until unmask): 90s, 30min, 8h or 2d on the rows' own clock",
+    )
+    parser.add_argument("--verdict", choices=VERDICTS, help="whether the alarm was right")
+    parser.add_argument("--cause", metavar="T", help="of a break")
+    parser.add_argument("--by", metavar="NAME", help="who says so (default: the user's name)")
+    parser.add_argument("--comment", metavar="T")
+    parser.add_argument("--time", type=_time, metavar="T", help="on the rows' clock, ISO 8601 (default: now)")
+    parser.add_argument("--topic-prefix", help="the name put before all topics")
+    return parser.parse_args(argv)
+
+
+def _duration(text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError as cause:
+        raise argparse.ArgumentTypeError(str(cause)) from None
+
+
+def _time(text: str) -> int:
+    try:
+        return parse_time(text)
+    except ValueError as cause:
+        raise argparse.ArgumentTypeError(f"{cause}; expected 2026-05-01T06:00:00Z") from None
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name, as in a container
+        raise DataError("who says so? The system knows no name of this user: give --by NAME") from None
