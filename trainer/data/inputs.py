@@ -19,6 +19,8 @@ from trainer.data.windows import Windows
 from trainer.settings.values import Scaling
 
 _NO_SPREAD = 0.01
+_ROUNDING = 1e-6
+"""A spread below this share of the whole one is what rounding leaves of a sensor at rest."""
 _FIRST_PART = 0.1
 """Of the training rows: their spread is where a machine's variance begins."""
 
@@ -88,7 +90,8 @@ def fit_features(
     near = np.where(far_cells(values), np.nan, values)
     early, whole = (_spread(near[:n], machines[:n]) for n in (first, len(normal)))
     # One that never moved has no spread: a hundredth of its size is one, whatever its unit.
-    start_sd = np.where(still, _NO_SPREAD * np.abs(np.array(fallback)), np.where(early > 0, early, whole))
+    start_sd = np.where(early > _ROUNDING * whole, early, whole)
+    start_sd = np.where(still, _NO_SPREAD * np.abs(np.array(fallback)), start_sd)
     return FeatureParams(kind, fallback, start_sd=tuple(start_sd.tolist()), offset=fallback)
 
 

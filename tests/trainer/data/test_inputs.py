@@ -53,6 +53,15 @@ def test_a_break_without_a_gap_ends_a_window_only_where_breaks_are_stops() -> No
         assert len(inputs.index) == windows
 
 
+def test_a_sensor_that_rests_at_first_begins_with_the_spread_it_has_later() -> None:
+    """Rounding leaves a spread of 1e-16 to 0.12315375 averaged: its first movement was 10^15 deviations away."""
+    rows = mill_like(400, break_every=None)
+    values = rows.values.copy()
+    values[:200, 2] = 0.12315375
+    features = fit_features(with_values(rows, values), np.arange(400), kind="streaming-z", schema=SCHEMA)
+    assert features.start_sd[2] == pytest.approx(values[:, 2].std())
+
+
 def test_a_history_longer_than_a_batch_of_the_engine_has_the_same_inputs() -> None:
     rows = mill_like(400, machines=("a", "b"))
     features = fit_features(rows, np.arange(400), kind="streaming-z", schema=SCHEMA)
