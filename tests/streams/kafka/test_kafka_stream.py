@@ -50,9 +50,10 @@ def shares(*counters: Counter) -> list[set[int]]:
 
 def turn_until(condition: Callable[[], bool], *counters: Counter) -> None:
     def met() -> bool:
-        if not condition():
-            for counter in counters:
-                counter.turn(0.1)
+        if condition():
+            return True
+        for counter in counters:
+            counter.turn(0.1)
         return condition()
 
     wait_for(met, says=lambda: shares(*counters), nap_s=0)
@@ -126,7 +127,13 @@ def test_rows_polled_before_a_rebalance_cannot_be_committed_after_it(broker: Bro
         one, two = rig.open(instance="one", max_records=20), Counter(rig.open(instance="two"))
         held = [batch for batch in poll_until(one, 10) if batch.records]
         assert len(records_of(held)) == 10
-        turn_until(lambda: bool(patiently(lambda: one.poll(0.1)).revoked), two)
+        revoked: list[int] = []  # told by one poll alone
+
+        def has_lost_one() -> bool:
+            revoked.extend(patiently(lambda: one.poll(0.1)).revoked)
+            return bool(revoked)
+
+        turn_until(has_lost_one, two)
         for batch in held:
             with pytest.raises(StreamLost):
                 commit(one, batch, answers(batch), [])
