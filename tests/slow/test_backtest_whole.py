@@ -25,7 +25,7 @@ def test_the_default_ranks_rows_before_a_break_on_later_rows(real_csv, tmp_path)
 
 def test_events_of_pca_come_out_as_detection_measured_them(real_csv, tmp_path):
     """Of the later folds of PCA, recall (chance): H10 at 5 a day .36 (.16), H30 at 5 .43 (.27), H30 at 10 .67 (.47).
-    50 breaks: .02 is one of them. Chance is the same search over shifted scores, so it has the noise of four folds, too.
+    50 breaks: .02 is one of them. Chance is the same search over shifted scores and has the noise of four folds, too.
     """
     assert main([str(real_csv), "--family", "pca", "--json", "b.json"]) == 0
     later = json.loads((tmp_path / "b.json").read_text())["later"]

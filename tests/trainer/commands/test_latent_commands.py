@@ -131,7 +131,7 @@ def generate(plant: Path, models: str, out: str, *more: str) -> Path:
 
 
 def far_apart(a: np.ndarray, b: np.ndarray) -> float:
-    """Root mean square difference of the correlations of two tables (rows, sensors), but for a sensor at rest in one."""
+    """Root mean square difference of the correlations of two tables (rows, sensors) without sensors at rest."""
     moving = (a.std(axis=0) > 0) & (b.std(axis=0) > 0)
     difference = np.corrcoef(a[:, moving].T) - np.corrcoef(b[:, moving].T)
     return float(np.sqrt(np.mean(difference[np.triu_indices(len(difference), 1)] ** 2)))
