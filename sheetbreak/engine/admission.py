@@ -147,12 +147,14 @@ def admit(
     *,
     schema: Schema,
     break_is_stop: bool,
+    masked: npt.NDArray[np.bool_] | None = None,
 ) -> dict[str, Admitted]:
     """Decide of each machine's rows, named by their places in the batch, in the order they came.
 
-    pasts: of the machines that were seen before.
+    pasts: of the machines that were seen before. masked: (rows, sensors) cells that nobody misses.
     """
-    sparse = np.isnan(rows.values).mean(axis=1) > MAX_MISSING_SHARE
+    missed = np.isnan(rows.values if masked is None else np.where(masked, 0.0, rows.values))
+    sparse = missed.mean(axis=1) > MAX_MISSING_SHARE
     columns = _Columns(rows.times_us.tolist(), rows.broken.tolist(), sparse.tolist(), fingerprints(rows))
     gap_us = round(schema.stop_gap_s * 1e6)
     lost_us, short_us = round(schema.lost_rows_s * 1e6), round(SHORT_GAP_PERIODS * schema.period_s * 1e6)
@@ -312,9 +314,6 @@ def _not_later(machine: str, time_us: int, last_us: int) -> RowError:
 
 
 def _too_sparse(machine: str) -> RowError:
-    return RowError(
-        f"{machine}: more than a fifth of the sensors is missing; a score would say more about the gaps than the sheet"
-        "; mend the feed, or use the model of this plant",
-        reason="too-many-missing",
-        machine=machine,
-    )
+    what = "more than a fifth of the sensors is missing; a score would say more about the gaps than the sheet"
+    text = f"{machine}: {what}; mend the feed, or use the model of this plant"
+    return RowError(text, reason="too-many-missing", machine=machine)

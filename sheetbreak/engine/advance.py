@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from sheetbreak.engine.admission import BACK, BROKE, COLD, KEEP, ON, REST, RUN, SET_BACK, Admitted, Past, Stretch, admit
 from sheetbreak.engine.decision import Cause, Decided, Rules, decide
@@ -17,6 +18,7 @@ from sheetbreak.engine.model import Artifact
 from sheetbreak.engine.scores import Scores
 from sheetbreak.engine.state import (
     DEAD_LETTER,
+    NO_ORDERS,
     RESTARTING,
     SCORED,
     STOPPED,
@@ -26,6 +28,7 @@ from sheetbreak.engine.state import (
     Results,
     State,
     cold_state,
+    masked_cells,
 )
 from sheetbreak.engine.thresholds import Trailing, begin_steering
 from sheetbreak.engine.windows import Memory, Windows, make_windows
@@ -70,8 +73,9 @@ def _advance(
     sensors, places = manifest.schema.sensors, by_machine(rows)
     score, contributions = np.full(len(rows), np.nan), np.full((len(rows), len(sensors)), np.nan)
     now = {machine: _under(model, states.get(machine)) for machine in places}
-    pasts = {machine: state.past for machine, state in now.items()}
-    admitted = admit(pasts, places, rows, schema=manifest.schema, break_is_stop=manifest.break_is_stop)
+    pasts, new = {machine: state.past for machine, state in now.items()}, _never_seen(now)
+    masked = masked_cells(now, places, rows, sensors)
+    admitted = admit(pasts, places, rows, schema=manifest.schema, break_is_stop=manifest.break_is_stop, masked=masked)
     decided: dict[str, list[tuple[int, Decided]]] = {machine: [] for machine in places}
     known: Sequence[float | None] = [None] * len(rows)
     imputed: dict[int, tuple[str, ...]] = {}
@@ -80,7 +84,7 @@ def _advance(
         stretches = {machine: one.stretches[number] for machine, one in admitted.items() if number < len(one.stretches)}
         for machine, stretch in stretches.items():
             now[machine] = _beginning(model, now[machine], stretch)
-        windows, features, memories = _windows(now, stretches, rows, model, estimates=missing == "model")
+        windows, features, memories = _windows(now, stretches, rows, model, estimates=missing == "model", masked=masked)
         scores = Scores(windows, reconstruct=model.reconstruct, scorer=model.scorer, normal=model.features.normal)
         score[scores.places], contributions[scores.places] = scores.scores, scores.contributions
         if expectation is not None:
@@ -115,6 +119,7 @@ def _advance(
                 one.levels.steering,
                 one.odds,
                 aside=was.aside,
+                orders=was.orders,
             )
     results = put_together(
         admitted,
@@ -126,9 +131,13 @@ def _advance(
         rules=rules_of(model),
     )
     results.cold_starts += [
-        (one.steps[0][0], "new") for machine, one in admitted.items() if machine not in states and one.steps
+        (one.steps[0][0], "new") for machine, one in admitted.items() if machine in new and one.steps
     ]
     results.cold_starts.sort(key=_by_place)
+    results.alerts = [(place, now[event.machine].orders.told(event)) for place, event in results.alerts]
+    if masked is not None:
+        found = {place: np.flatnonzero(masked[place]).tolist() for place in np.flatnonzero(masked.any(axis=1)).tolist()}
+        results.masked = {place: tuple(sensors[sensor] for sensor in out) for place, out in found.items()}
     return {machine: _ending(now[machine], one.past) for machine, one in admitted.items()}, results
 
 
@@ -222,6 +231,10 @@ def _under(model: Artifact, state: State | None) -> State:
     return replace(state, memory=memory, trailing=trailing, steering=steering, odds=odds, model=model.version)
 
 
+def _never_seen(states: Mapping[str, State]) -> set[str]:
+    return {machine for machine, state in states.items() if state.clock.last_us is None}
+
+
 def _beginning(model: Artifact, state: State, stretch: Stretch) -> State:
     """The state that a stretch goes on from: the one before it, a cold one, or the one that was set aside.
 
@@ -229,24 +242,33 @@ def _beginning(model: Artifact, state: State, stretch: Stretch) -> State:
     """
     if stretch.begins == ON:
         return state
-    before = replace(state, clock=stretch.before, prints=b"", aside=None, aside_rows=0)
+    before = replace(state, clock=stretch.before, prints=b"", aside=None, aside_rows=0, orders=NO_ORDERS)
     if stretch.begins == KEEP:
         return replace(state, aside=before)
     if stretch.begins == BACK:
         assert state.aside is not None
-        return replace(_under(model, state.aside), alert=state.alert, odds=state.odds)
+        return replace(_under(model, state.aside), alert=state.alert, odds=state.odds, orders=state.orders)
     aside = before if stretch.begins == COLD else state.aside
-    return replace(cold_state(model), alert=state.alert, odds=state.odds, aside=aside)
+    return replace(cold_state(model), alert=state.alert, odds=state.odds, aside=aside, orders=state.orders)
 
 
 def _ending(state: State, past: Past) -> State:
     """The state after a batch's last stretch, with what admission remembers."""
-    aside = state.aside if past.aside is not None else None
-    return replace(state, clock=past.clock, prints=past.prints, aside=aside, aside_rows=past.aside_rows if aside else 0)
+    aside, orders = state.aside if past.aside is not None else None, state.orders
+    if aside is None and past.clock.last_us is not None:  # else its clock is in doubt: it ends nothing yet
+        orders = orders.holding(past.clock.last_us, state.alert.open.alert_id if state.alert.open else None)
+    rows = past.aside_rows if aside else 0
+    return replace(state, clock=past.clock, prints=past.prints, aside=aside, aside_rows=rows, orders=orders)
 
 
 def _windows(
-    now: Mapping[str, State], stretches: Mapping[str, Stretch], rows: RowBatch, model: Artifact, *, estimates: bool
+    now: Mapping[str, State],
+    stretches: Mapping[str, Stretch],
+    rows: RowBatch,
+    model: Artifact,
+    *,
+    estimates: bool,
+    masked: npt.NDArray[np.bool_] | None,
 ) -> tuple[Windows, Features, dict[str, Memory]]:
     """The second stage over a stretch of each machine, and the machines' memories after it."""
     windows, features, after = make_windows(
@@ -255,6 +277,7 @@ def _windows(
         using=model.features,
         length=model.manifest.window,
         estimates=estimates,
+        masked=masked,
     )
     return windows, features, dict(zip(stretches, after, strict=True))
 

@@ -125,6 +125,10 @@ class AlertEvent:
     """The share of the machine's last rows that score as high; None where that is not known."""
     odds: Told | None = None
     """How often the last warnings came true; None where that is not known."""
+    acknowledged: tuple[str, int] | None = None
+    """Who saw it, and when; None: nobody said so yet."""
+    shelved_until_us: int | None = None
+    """Published, but not to be announced, before this time; None: it is to be."""
 
     def with_odds(self, odds: Told | None) -> "AlertEvent":
         """The same, saying so."""

@@ -82,6 +82,17 @@ class Features(NamedTuple):
     masked: dict[int, list[int]]
     """Row -> sensors missing for so long that they count as normal."""
 
+    def without(self, masked: Bools, normal: Floats) -> "Features":
+        """The same with these cells, (n, sensors), at what is normal for them: nothing is missing there."""
+        imputed = {row: [one for one in gone if not masked[row, one]] for row, gone in self.imputed.items()}
+        longer = {row: self.masked.get(row, []) for row in np.flatnonzero(masked.any(axis=1)).tolist()}
+        both = {row: sorted({*gone, *np.flatnonzero(masked[row]).tolist()}) for row, gone in longer.items()}
+        return self._replace(
+            z=np.where(masked, normal, self.z),
+            imputed={row: gone for row, gone in imputed.items() if gone},
+            masked=self.masked | both,
+        )
+
 
 class FeatureFold:
     """The fold with its parameters as arrays, made once per model."""

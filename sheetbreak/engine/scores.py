@@ -144,6 +144,8 @@ class Scores:
         if len(holed):  # estimates have no error of their own: the score is the mean over what was seen
             seen = (~unseen[holed]).sum(axis=(1, 2))
             self.contributions[holed] *= (unseen[0].size / seen)[:, None]
+        if windows.masked is not None:  # nor has a sensor out of service
+            self.contributions = _without(self.contributions, windows.masked)
         self.scores = scorer.scores(self.contributions)
         """(m,)"""
         self._rebuilt, self._unseen = rebuilt[:, -1], unseen[:, -1]
@@ -167,6 +169,15 @@ class Scores:
         row = self._ends[number]
         expected = features.centre[row] + self._scorer.unscale(self._rebuilt[number]) * features.spread[row]
         return np.where(self._unseen[number], expected, features.observed[row]), expected
+
+
+def _without(contributions: Floats, masked: Bools) -> Floats:
+    """The same with nothing from masked cells, and so much more from the others: the score is the mean over them."""
+    left = (~masked).sum(axis=1)
+    some = np.flatnonzero((left < masked.shape[1]) & (left > 0))
+    found: Floats = np.where(masked, 0.0, contributions)
+    found[some] *= (masked.shape[1] / left[some])[:, None]
+    return found
 
 
 def _in_spreads(difference: float, spread: float) -> float:

@@ -1,8 +1,8 @@
 """State of a machine between two rows, and results of a batch."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,11 +15,64 @@ from sheetbreak.engine.scores import TopSensor
 from sheetbreak.engine.thresholds import Steering, Trailing, begin_steering
 from sheetbreak.engine.windows import Memory, cold_memory
 from sheetbreak.errors import RowError
+from sheetbreak.rows import RowBatch
 
 Floats = npt.NDArray[np.float64]
 Missing = Literal["hold", "model"]
 """What stands in for a missing value when its row is scored: the last one, or what the model makes of the others."""
 SCORED, RESTARTING, WARMING_UP, STOPPED, DEAD_LETTER = "scored", "restarting", "warming_up", "stopped", "dead_letter"
+
+
+class Acknowledged(NamedTuple):
+    """An alert that somebody has seen."""
+
+    alert_id: str
+    by: str
+    time_us: int
+
+
+class Orders(NamedTuple):
+    """What operators said of a machine that still holds. Times are on the rows' clock, and end what they end."""
+
+    acknowledged: Acknowledged | None = None
+    shelved_until_us: int | None = None
+    masks: tuple[tuple[str, int | None], ...] = ()
+    """Sensors out of service, by name, and until when; None: until that is taken back."""
+
+    def mask(self, sensor: str, until_us: int | None) -> "Orders":
+        """With the sensor out of service, whatever was said of it before."""
+        return self._replace(masks=tuple(sorted([*self.unmask(sensor).masks, (sensor, until_us)], key=_by_sensor)))
+
+    def unmask(self, sensor: str) -> "Orders":
+        """With the sensor in service."""
+        return self._replace(masks=tuple(mask for mask in self.masks if mask[0] != sensor))
+
+    def shelved_until(self, time_us: int) -> int | None:
+        """The end of a shelf that the machine is on at this time."""
+        until_us = self.shelved_until_us
+        return until_us if until_us is not None and time_us < until_us else None
+
+    def holding(self, time_us: int, alert_id: str | None) -> "Orders":
+        """Those that hold on after a row of this time, with this alert open."""
+        if self == NO_ORDERS:
+            return self
+        seen = self.acknowledged if self.acknowledged and self.acknowledged.alert_id == alert_id else None
+        masks = tuple(mask for mask in self.masks if mask[1] is None or time_us < mask[1])
+        return Orders(seen, self.shelved_until(time_us), masks)
+
+    def told(self, event: AlertEvent) -> AlertEvent:
+        """The event, saying what operators said of it."""
+        seen, until_us = self.acknowledged, self.shelved_until(event.time_us)
+        if seen is not None and seen.alert_id == event.alert_id:
+            event = replace(event, acknowledged=(seen.by, seen.time_us))
+        return event if until_us is None else replace(event, shelved_until_us=until_us)
+
+
+NO_ORDERS = Orders()
+
+
+def _by_sensor(mask: tuple[str, int | None]) -> str:
+    return mask[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +97,8 @@ class State:
     """The state before a jump of the clock that may have been odd: gone on with when the clock is right again."""
     aside_rows: int = 0
     """Rows taken since it was set aside."""
+    orders: Orders = NO_ORDERS
+    """What operators said of it."""
 
     @property
     def past(self) -> Past:
@@ -75,6 +130,21 @@ class Results:
     """Rows before which a run ended, or might have, and why: "break", "clock", "gap", "short-gap", "lost-rows"."""
     cold_starts: list[tuple[int, str]] = field(default_factory=list)
     """Rows at which a machine is cold, and why: "new", "clock"."""
+    masked: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    """A row's sensors that operators took out of service: their readings count as normal."""
+
+
+def masked_cells(
+    states: Mapping[str, State], places: Mapping[str, Sequence[int]], rows: RowBatch, sensors: Sequence[str]
+) -> npt.NDArray[np.bool_] | None:
+    """(rows, sensors) the cells of sensors out of service; None where there is none."""
+    found = None
+    for machine, own in places.items():
+        for sensor, until_us in states[machine].orders.masks:
+            if sensor in sensors:
+                found = np.zeros((len(rows), len(sensors)), np.bool_) if found is None else found
+                found[own, sensors.index(sensor)] = True if until_us is None else rows.times_us[own] < until_us
+    return found if found is not None and found.any() else None
 
 
 def cold_state(model: Artifact) -> State:

@@ -1,14 +1,14 @@
 """Windows: the features of admitted rows and the windows that end in them, all machines at once. The second stage."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
 from sheetbreak.engine.admission import Stretch
 from sheetbreak.engine.features import LARGEST, FeatureFold, Features, FeatureState, Float32s
-from sheetbreak.engine.moments import Floats, Ints, numbers
+from sheetbreak.engine.moments import Bools, Floats, Ints, numbers
 
 
 class Memory(NamedTuple):
@@ -38,6 +38,8 @@ class Windows:
     """(rows, sensors) features, unscaled; NaN in cells that the model is to estimate."""
     at: Ints
     """(m,) where in the table a window's last row is; the others lie before it."""
+    masked: Bools | None = None
+    """(m, sensors) of each window's last row: sensors out of service, which have no error; None: there is none."""
 
     def __len__(self) -> int:
         return len(self.ends)
@@ -62,21 +64,26 @@ def make_windows(
     using: FeatureFold,
     length: int,
     estimates: bool = False,
+    masked: Bools | None = None,
 ) -> tuple[Windows, Features, list[Memory]]:
     """Features and windows of the rows of stretches, each on from what is remembered before it, and what is after it.
 
     values: (rows of the batch, sensors) plant units. length: rows of a window. estimates: whether the model is to
-    estimate what is missing; else the last value stands in.
+    estimate what is missing; else the last value stands in. masked: (rows of the batch, sensors) cells that count as
+    normal, whatever is read there: as those do that are missing for long, mean and variance learn nothing from them.
     """
     places = [place for stretch, _ in stretches for place in stretch.places]
     since = [rows for stretch, _ in stretches for rows in stretch.since_restart]
     lengths = [len(stretch.places) for stretch, _ in stretches]
+    taken, out = np.clip(values[places], -LARGEST, LARGEST), None if masked is None else masked[places]
     states, features = using.fold(
         [before.features for _, before in stretches],
-        np.clip(values[places], -LARGEST, LARGEST),
+        taken if out is None else np.where(out, np.nan, taken),
         lengths=lengths,
         hold=[rows < using.params.hold_rows for rows in since],
     )
+    if out is not None:
+        features = features.without(out, using.normal)
     z = features.z
     if estimates and features.imputed:
         z = z.copy()
@@ -95,6 +102,8 @@ def make_windows(
         ends = np.flatnonzero(warm & (track.unbroken >= length))
         windows = Windows(places, since, ends, length, track.table, track.at[ends])
         recents = track.last(length - 1)
+    if out is not None:
+        windows = replace(windows, masked=out[ends])
     after = [Memory(state, recent) for state, recent in zip(states, recents, strict=True)]
     return windows, features, after
 

@@ -67,6 +67,8 @@ class _ScoreMessage(msgspec.Struct, kw_only=True):
     model: str
     imputed: Sequence[str]
     top: list[_Top] | msgspec.UnsetType = msgspec.UNSET
+    masked: Sequence[str] | msgspec.UnsetType = msgspec.UNSET
+    """Left out where operators took no sensor out of service."""
 
 
 _encoder = msgspec.json.Encoder()
@@ -120,6 +122,7 @@ def _encode_score(
         state=outcome if outcome == SCORED else _STATE.get(outcome, outcome),
         model=model,
         imputed=results.imputed.get(place, ()),
+        masked=results.masked.get(place, msgspec.UNSET),
     )
     if score == score:
         message.score, message.threshold, message.ratio, message.over = score, level, ratio_of(score, level), over
@@ -132,6 +135,12 @@ def _encode_score(
 
 def encode_alert(event: AlertEvent, *, plant: Plant = ANY_PLANT) -> bytes:
     """The message of an alert's opening, update or end."""
+    ordered: dict[str, Any] = {}
+    if event.acknowledged is not None:
+        by, time_us = event.acknowledged
+        ordered["acknowledged"] = {"by": by, "time": format_time(time_us)}
+    if event.shelved_until_us is not None:
+        ordered["shelved_until"] = format_time(event.shelved_until_us)
     return _encoder.encode(
         {
             "topic": ALERTS,
@@ -151,6 +160,7 @@ def encode_alert(event: AlertEvent, *, plant: Plant = ANY_PLANT) -> bytes:
             "rarity": event.rarity,
             "odds": event.odds and event.odds._asdict(),
             "message": event.message,
+            **ordered,
         }
     )
 

@@ -10,7 +10,7 @@ import zlib
 from array import array
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -20,7 +20,7 @@ from sheetbreak.engine.admission import Clock
 from sheetbreak.engine.alerts import WARNED_ROWS, AlertState, OpenAlert
 from sheetbreak.engine.features import FeatureState
 from sheetbreak.engine.odds import Odds
-from sheetbreak.engine.state import State
+from sheetbreak.engine.state import NO_ORDERS, Acknowledged, Orders, State
 from sheetbreak.engine.thresholds import Steering, Trailing
 from sheetbreak.engine.windows import Memory
 from sheetbreak.rows import Schema
@@ -38,7 +38,9 @@ are still written of a model without offset; in format 3 mean and last value are
 log = logging.getLogger(__name__)
 
 
-class _Core(msgspec.Struct, array_like=True, gc=False):
+class Core(msgspec.Struct, array_like=True, gc=False):
+    """All of a state but the trailing scores and what is seldom there: format 2."""
+
     format: int
     schema: bytes
     model: str
@@ -72,7 +74,7 @@ class _Core(msgspec.Struct, array_like=True, gc=False):
     since_opened: int = WARNED_ROWS
 
 
-class _Core3(_Core, array_like=True, gc=False):
+class _Core3(Core, array_like=True, gc=False):
     offset: int = 0
     """crc32 of the part "offset"; 0 where there is none."""
     prints: bytes = b""
@@ -81,37 +83,20 @@ class _Core3(_Core, array_like=True, gc=False):
     aside_rows: int = 0
 
 
+class _Core4(_Core3, array_like=True, gc=False):
+    """With what operators said, where they said something that holds; a reader of format 3 takes no notice of it."""
+
+    acknowledged: tuple[str, str, int] | None = None
+    shelved_until_us: int | None = None
+    masks: tuple[tuple[str, int | None], ...] = ()
+
+
 class _Aside(msgspec.Struct, array_like=True, gc=False):
     """A state in one part: written once, when it is set aside."""
 
     core: bytes
     ring: bytes
     offset: bytes
-
-
-class Summary(NamedTuple):
-    """What a machine's core says without a model."""
-
-    last_us: int | None
-    state: str
-    """"warning", "stopped", "warming up" (never scored) or "quiet"."""
-    grade: str | None
-
-
-def summarise(parts: Mapping[bytes, bytes]) -> dict[str, Summary]:
-    """Of every machine whose core can be read."""
-    found = {}
-    for key, value in parts.items():
-        stem, _, part = key.rpartition(b"\0")
-        if part == b"core":
-            try:
-                core = msgspec.msgpack.decode(value, type=_Core)
-                state = "warning" if core.open else "stopped" if core.was_broken else "quiet"
-                state = state if core.trailing_count or core.open else "warming up"
-                found[stem.decode()] = Summary(core.last_us, state, core.grade)
-            except ValueError:  # msgspec's errors among them
-                continue
-    return found
 
 
 class StateCodec:
@@ -152,7 +137,7 @@ class StateCodec:
             if part != b"core":
                 continue
             try:
-                core = msgspec.msgpack.decode(value, type=_Core3)
+                core = msgspec.msgpack.decode(value, type=_Core4)
                 if core.format not in _READS or core.schema not in self._reads:
                     raise ValueError("other format or schema")
                 offset = _part(parts, stem, b"offset", core.offset)
@@ -173,12 +158,14 @@ class StateCodec:
         if offset or aside or state.prints:
             more = {"offset": zlib.crc32(offset), "prints": state.prints, "aside_rows": state.aside_rows}
             more["aside"] = zlib.crc32(self._aside(aside)) if aside else 0
+        if state.orders != NO_ORDERS:
+            more |= state.orders._asdict()
         clock, features, alert, now = state.clock, state.memory.features, state.alert, state.alert.open
         mean, mean_tops = split_bytes(features.mean.astype("<f8"), _KEPT_BYTES)
         variance, variance_tops = split_bytes(features.variance.astype("<f8"), _KEPT_BYTES)
         last, last_tops = split_bytes(features.last.astype("<f4"), _LAST_BYTES)
         return msgspec.msgpack.encode(
-            (_Core3 if more else _Core)(
+            (_Core4 if state.orders != NO_ORDERS else _Core3 if more else Core)(
                 format=FORMAT if more else IN_PLANT_UNITS,
                 schema=self._digest,
                 model=state.model,
@@ -217,12 +204,12 @@ class StateCodec:
 
     def _state_aside(self, part: bytes) -> State:
         aside = msgspec.msgpack.decode(part, type=_Aside)
-        core = msgspec.msgpack.decode(aside.core, type=_Core3)
+        core = msgspec.msgpack.decode(aside.core, type=_Core4)
         ring = array("f")
         ring.frombytes(aside.ring)
         return self._state(core, ring, aside.offset)
 
-    def _state(self, core: _Core3, ring: "array[float]", offset: bytes) -> State:
+    def _state(self, core: _Core4, ring: "array[float]", offset: bytes) -> State:
         missing = np.zeros(self._sensors, np.uint8)
         missing[list(core.missing)] = list(core.missing.values())
         tops, n = zlib.decompress(core.tops), self._sensors
@@ -247,6 +234,7 @@ class StateCodec:
             steering=None if core.share is None else Steering(core.share, tuple(core.waiting)),
             odds=Odds() if core.odds is None else _odds_of(*core.odds),
             prints=core.prints,
+            orders=Orders(core.acknowledged and Acknowledged(*core.acknowledged), core.shelved_until_us, core.masks),
         )
 
 
@@ -302,7 +290,7 @@ def _chunks_to_write(old: Trailing | None, new: Trailing) -> list[int]:
     return sorted(filled | set((np.flatnonzero(other) // CHUNK_SCORES).tolist()))
 
 
-def _ring(core: _Core, stem: bytes, parts: Mapping[bytes, bytes]) -> "array[float]":
+def _ring(core: Core, stem: bytes, parts: Mapping[bytes, bytes]) -> "array[float]":
     held = min(core.trailing_count, core.trailing_rows)
     start, place = _being_filled(core.trailing_count, core.trailing_rows)
     ring = array("f")

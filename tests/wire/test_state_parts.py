@@ -14,7 +14,7 @@ from sheetbreak.artifact import load
 from sheetbreak.engine.alerts import AlertState
 from sheetbreak.engine.state import State, cold_state
 from sheetbreak.engine.thresholds import Steering, Trailing
-from sheetbreak.wire.state import CHUNK_SCORES, StateCodec, _Core
+from sheetbreak.wire.state import CHUNK_SCORES, Core, StateCodec
 from tests.support.making import same
 from tests.support.mill import save_model
 
@@ -94,7 +94,7 @@ def test_a_state_of_format_1_is_taken_over(cold: tuple[StateCodec, State]):
     parts = codec.dump("pm1", None, state)
     core = msgspec.msgpack.decode(parts[b"pm1\0core"])
     assert core[0] == 2
-    parts[b"pm1\0core"] = msgspec.msgpack.encode([1, *core[1 : _Core.__struct_fields__.index("muted")]])
+    parts[b"pm1\0core"] = msgspec.msgpack.encode([1, *core[1 : Core.__struct_fields__.index("muted")]])
     (again,) = codec.load(parts).values()
     assert same(again, replace(state, alert=AlertState(since_open=3), grade=None))
 

@@ -18,7 +18,7 @@ from sheetbreak.streams.kafka.errors import stream_error
 from sheetbreak.streams.kafka.group.positions import read_place
 from sheetbreak.streams.kafka.group.state_topic import machine_of, read_state
 from sheetbreak.streams.kafka.options import Address, environment_security, parse_address
-from sheetbreak.wire.state import Summary, summarise
+from sheetbreak.wire.summary import Summary, summarise
 
 _BACK = 10
 """Offsets to look back over: the last ones may be a transaction's markers, which are no records."""
