@@ -12,7 +12,7 @@ from sheetbreak.cli.options import OptionParser, whole_number
 from sheetbreak.engine.state import Missing
 from sheetbreak.errors import DataError
 from sheetbreak.streams.kafka.options import KafkaOptions
-from sheetbreak.streams.open import check_state_dir, in_words, scheme_of
+from sheetbreak.streams.open import check_actions, check_state_dir, in_words, scheme_of
 from sheetbreak.wire.topics import ALERTS, DEAD_LETTERS, SCORES
 
 TOPICS = (ALERTS, SCORES, DEAD_LETTERS)
@@ -37,6 +37,8 @@ class Options:
     silent_days: int
     """After so many a machine leaves memory and metrics."""
     log_format: str
+    actions: Path | None
+    """A file of operators' actions, for files and pipes."""
     kafka: KafkaOptions | None
     """None where monitors do not share the source: a file or pipe."""
 
@@ -67,6 +69,13 @@ def read_options(argv: Sequence[str]) -> Options:
         type=Path,
         metavar="DIR",
         help="keep the machines' state here, to go on after a restart (files, pipes)",
+    )
+    parser.add_argument(
+        "--actions",
+        type=Path,
+        metavar="FILE",
+        help="operators' actions as sheetbreak act writes them; one is done when its machine's rows reach its time "
+        "(files, pipes)",
     )
     parser.add_argument(
         "--history", type=Path, metavar="CSV", help="warm machines up with these rows before the stream"
@@ -122,6 +131,7 @@ def read_options(argv: Sequence[str]) -> Options:
     )
     given = parser.parse_args(argv)
     check_state_dir(given.source, given.state)
+    check_actions(given.source, given.actions)
     scheme = scheme_of(given.source)
     return Options(
         source=given.source,
@@ -136,6 +146,7 @@ def read_options(argv: Sequence[str]) -> Options:
         max_machines=given.max_machines,
         silent_days=given.silent_days,
         log_format=given.log_format,
+        actions=given.actions,
         kafka=_kafka_options(given) if scheme.has_group else None,
     )
 

@@ -9,6 +9,7 @@ from monitor.health import Health
 from monitor.homes import Homes
 from monitor.machines import MAX_NEW, SILENT_DAYS, Machines
 from monitor.metrics.metrics import Metrics
+from monitor.operators import waiting_in
 from monitor.reload import ModelWatch
 from monitor.scoring import ScoredBatch, score_batch
 from sheetbreak.engine.state import Missing, State
@@ -143,7 +144,7 @@ class Loop:
             batch = self._patiently(partial(opened.stream.poll, POLL_S))
             self._health.stream_answers = batch.ready
             self._take_over(batch, opened)
-            if batch.records:
+            if batch.records or batch.actions:
                 self._process(batch, opened)
         except StreamLost as lost:
             log.warning("event=batch-lost reason=%r", str(lost))
@@ -151,6 +152,8 @@ class Loop:
             self._drop(self._machines.partitions)
             return False
         self._show_lag(opened)
+        if batch.end:
+            self._tell_of_waiting()
         return batch.end
 
     def _take_over(self, batch: Batch, opened: Opened) -> None:
@@ -161,7 +164,8 @@ class Loop:
         for partition in batch.assigned:
             parts = self._patiently(partial(opened.stream.restore, partition))
             states = self._codec.load(parts)
-            forgotten = self._machines.take_over(partition, states, self._watch.model)
+            agenda = waiting_in(parts, partition)
+            forgotten = self._machines.take_over(partition, states, self._watch.model, agenda=agenda)
             self._metrics.show_states(states)
             self._metrics.forget(forgotten)
             log.info("event=partition-assigned partition=%d machines=%d", partition, len(states))
@@ -176,6 +180,7 @@ class Loop:
             model=self._watch.model,
             codec=self._codec,
             missing=self._missing,
+            agendas=self._machines.agendas,
         )
         snapshots = [*scored.snapshots, *self._machines.deletions(scored)]
         commit = partial(opened.stream.commit, batch, scored.outputs, snapshots)
@@ -195,12 +200,15 @@ class Loop:
         self._tell_of_blind()
         self._metrics.count_rejects(scored.rejects)
         self._metrics.count_missing(scored.missing)
+        self._metrics.operators.count(scored.obeyed, scored.refused)
+        for action in scored.obeyed:
+            log.info("event=action machine=%s action=%s by=%r", action.machine, action.action, action.by)
         self._tell_of_stops(scored)
         self._tell_of_dead_letters(scored)
         self._homes.see(scored.states, now_s=self._clock.monotonic())
         self.records += len(batch.records)
         self._metrics.observe_latency([r.timestamp_ms for r in batch.records], now_s=self._clock.time())
-        if not self._rows_seen:
+        if batch.records and not self._rows_seen:
             self._rows_seen = True
             log.info("event=first-batch rows=%d", len(batch.records))
 
@@ -224,12 +232,22 @@ class Loop:
 
     def _tell_of_dead_letters(self, scored: ScoredBatch) -> None:
         """Once a reason: who writes alerts alone would see nothing when every record is refused."""
-        refused = [*scored.rejects, *(error for _, results in scored.results for _, error in results.rejects)]
+        refused = [
+            *scored.rejects,
+            *scored.refused,
+            *(error for _, results in scored.results for _, error in results.rejects),
+        ]
         self.dead_letters += len(refused)
         for error in refused:
             if error.reason not in self._reasons_told:
                 self._reasons_told.add(error.reason)
                 log.warning("event=first-dead-letter reason=%s error=%r", error.reason, str(error))
+
+    def _tell_of_waiting(self) -> None:
+        """At the end of the rows."""
+        waiting = sum(len(some) for agenda in self._machines.agendas.values() for some in agenda.values())
+        if waiting:
+            log.warning("event=actions-waiting count=%d note=%r", waiting, "no row of their machine reached their time")
 
     def _tell_of_blind(self) -> None:
         """Once, until it is scored again: each of its rows is answered, and nobody would be warned of a break."""

@@ -8,7 +8,9 @@ import logging
 import sqlite3
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 
+from monitor.operators import Agenda
 from monitor.scoring import ScoredBatch
 from sheetbreak.engine.model import Artifact
 from sheetbreak.engine.state import State
@@ -45,6 +47,8 @@ class Machines:
         self._codec, self._clock = codec, clock
         self._max_new, self._silent_s = max_new, silent_days * 86_400
         self._states: dict[int, dict[str, State]] = {}
+        self.agendas: dict[int, Agenda] = {}
+        """By partition, operators' actions that wait for a row of their time."""
         self._arrived: OrderedDict[Key, float] = OrderedDict()
         """When each one's last rows came, the longest silent first."""
         self._new: OrderedDict[Key, None] = OrderedDict()
@@ -60,14 +64,18 @@ class Machines:
         """Ours."""
         return tuple(self._states)
 
-    def take_over(self, partition: int, states: Mapping[str, State], model: Artifact) -> list[str]:
-        """A partition is ours, with these states. Returns the machines that are forgotten at once."""
+    def take_over(
+        self, partition: int, states: Mapping[str, State], model: Artifact, *, agenda: Agenda = MappingProxyType({})
+    ) -> list[str]:
+        """A partition is ours, with these states and actions that wait. Returns machines that are forgotten at once."""
         self._states[partition] = {}
+        self.agendas[partition] = agenda
         return self._adopt(partition, states, model)
 
     def drop(self, partition: int) -> list[str]:
         """A partition is not ours any more. Returns its machines."""
         gone = list(self._states.pop(partition, {}))
+        self.agendas.pop(partition, None)
         for machine in gone:
             self._arrived.pop((partition, machine), None)
             self._new.pop((partition, machine), None)
@@ -95,6 +103,7 @@ class Machines:
     def committed(self, scored: ScoredBatch, model: Artifact) -> list[str]:
         """The batch stands. Returns the machines that are forgotten now."""
         gone = []
+        self.agendas.update(scored.agendas)
         for partition, states in scored.states.items():
             self._leaving.pop(partition, None)
             gone += self._adopt(partition, states, model)

@@ -98,4 +98,5 @@ def _open(options: Options, model: Artifact) -> Opened:
         emit=options.emit,
         state_dir=options.state,
         kafka=options.kafka,
+        actions=options.actions,
     )

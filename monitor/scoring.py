@@ -1,15 +1,19 @@
 """Scoring of one batch: from a stream's records to the outputs and states that are to be committed."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
+from types import MappingProxyType
 
+from monitor.operators import Agenda, Orders, Waiting, obey, read_orders
 from sheetbreak.engine.advance import advance
 from sheetbreak.engine.model import Artifact
 from sheetbreak.engine.state import Missing, Results, State
 from sheetbreak.errors import RowError
 from sheetbreak.rows import RowBatch
 from sheetbreak.streams.open import Opened
-from sheetbreak.streams.protocol import Batch, Output, Snapshot
+from sheetbreak.streams.protocol import Batch, Output, Record, Snapshot
+from sheetbreak.wire.actions import Action
 from sheetbreak.wire.messages import Plant, encode_alert, encode_dead_letter, encode_scores
 from sheetbreak.wire.state import StateCodec
 from sheetbreak.wire.topics import ALERTS, DEAD_LETTERS, SCORES
@@ -33,6 +37,11 @@ class ScoredBatch:
     """Records that could not be decoded."""
     missing: Mapping[tuple[str, str], int] = field(default_factory=dict)
     """By sensor and word: cells that hold no reading."""
+    obeyed: list[Action] = field(default_factory=list)
+    """Operators' actions that were done; and the errors of those that could not be, dead letters by now."""
+    refused: list[RowError] = field(default_factory=list)
+    agendas: dict[int, Agenda] = field(default_factory=dict)
+    """By partition of the batch, the actions that wait."""
 
 
 def score_batch(
@@ -44,11 +53,12 @@ def score_batch(
     model: Artifact,
     codec: StateCodec,
     missing: Missing = "hold",
+    agendas: Mapping[int, Agenda] = MappingProxyType({}),
 ) -> ScoredBatch:
     """Decode, advance and encode: every record gets exactly one score or dead letter.
 
-    history: states to start from of machines that have none yet. Outputs that the stream does not publish are
-    not made.
+    history: states to start from of machines that have none yet. agendas: by partition, operators' actions that wait.
+    Outputs that the stream does not publish are not made.
     """
     values = [record.value for record in batch.records]
     decoded = opened.decode(values, [record.offset for record in batch.records])
@@ -56,18 +66,60 @@ def score_batch(
     for place, error in decoded.rejects:
         answers.bury(place, error)
     scored = ScoredBatch([], [], {}, [], [error for _, error in decoded.rejects], decoded.missing)
-    for partition, places, rows in _by_partition(batch, decoded.rows, decoded.index):
-        known = states_of(partition, rows.machines)
-        before = {**_of(history, rows), **_of(known, rows)} if history else known
-        new, results = advance(before, rows, model, missing=missing)
-        answers.add(places, rows, results)
+    acted = _by_home(batch.actions)
+
+    def refuse(record: Record, error: RowError) -> None:
+        scored.refused.append(error)
+        answers.refuse(record, error)
+
+    for partition, places, rows in _by_partition(batch, decoded.rows, decoded.index, acted):
+        orders = read_orders(
+            acted.get(partition, ()),
+            rows,
+            agendas.get(partition, {}),
+            partition=partition,
+            by_time=opened.actions_wait,
+            refused=refuse,
+        )
+        ordered = [one.action.machine for _, one in orders.due]
+        known = states_of(partition, [*rows.machines, *ordered] if ordered else rows.machines)
+        start = {**_of(history, rows.machines, ordered), **_of(known, rows.machines, ordered)} if history else known
+        new: dict[str, State] = {}
+        for actions, some in _between(orders, len(rows)):
+            for one in actions:
+                machine = one.action.machine
+                try:
+                    new[machine] = obey(new.get(machine, start.get(machine)), one.action, model)
+                    scored.obeyed.append(one.action)
+                except RowError as error:
+                    refuse(one.record, error.alone())
+            if some == slice(0, 0):
+                continue
+            part = rows if some == slice(0, len(rows)) else rows.take(some)
+            after, results = advance({**start, **new} if new else start, part, model, missing=missing)
+            answers.add(places[some], part, results)
+            new |= after
+            scored.results.append((part, results))
         for machine, state in new.items():
             parts = codec.dump(machine, known.get(machine), state)
             scored.snapshots.extend(Snapshot(partition, key, value) for key, value in parts.items())
+        scored.snapshots.extend(orders.snapshots)
         scored.states[partition] = new
-        scored.results.append((rows, results))
+        scored.agendas[partition] = orders.agenda
     scored.outputs.extend(answers.in_order())
     return scored
+
+
+def _between(orders: Orders, rows: int) -> list[tuple[list[Waiting], slice]]:
+    """Actions, and the rows that come after them up to the next ones."""
+    if not orders.due:
+        return [([], slice(0, rows))]
+    firsts = sorted({0, *(place for place, _ in orders.due)})
+    ends = [*firsts[1:], rows]
+    return [
+        ([one for place, one in orders.due if place == first], slice(first, end))
+        for first, end in zip(firsts, ends, strict=True)
+    ]
 
 
 class _Answers:
@@ -76,6 +128,7 @@ class _Answers:
     def __init__(self, batch: Batch, opened: Opened, version: str, plant: Plant) -> None:
         self._records, self._opened, self._version, self._plant = batch.records, opened, version, plant
         self._of: list[list[Output]] = [[] for _ in batch.records]
+        self._of_actions: list[Output] = []
 
     def bury(self, place: int, error: RowError) -> None:
         """Answer a record with a dead letter."""
@@ -83,6 +136,13 @@ class _Answers:
             record = self._records[place]
             letter = encode_dead_letter(record.value, error, source=self._opened.origin(record))
             self._of[place].append(Output(DEAD_LETTERS, error.machine.encode(), letter))
+
+    def refuse(self, record: Record, error: RowError) -> None:
+        """Answer an operator's action that cannot be done with a dead letter."""
+        if DEAD_LETTERS in self._opened.emit:
+            origin = self._opened.action_origin or self._opened.origin
+            letter = encode_dead_letter(record.value, error, source=origin(record))
+            self._of_actions.append(Output(DEAD_LETTERS, error.machine.encode(), letter))
 
     def add(self, places: list[int], rows: RowBatch, results: Results) -> None:
         """Answer the records at `places`, one a row, with scores, alerts and dead letters."""
@@ -100,20 +160,30 @@ class _Answers:
                 self._of[places[row]].append(Output(ALERTS, event.machine.encode(), message))
 
     def in_order(self) -> Iterator[Output]:
-        """All outputs in the order of the records."""
-        return (output for answer in self._of for output in answer)
+        """All outputs in the order of the records, behind those of actions."""
+        return chain(self._of_actions, *self._of)
 
 
-def _of(states: Mapping[str, State], rows: RowBatch) -> dict[str, State]:
-    return {machine: states[machine] for machine in set(rows.machines) if machine in states}
+def _of(states: Mapping[str, State], *machines: Iterable[str]) -> dict[str, State]:
+    return {machine: states[machine] for machine in set(chain(*machines)) if machine in states}
 
 
-def _by_partition(batch: Batch, rows: RowBatch, index: list[int]) -> list[tuple[int, list[int], RowBatch]]:
-    """(partition, each row's place among the records, the rows) for each partition that has rows."""
-    if not index:
+def _by_home(actions: Sequence[Record]) -> dict[int, list[Record]]:
+    """Actions by partition."""
+    found: dict[int, list[Record]] = {}
+    for record in actions:
+        found.setdefault(record.partition, []).append(record)
+    return found
+
+
+def _by_partition(
+    batch: Batch, rows: RowBatch, index: list[int], acted: Collection[int]
+) -> list[tuple[int, list[int], RowBatch]]:
+    """(partition, each row's place among the records, the rows) for each partition that has rows or actions."""
+    if not index and not acted:
         return []
     partitions = [batch.records[place].partition for place in index]
-    found = sorted(set(partitions))
+    found = sorted({*partitions, *acted})
     if len(found) == 1:
         return [(found[0], index, rows)]
     taken = []

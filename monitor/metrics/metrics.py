@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from monitor.metrics.latency import Latency
+from monitor.metrics.operators import Operators
 from monitor.metrics.series import Standing, counts, gauge
 from sheetbreak.engine.alerts import Severity, Told, Warned, ratio_of
 from sheetbreak.engine.model import Manifest
@@ -75,6 +76,7 @@ class Metrics:
         self._sensors = sensors
         self._all_sensor_series = all_sensor_series
         self._machines: dict[str, _Machine] = {}
+        self.operators = Operators()
         registry.register(self)
         self.commits = Counter("sheetbreak_commits_total", "Commits of a batch.", ["result"], registry=registry)
         self.reloads = Counter(
@@ -176,6 +178,7 @@ class Metrics:
                 continue
             machine.alert_open = state.alert.open is not None
             machine.odds = state.odds.told
+            self.operators.show(name, state)
             if machine.last_row_us is None:
                 machine.last_row_us = state.clock.last_us
                 machine.standing.outcome = SCORED if state.trailing.count else WARMING_UP
@@ -184,6 +187,7 @@ class Metrics:
         """Their partition is another monitor's now: a series that stays would alert for ever."""
         for name in machines:
             self._machines.pop(name, None)
+            self.operators.forget(name)
 
     def show_lag(self, lag: Mapping[int, int]) -> None:
         """Rows not yet read, by partition; partitions not named lose their series."""
@@ -251,6 +255,7 @@ class Metrics:
             machines,
             lambda m: None if m.alert_open is None else m.standing.blind,
         )
+        yield from self.operators.collect()
         yield self._states(machines)
         yield self._sensor_shares(machines)
         yield self._latency.collect()

@@ -57,7 +57,7 @@ COMMANDS = {
     "generate": Command("trainer.commands.generate:main", "trainer", "draw new rows from a variational model"),
     "monitor": Command("monitor.main:main", "monitor", "score a stream, warn before the sheet breaks"),
     "replay": Command("replay.main:main", "replay", "play a CSV as a live stream"),
-    "alerts": Command("monitor.alerts_command:main", "monitor", "watch an alert topic, one readable line an alert"),
+    "alerts": Command("sheetbreak.cli.alerts:main", "kafka", "watch an alert topic, one readable line an alert"),
     "act": Command("sheetbreak.cli.act:main", "kafka", "answer an alarm, shelve it, mask a sensor, name a cause"),
     "topics": Command("sheetbreak.cli.topics:main", "kafka", "create or check the five topics"),
     "machines": Command("sheetbreak.cli.machines:main", "kafka", "list, retire or reset the machines that have state"),

@@ -20,6 +20,9 @@ class MemoryTopic:
         self.records: list[list[Record]] = [[] for _ in range(partitions)]
         self.outputs: list[Output] = []
         """What downstream sees, in the order of the commits."""
+        self.actions: list[list[Record]] = [[] for _ in range(partitions)]
+        """What operators said, by partition."""
+        self.action_positions = [0] * partitions
         self.ended = False
         """True: no more records will come; readers end when they are through."""
         self.kept: list[dict[bytes, bytes]] = [{} for _ in range(partitions)]
@@ -31,6 +34,12 @@ class MemoryTopic:
         log = self.records[partition]
         for value in values:
             log.append(Record(value, partition, len(log), timestamp_ms))
+
+    def say(self, values: Iterable[bytes], *, partition: int = 0) -> None:
+        """Append operators' actions to one partition."""
+        log = self.actions[partition]
+        for value in values:
+            log.append(Record(value, partition, len(log), None))
 
 
 class MemoryStream:
@@ -50,6 +59,7 @@ class MemoryStream:
         self._at_commit = at_commit or (lambda _point: None)
         self._mine: set[int] = set()
         self._next: dict[int, int] = {}
+        self._next_action: dict[int, int] = {}
         self._assigned: list[int] = []
         self._revoked: list[int] = []
         self.take(range(len(topic.records)) if partitions is None else partitions)
@@ -63,6 +73,7 @@ class MemoryStream:
             self._topic.owners[partition] = self
             self._mine.add(partition)
             self._next[partition] = self._topic.positions[partition]
+            self._next_action[partition] = self._topic.action_positions[partition]
             self._assigned.append(partition)
 
     def lose(self, partition: int) -> None:
@@ -77,7 +88,11 @@ class MemoryStream:
         """What is there, at once: nobody can add to the topic while this thread waits."""
         del timeout_s
         records: list[Record] = []
+        actions: list[Record] = []
         for partition in sorted(self._mine):
+            said = self._topic.actions[partition]
+            actions += said[self._next_action[partition] :]
+            self._next_action[partition] = len(said)
             start = self._next[partition]
             fresh = self._topic.records[partition][start : start + self._max_records - len(records)]
             records += fresh
@@ -88,7 +103,8 @@ class MemoryStream:
             assigned=tuple(self._assigned),
             revoked=tuple(self._revoked),
             end=self._topic.ended and through,
-            token={mine: self._next[mine] for mine in self._mine},
+            token={mine: (self._next[mine], self._next_action[mine]) for mine in self._mine},
+            actions=actions,
         )
         self._assigned, self._revoked = [], []
         return batch
@@ -100,7 +116,7 @@ class MemoryStream:
     def commit(self, batch: Batch, outputs: Sequence[Output], snapshots: Sequence[Snapshot]) -> None:
         """Publish, keep and move on at one instant. StreamLost: another reader took a partition."""
         self._at_commit("before")
-        touched = {record.partition for record in batch.records}
+        touched = {record.partition for record in (*batch.records, *batch.actions)}
         if not touched <= self._mine:
             self._rewind()
             raise StreamLost(f"partitions {sorted(touched - self._mine)} have another owner; poll again")
@@ -110,12 +126,12 @@ class MemoryStream:
                 kept[partition].pop(key, None)
             else:
                 kept[partition][key] = value
-        positions = list(self._topic.positions)
+        positions, action_positions = list(self._topic.positions), list(self._topic.action_positions)
         for partition in touched:
-            positions[partition] = batch.token[partition]
+            positions[partition], action_positions[partition] = batch.token[partition]
         self._at_commit("during")
         self._topic.outputs += outputs
-        self._topic.kept, self._topic.positions = kept, positions
+        self._topic.kept, self._topic.positions, self._topic.action_positions = kept, positions, action_positions
         self._at_commit("after")
 
     def lag(self) -> dict[int, int]:

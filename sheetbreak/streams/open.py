@@ -27,6 +27,10 @@ class Opened(NamedTuple):
     """Where a record came from, as a dead letter's `source` says it."""
     emit: frozenset[str]
     """The topics that the stream publishes; outputs of others need not be made."""
+    action_origin: Callable[[Record], Mapping[str, str | int]] | None = None
+    """The same of an operator's action; None: as of a record."""
+    actions_wait: bool = False
+    """Whether an action waits until a row of its machine has reached its time: a file says all beforehand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,8 @@ class Wanted:
     emit: frozenset[str]
     state_dir: Path | None
     kafka: "KafkaOptions | None"
+    actions: Path | None = None
+    """A file of operators' actions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +89,12 @@ def check_state_dir(source: str, state_dir: Path | None) -> None:
         raise DataError(f"--state is for files and pipes; {own_state} holds the state")
 
 
+def check_actions(source: str, actions: Path | None) -> None:
+    """Raises DataError for --actions beside a source that brings operators' actions itself."""
+    if actions is not None and scheme_of(source).own_state:
+        raise DataError("--actions is for files and pipes; on Kafka the topic operator-actions has them")
+
+
 def is_csv(address: str) -> bool:
     """Whether rows are a CSV there, with a header line."""
     return address.lower().endswith(".csv") and "://" not in address
@@ -96,6 +108,7 @@ def open_stream(
     emit: frozenset[str],
     state_dir: Path | None = None,
     kafka: "KafkaOptions | None" = None,
+    actions: Path | None = None,
 ) -> Opened:
     """Open `kafka://host:9092/topic`, `rows.csv`, `rows.ndjson` or `-`.
 
@@ -103,7 +116,8 @@ def open_stream(
     Raises DataError when the source or the state directory cannot be used.
     """
     check_state_dir(source, state_dir)
-    wanted = Wanted(schema=schema, out=out, emit=emit, state_dir=state_dir, kafka=kafka)
+    check_actions(source, actions)
+    wanted = Wanted(schema=schema, out=out, emit=emit, state_dir=state_dir, kafka=kafka, actions=actions)
     return scheme_of(source).source(source, wanted)
 
 
@@ -115,9 +129,22 @@ def _read_file(source: str, wanted: Wanted) -> Opened:
     from sheetbreak.streams.files.table import open_file
 
     stream, decode = open_file(
-        source, schema=wanted.schema, out=wanted.out, emit=wanted.emit, state_dir=wanted.state_dir
+        source,
+        schema=wanted.schema,
+        out=wanted.out,
+        emit=wanted.emit,
+        state_dir=wanted.state_dir,
+        actions=wanted.actions,
     )
-    return Opened(stream, decode, lambda record: {"file": source, "line": record.offset}, wanted.emit)
+    said = str(wanted.actions)
+    return Opened(
+        stream,
+        decode,
+        lambda record: {"file": source, "line": record.offset},
+        wanted.emit,
+        action_origin=lambda record: {"file": said, "line": record.offset},
+        actions_wait=True,
+    )
 
 
 def _write_lines(target: str, between: Callable[[], None]) -> RowSink:

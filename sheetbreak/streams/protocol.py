@@ -56,6 +56,9 @@ class Batch:
     """What the stream itself needs at commit time (positions, group metadata); opaque to everyone else."""
     lost: Mapping[int, int] = field(default_factory=dict)
     """Rows, by partition, that were gone from the stream before they were read; each is said once."""
+    actions: Sequence[Record] = ()
+    """What operators said, in order; of partitions of `operator-actions`, or lines of a file. They come before the
+    records, and are committed with them."""
     ready: bool = True
     """False while the stream answers, but gives us nothing to do yet: a group not joined."""
 

@@ -18,6 +18,7 @@ from monitor.metrics.metrics import SENSOR_SERIES_MACHINES, Metrics
 from monitor.web import MAX_CONNECTIONS, Web
 from sheetbreak.errors import DataError, RowError, StreamUnavailable
 from sheetbreak.streams.memory import MemoryStream
+from sheetbreak.wire.actions import encode_action, make_action
 from tests.support.mill import SENSORS, WARM_UP_ROWS, mill_rows, save_model
 from tests.support.monitor_rig import FakeClock, Monitor, outputs_of, topic_of, with_cell
 from tests.support.patience import PATIENCE_S
@@ -48,6 +49,11 @@ CONTRACT = {
     "sheetbreak_break_base_ratio": {"machine"},
     "sheetbreak_stops": {"machine", "why"},
     "sheetbreak_cold_starts": {"machine", "why"},
+    "sheetbreak_alert_shelved": {"machine"},
+    "sheetbreak_alert_acknowledged": {"machine"},
+    "sheetbreak_sensors_masked": {"machine"},
+    "sheetbreak_actions": {"machine", "action"},
+    "sheetbreak_verdicts": {"machine", "verdict"},
 }
 
 
@@ -64,6 +70,7 @@ def monitor(models: Path) -> Monitor:
     rows = mill_rows(150, breaks=(100,))
     rows[40] = with_cell(rows[40], "x2", "Bad")
     topic = topic_of([*rows, rows[-1], b"{"])
+    topic.say([encode_action(make_action("pm1", "unshelve", time_us=0, by="Aino"))])
     monitor = Monitor(topic, models)
     monitor.metrics.show_lag({0: 7})
     return monitor.run()

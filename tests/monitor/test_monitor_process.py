@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor import alerts_command as alerts
+from sheetbreak.cli import alerts
 from tests.support.mill import mill_csv, mill_rows, save_model
 from tests.support.monitor_process import ALL, Running, command, messages, run
 from tests.support.patience import PATIENCE_S, wait_for

@@ -12,9 +12,12 @@ import logging
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from sheetbreak.errors import DataError, StreamError, StreamUnavailable
 from sheetbreak.history.cells import joined_lines, open_lines
+from sheetbreak.streams.files.action_lines import KEY as ACTIONS_KEY
+from sheetbreak.streams.files.action_lines import ActionLines
 from sheetbreak.streams.files.lines import MAX_LINE, Line, LineReader
 from sheetbreak.streams.files.sink import Sink
 from sheetbreak.streams.files.state_log import InputMark, StateLog
@@ -30,6 +33,15 @@ _FOLLOW_WAIT_S, _FOLLOW_LINES = 1.0, 500
 log = logging.getLogger(__name__)
 
 
+class _Token(NamedTuple):
+    """What a commit keeps beside states; None: as before."""
+
+    position: tuple[int, int] | None
+    """Behind the last line, and its number."""
+    actions: bytes | None
+    """The mark of the actions' reader."""
+
+
 class FileStream:
     """Reads lines from one descriptor; partition 0, offsets are line numbers."""
 
@@ -42,8 +54,11 @@ class FileStream:
         name: str,
         has_header: bool = False,
         max_records: int = 500,
+        actions: ActionLines | None = None,
     ) -> None:
+        """actions: where operators' actions come from."""
         self._fd = fd
+        self._actions = actions
         self._sink = sink
         self._state = state
         self._max_records = max_records
@@ -77,6 +92,8 @@ class FileStream:
             else:
                 log.warning("event=other-file source=%s note=%r", self._name, "read from its start")
         self._position = (reader.offset, reader.number)
+        if self._actions is not None:
+            self._actions.go_on_at(self._state.parts.get(ACTIONS_KEY))
         self._state.append({}, input_mark=self._input_mark(), output_mark=self._sink.mark())
         return reader
 
@@ -102,8 +119,9 @@ class FileStream:
 
     def poll(self, timeout_s: float) -> Batch:
         """The lines that are there, at most `max_records`; waits only when there is none."""
+        actions = [] if self._actions is None else self._actions.read()
         try:
-            lines = self._reader.read(timeout_s, max_lines=self._max_records)
+            lines = self._reader.read(0.0 if actions else timeout_s, max_lines=self._max_records)
             if self._separator is not None:
                 lines = self._with_whole_cells(lines, timeout_s)
         except OSError as cause:
@@ -115,7 +133,11 @@ class FileStream:
             records=self._records(lines),
             assigned=(0,) if self._batches == 1 else (),
             end=self._reader.ended,
-            token=(lines[-1].end, lines[-1].number) if lines else None,
+            token=_Token(
+                (lines[-1].end, lines[-1].number) if lines else None,
+                self._actions.mark() if actions and self._actions is not None else None,
+            ),
+            actions=actions,
         )
 
     def _records(self, lines: Sequence[Line]) -> list[Record]:
@@ -169,9 +191,12 @@ class FileStream:
         self._writing = None
 
     def _keep(self, state: StateLog, batch: Batch, snapshots: Sequence[Snapshot]) -> None:
-        if batch.token is not None:
-            self._position = batch.token
+        token: _Token = batch.token
+        if token.position is not None:
+            self._position = token.position
         parts = {snapshot.key: snapshot.value for snapshot in snapshots}
+        if token.actions is not None:
+            parts[ACTIONS_KEY] = token.actions
         try:
             state.append(parts, input_mark=self._input_mark(), output_mark=self._sink.mark())
             state.sync(self._sink.synced_fd)

@@ -13,6 +13,7 @@ from sheetbreak.history.lines import CsvDecoder
 from sheetbreak.history.reader import HEAD_LINES, stream_layout
 from sheetbreak.history.source import PACKED, as_text, read_source, recognise_encoding
 from sheetbreak.rows import Decoded, Schema
+from sheetbreak.streams.files.action_lines import ActionLines
 from sheetbreak.streams.files.sink import Sink
 from sheetbreak.streams.files.state_log import StateLog
 from sheetbreak.streams.files.stream import FileStream, first_lines, is_regular, open_input
@@ -28,16 +29,30 @@ Decode = Callable[[Sequence[bytes], Sequence[int]], Decoded]
 
 
 def open_file(
-    source: str, *, schema: Schema, out: BinaryIO, emit: frozenset[str], state_dir: Path | None
+    source: str,
+    *,
+    schema: Schema,
+    out: BinaryIO,
+    emit: frozenset[str],
+    state_dir: Path | None,
+    actions: Path | None = None,
 ) -> tuple[FileStream, Decode]:
     """The stream of a file or pipe and what decodes its lines. Raises DataError where it cannot be used."""
     is_table = source.lower().endswith(TABLES)
     fd = open_input(source)
     if is_table and is_regular(fd):
         fd = _unpacked(fd, Path(source), schema)
+    said = None if actions is None else ActionLines(actions)
     try:
         state = None if state_dir is None else StateLog(state_dir)
-        stream = FileStream(fd, sink=Sink(out, emit=emit), state=state, name=source, has_header=is_table)
+        stream = FileStream(
+            fd,
+            sink=Sink(out, emit=emit),
+            state=state,
+            name=source,
+            has_header=is_table,
+            actions=said,
+        )
     except OSError as cause:
         raise DataError(f"--state {state_dir}: {cause.strerror}; name a writable directory") from cause
     decode: Decode = WireDecoder(schema).decode

@@ -1,0 +1,137 @@
+"""Operators: their actions on the states of machines, between two rows.
+
+On Kafka a batch's actions come before its rows. From a file an action waits until a row of its machine has reached its
+time; what waits is kept with the machines' states, so that a crash loses and repeats none.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from sheetbreak.engine.model import Artifact
+from sheetbreak.engine.state import Acknowledged, State, cold_state
+from sheetbreak.errors import RowError
+from sheetbreak.rows import RowBatch, by_machine
+from sheetbreak.streams.protocol import Record, Snapshot
+from sheetbreak.wire.actions import Action, decode_action, refuse_action
+
+_KEY = b"\0action\0"
+"""Before the line of an action that waits; no machine's part of state has such a key."""
+Refused = Callable[[Record, RowError], None]
+
+
+class Waiting(NamedTuple):
+    """An action that is to be done."""
+
+    action: Action
+    record: Record
+
+    @property
+    def key(self) -> bytes:
+        """Under which it is kept."""
+        return _KEY + b"%d" % self.record.offset
+
+
+Agenda = Mapping[str, Sequence[Waiting]]
+"""By machine, the actions whose time no row has reached, in the order in which they will be done."""
+
+
+@dataclass(slots=True)
+class Orders:
+    """A partition's actions of one batch: which come before which row, and what is kept of those that wait."""
+
+    due: list[tuple[int, Waiting]] = field(default_factory=list)
+    """Row of the partition's before which it is done, in order; as many as there are rows: behind the last."""
+    agenda: Agenda = field(default_factory=dict)
+    """After the batch."""
+    snapshots: list[Snapshot] = field(default_factory=list)
+
+
+def waiting_in(parts: Mapping[bytes, bytes], partition: int) -> Agenda:
+    """The actions that wait, of what was kept of a partition."""
+    kept = [(int(key[len(_KEY) :]), value) for key, value in parts.items() if key.startswith(_KEY)]
+    return _by_machine(
+        Waiting(decode_action(value), Record(value, partition, line, None)) for line, value in sorted(kept)
+    )
+
+
+def read_orders(
+    records: Iterable[Record], rows: RowBatch, agenda: Agenda, *, partition: int, by_time: bool, refused: Refused
+) -> Orders:
+    """The actions among these records, and those that waited, against a partition's rows. Bad ones are `refused`."""
+    new = list[Waiting]()
+    for record in records:
+        try:
+            new.append(Waiting(decode_action(record.value), record))
+        except RowError as error:
+            refused(record, error.alone())
+    if not by_time:
+        return Orders([(0, one) for one in new])
+    if not new and not agenda:
+        return Orders()
+    merged = _by_machine([*(one for waiting in agenda.values() for one in waiting), *new])
+    due, left, times_us = list[tuple[int, Waiting]](), dict[str, Sequence[Waiting]](), rows.times_us.tolist()
+    places = by_machine(rows)
+    for machine, waiting in merged.items():
+        reached = 0
+        for place in places.get(machine, ()):
+            while reached < len(waiting) and waiting[reached].action.time_us <= times_us[place]:
+                due.append((place, waiting[reached]))
+                reached += 1
+        if reached < len(waiting):
+            left[machine] = waiting[reached:]
+    done, fresh = {one.record.offset for _, one in due}, {one.record.offset for one in new}
+    snapshots = [Snapshot(partition, one.key, one.record.value) for one in new if one.record.offset not in done]
+    snapshots += [Snapshot(partition, one.key, None) for _, one in due if one.record.offset not in fresh]
+    return Orders(sorted(due, key=_by_place), left, snapshots)
+
+
+def obey(state: State | None, action: Action, model: Artifact) -> State:
+    """The machine's state after an action; None: it was never seen. Raises RowError for what cannot be done."""
+    state = cold_state(model) if state is None else state
+    orders, now = state.orders, state.alert.open
+    match action.action:
+        case "acknowledge":
+            if now is not None and action.alert_id in (None, now.alert_id):
+                orders = orders._replace(acknowledged=Acknowledged(now.alert_id, action.by, action.time_us))
+        case "shelve":
+            orders = orders._replace(shelved_until_us=action.until_us)
+        case "unshelve":
+            orders = orders._replace(shelved_until_us=None)
+        case "mask":
+            orders = orders.mask(_sensor(action, model), action.until_us)
+            sensors = len(model.manifest.schema.sensors)
+            if 2 * len(orders.masks) > sensors:
+                raise refuse_action(
+                    action,
+                    f"more than half of the {sensors} sensors would be out of service, and the rest say too little "
+                    "of the sheet; unmask one first",
+                )
+        case "unmask":
+            orders = orders.unmask(_sensor(action, model))
+        case "verdict" | "cause":  # kept on the topic, for `labels`
+            return state
+    return state if orders == state.orders else replace(state, orders=orders)
+
+
+def _sensor(action: Action, model: Artifact) -> str:
+    sensors, sensor = model.manifest.schema.sensors, action.sensor
+    if sensor not in sensors:
+        some = ", ".join(sensors[:10]) + (", …" if len(sensors) > 10 else "")
+        raise refuse_action(action, f"the model knows no sensor {sensor!r}; it has {some}")
+    return sensor
+
+
+def _by_machine(waiting: Iterable[Waiting]) -> Agenda:
+    found = dict[str, list[Waiting]]()
+    for one in waiting:
+        found.setdefault(one.action.machine, []).append(one)
+    return {
+        machine: sorted(some, key=lambda one: (one.action.time_us, one.record.offset))
+        for machine, some in found.items()
+    }
+
+
+def _by_place(entry: tuple[int, Waiting]) -> tuple[int, int, int]:
+    place, one = entry
+    return place, one.action.time_us, one.record.offset
