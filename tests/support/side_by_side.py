@@ -1,4 +1,4 @@
-"""Tests in two processes at a time (`pytest -n 2`): which of them go together, and which come first.
+"""Tests in three processes at a time (`pytest -n 3`): which of them go together, and which come first.
 
 Most of the time that the tests of the broker take they wait; the others have the processor meanwhile.
 """
