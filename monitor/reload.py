@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from monitor.metrics.metrics import Metrics
+from monitor.promotions import PromotionWatch
 from sheetbreak.artifact import current_version, load
 from sheetbreak.engine.model import Artifact
 from sheetbreak.errors import ArtifactError
@@ -55,6 +56,7 @@ class ModelWatch:
         """Where that one was refused: it is not tried again every second."""
         self._checked_at = clock()
         metrics.show_model(self.model.manifest)
+        self._promotions = PromotionWatch(models, metrics=metrics)
 
     def refresh(self, *, asked: bool) -> bool:
         """Take up a new current model, if there is one. True: `model` is another one now.
@@ -65,6 +67,7 @@ class ModelWatch:
         if not asked and now_s - self._checked_at < CHECK_EVERY_S:
             return False
         self._checked_at = now_s
+        self._promotions.look()
         version = ""
         files: tuple[object, ...] = ()
         try:

@@ -41,7 +41,14 @@ Loaded = TypeVar("Loaded")
 
 
 def save(models: Path, manifest: Manifest, *, files: Mapping[str, bytes], golden: Float32s, now: datetime) -> Manifest:
-    """Write an artifact and make it current; returns the manifest with version, hashes and golden rows settled.
+    """Write an artifact and make it current; see `write`."""
+    manifest = write(models, manifest, files=files, golden=golden, now=now)
+    use(models, manifest.version)
+    return manifest
+
+
+def write(models: Path, manifest: Manifest, *, files: Mapping[str, bytes], golden: Float32s, now: datetime) -> Manifest:
+    """Write an artifact; what is current stays. Returns the manifest with version, hashes and golden rows settled.
 
     files: path within the artifact -> content; model.onnx is among them. golden: (n, window, sensors) scaled rows that
     every later load scores again. now: aware UTC. Raises ArtifactError when the directory cannot be written, and for
@@ -69,10 +76,9 @@ def save(models: Path, manifest: Manifest, *, files: Mapping[str, bytes], golden
         beside = models / f".{manifest.version}.{os.getpid()}.tmp"
         _write_all(beside, content)
         beside.rename(models / manifest.version)
-        _sync_directory(models)
+        sync_directory(models)
     except OSError as cause:
-        raise _unwritable(models, cause) from cause
-    use(models, manifest.version)
+        raise unwritable(models, cause) from cause
     return manifest
 
 
@@ -161,9 +167,9 @@ def use(models: Path, version: str) -> None:
         beside.unlink(missing_ok=True)
         beside.symlink_to(version)
         beside.replace(models / CURRENT)
-        _sync_directory(models)
+        sync_directory(models)
     except OSError as cause:
-        raise _unwritable(models, cause) from cause
+        raise unwritable(models, cause) from cause
 
 
 def prune(models: Path, *, keep: int) -> list[str]:
@@ -177,11 +183,12 @@ def prune(models: Path, *, keep: int) -> list[str]:
         for version in removed:
             shutil.rmtree(models / version)
     except OSError as cause:
-        raise _unwritable(models, cause) from cause
+        raise unwritable(models, cause) from cause
     return removed
 
 
-def _unwritable(models: Path, cause: OSError) -> ArtifactError:
+def unwritable(models: Path, cause: OSError) -> ArtifactError:
+    """What to say where a directory of models cannot be written."""
     return ArtifactError(f"{models}: {cause}; --models names a directory that can be written")
 
 
@@ -255,10 +262,11 @@ def _write_all(directory: Path, content: Mapping[str, bytes]) -> None:
             file.flush()
             os.fsync(file.fileno())
     for parent in {directory, *(p for p in directory.rglob("*") if p.is_dir())}:
-        _sync_directory(parent)
+        sync_directory(parent)
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
+    """Names that were made, replaced or removed in it survive a loss of power."""
     handle = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Train once: on the CSV that MILL_CSV names, else on a simulated mill. Nothing is done when the model that is there came
-# from the same history, settings and version. With arguments it is `sheetbreak`: docker-compose run --rm trainer models
+# Train once: on the CSV that MILL_CSV names, else on a simulated mill. Nothing is done when the last training was of the
+# same history, settings and version. A new model becomes current if it is not worse (TRAIN_PROMOTE). With arguments it is `sheetbreak`: docker-compose run --rm trainer models
 set -eu
 [ $# -eq 0 ] || exec sheetbreak "$@"
 say() { echo "trainer: $*" >&2; }
@@ -35,19 +35,20 @@ fi
 
 inputs=$( (sheetbreak --version; sha256sum "$history"; cat "${SHEETBREAK_SCHEMA:-/dev/null}"; env | grep ^SHEETBREAK_ | sort) | sha256sum)
 if [ -e /models/current/manifest.json ] && [ "$(cat /history/trained-from 2>/dev/null)" = "$inputs" ]; then
-    say "$(readlink /models/current) is from this history and these settings: nothing to do"
+    say "this history was trained on with these settings, $(readlink /models/current) is current: nothing to do"
 else
     sheetbreak train "$history"
     echo "$inputs" >/history/trained-from
 fi
 
-# A mill's own history is played from the first row on that the model has not seen; another seed's from its start.
+# A mill's own history is played from the first row on that no model trained on it has seen; another seed's from its start.
 : >/history/live-from
 if [ "$live" = /input/mill.csv ]; then
     python3 -c '
 import json, sys
-training = json.load(open(sys.argv[1]))["training"]
-print(training["fit_rows"] + training["validation_rows"])
-' /models/current/manifest.json >/history/live-from 2>/dev/null || say "its manifest names no split: all rows are played"
+training = [json.load(open(path))["training"] for path in sys.argv[2:]]
+print(max(one["fit_rows"] + one["validation_rows"] for one in training if one.get("data_sha256") == sys.argv[1]))
+' "$(sha256sum "$history" | cut -d" " -f1)" /models/*/manifest.json >/history/live-from 2>/dev/null ||
+        say "no manifest names a split of this history: all rows are played"
 fi
 printf '%s\n' "$live" >/history/live.tmp && mv /history/live.tmp /history/live

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 
+from monitor.metrics.decisions import DecisionSeries
 from monitor.metrics.latency import Latency
 from monitor.metrics.operators import Operators
 from monitor.metrics.series import Standing, counts, gauge
@@ -88,6 +89,7 @@ class Metrics:
             buckets=_BATCH_SECONDS,
             registry=registry,
         )
+        self.decisions = DecisionSeries(registry)
         self._latency = Latency()
         self._lag = Gauge("sheetbreak_consumer_lag_rows", "Rows not yet read.", ["partition"], registry=registry)
         self._rows_lost = Counter(

@@ -61,7 +61,7 @@ COMMANDS = {
     "act": Command("sheetbreak.cli.act:main", "kafka", "answer an alarm, shelve it, mask a sensor, name a cause"),
     "topics": Command("sheetbreak.cli.topics:main", "kafka", "create or check the five topics"),
     "machines": Command("sheetbreak.cli.machines:main", "kafka", "list, retire or reset the machines that have state"),
-    "models": Command("sheetbreak.cli.models:main", "monitor", "list, use, verify or prune the models"),
+    "models": Command("sheetbreak.cli.models:main", "monitor", "list, show, promote, use, verify or prune the models"),
 }
 
 

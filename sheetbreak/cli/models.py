@@ -1,22 +1,29 @@
-"""Command `sheetbreak models`: lists models, goes back to one, checks them, removes old ones."""
+"""Command `sheetbreak models`: lists models, makes one current, shows its card, checks them, removes old ones."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sheetbreak.artifact import current_version, list_versions, load, prune, read_manifest, use
+from sheetbreak.artifact import current_version, list_versions, load, prune, read_manifest
+from sheetbreak.cli.model_card import read_card, reason_of, state_of
 from sheetbreak.cli.options import OptionParser, whole_number
 from sheetbreak.engine.model import Manifest
 from sheetbreak.errors import ArtifactError
+from sheetbreak.promotion import promote, read_decisions, warn_of_schema
+
+_OF_ONE = ("use", "promote", "show")
+"""Actions on a version that must be named."""
 
 
 def main(argv: Sequence[str]) -> int:
     """List, or do what the sub-command says. Raises ArtifactError for a model that is not there or not sound."""
     parser = OptionParser(
         "sheetbreak models",
-        "List the models, newest last; the current one is marked.",
+        "List the models, newest last: the current one, candidates that may become it, former ones, and why.",
         example="sheetbreak models\n"
+        "sheetbreak models show 20260501T101500Z-3f9c   # its card, in Markdown\n"
+        "sheetbreak models promote 20260501T101500Z-3f9c    # a candidate becomes current\n"
         "sheetbreak models use 20260501T101500Z-3f9c    # roll back; a running monitor takes it up\n"
         "sheetbreak models verify\n"
         "sheetbreak models prune --keep 5",
@@ -25,14 +32,16 @@ def main(argv: Sequence[str]) -> int:
     where = OptionParser("models", add_help=False)
     where.add_argument("--models", type=Path, default=argparse.SUPPRESS, metavar="DIR", help="where the models are")
     # Sub-commands are parsers of argparse's own making; ours reads the environment, so they are of our class.
-    actions = parser.add_subparsers(dest="action", metavar="[use|verify|prune]", parser_class=OptionParser)
+    actions = parser.add_subparsers(dest="action", metavar="[promote|use|show|verify|prune]", parser_class=OptionParser)
     for name, described in (
+        ("promote", "make a candidate current, whatever the comparison said"),
+        ("show", "the card of one version in Markdown: data, promises, held-out figures, why it is current or not"),
         ("use", "make a version current, atomically: roll back or forward"),
         ("verify", "check hashes and golden rows of one version, or of all"),
         ("prune", "remove all but the newest versions; never the current one"),
     ):
         action = actions.add_parser(name, parents=[where], description=described, help=described)
-        if name == "use":
+        if name in _OF_ONE:
             action.add_argument("version", metavar="VERSION")
         elif name == "verify":
             action.add_argument("version", metavar="VERSION", nargs="?")
@@ -43,10 +52,10 @@ def main(argv: Sequence[str]) -> int:
     named = getattr(options, "version", None)
     if named is not None and named not in list_versions(models):
         raise ArtifactError(f"{models} holds no model {named}; sheetbreak models lists those it holds")
-    if options.action == "use":
-        load(models, options.version)  # what the monitor would refuse does not become current
-        use(models, options.version)
-        print(f"{options.version} is current in {models}")
+    if options.action in ("use", "promote"):
+        return _make_current(models, options.version, by=f"models {options.action}")
+    if options.action == "show":
+        print(read_card(models, options.version), end="")
         return 0
     if options.action == "verify":
         return _verify(models, [named] if named else list_versions(models))
@@ -60,6 +69,15 @@ def main(argv: Sequence[str]) -> int:
     return _list(models)
 
 
+def _make_current(models: Path, version: str, *, by: str) -> int:
+    manifest = load(models, version).manifest  # what the monitor would refuse does not become current
+    if warning := warn_of_schema(models, manifest):
+        print(f"warning: {warning}", file=sys.stderr)
+    promote(models, version, by=by, why="by hand" + (f"; warning: {warning}" if warning else ""))
+    print(f"{version} is current in {models}")
+    return 0
+
+
 def _list(models: Path) -> int:
     versions = list_versions(models)
     if not versions:
@@ -69,7 +87,9 @@ def _list(models: Path) -> int:
     except ArtifactError as error:
         current = ""
         print(f"warning: {error}", file=sys.stderr)
-    print(f"  {'version':<24}{'preset':<10}{'family':<18}{'threshold':<18}{'sensors':>7}{'AUC':>6}  data")
+    decisions = read_decisions(models)
+    reasons = []
+    print(f"  {'version':<24}{'state':<11}{'preset':<10}{'family':<10}{'threshold':<14}{'sensors':>7}{'AUC':>5}  data")
     for version in versions:
         mark = "*" if version == current else " "
         try:
@@ -78,10 +98,14 @@ def _list(models: Path) -> int:
             print(f"{mark} {version:<24}unusable: {error}")
             continue
         print(
-            f"{mark} {version:<24}{manifest.preset:<10}{manifest.family:<18}{manifest.threshold.policy:<18}"
-            f"{len(manifest.schema.sensors):>7}{_test_auc(manifest):>6}  "
+            f"{mark} {version:<24}{state_of(version, decisions, current):<11}{manifest.preset:<10}{manifest.family:<10}"
+            f"{manifest.threshold.policy:<14}{len(manifest.schema.sensors):>7}{_test_auc(manifest):>5}  "
             f"{manifest.training.get('data', '-')}"
         )
+        if reason := reason_of(manifest, decisions):
+            reasons.append(f"{version}  {reason}")
+    if reasons:
+        print("\n" + "\n".join(reasons))
     return 0
 
 

@@ -8,6 +8,7 @@ import pytest
 from sheetbreak.artifact import current_version, list_versions
 from sheetbreak.cli.models import main
 from sheetbreak.errors import ArtifactError, DataError
+from sheetbreak.promotion import read_decisions, record
 from tests.support.mill import save_model
 
 NOW = datetime(2026, 5, 1, 10, 15, tzinfo=UTC)
@@ -31,9 +32,65 @@ def test_use_rolls_back(versions: list[str]) -> None:
     assert current_version(Path("models")) == versions[0]
 
 
+def test_promote_says_who_did_it_and_the_list_says_what_each_model_is(
+    versions: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    why = "no better than chance on the later rows"
+    record(Path("models"), versions[0], decision="candidate", by="if-better", current=versions[-1], why=why)
+    assert main(["promote", versions[1]]) == 0
+    assert current_version(Path("models")) == versions[1]
+    capsys.readouterr()
+    assert main([]) == 0
+    table, reasons = capsys.readouterr().out.split("\n\n")
+    assert [line.split()[-7] for line in table.splitlines()[1:]] == ["candidate", "current", "former"]
+    assert f"{versions[0]}  candidate " in reasons
+    assert why in reasons
+    assert f"{versions[1]}  promoted " in reasons
+    assert "(models promote): by hand" in reasons
+
+
+def test_a_model_of_another_schema_becomes_current_with_a_warning(
+    versions: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = save_model(Path("models"), sensors=("x1", "x2", "noise"), now=NOW + timedelta(minutes=9)).version
+    assert main(["use", versions[0]]) == 0
+    assert "sensors without noise and with x3, x4, x5, x6" in capsys.readouterr().err
+    assert main(["promote", other]) == 0
+    assert "a running monitor must be restarted" in capsys.readouterr().err
+    assert "with noise" in read_decisions(Path("models"))[-1].why
+
+
+def test_a_card_says_what_is_known_and_a_dash_where_nothing_is(
+    versions: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["show", versions[0]]) == 0
+    card = capsys.readouterr().out
+    assert card.startswith(f"# Model {versions[0]}\n")
+    assert [line for line in card.splitlines() if line.startswith("## ")] == [
+        "## Data",
+        "## Model",
+        "## Held-out rows",
+        "## Odds of a warning",
+        "## Promotion",
+        "## Known limits",
+    ]
+    assert "Sensors: 6 (x1, x2, x3, x4, x5, x6)" in card
+    assert "No decision was written down." in card
+    with pytest.raises(ArtifactError, match="lists those it holds"):
+        main(["show", "absent"])
+
+
+def test_a_journal_line_that_was_cut_short_costs_itself_alone(versions: list[str]) -> None:
+    main(["use", versions[0]])
+    with Path("models/promotions.ndjson").open("ab") as journal:
+        journal.write(b'{"time":"2026')
+    main(["use", versions[1]])
+    assert [one.version for one in read_decisions(Path("models"))] == versions[:2]
+
+
 @pytest.mark.parametrize("name", ["20990101T000000Z-0000", "../models", ".", "current"])
 def test_use_refuses_what_is_no_version(versions: list[str], name: str) -> None:
-    for action in ("use", "verify"):
+    for action in ("use", "promote", "show", "verify"):
         with pytest.raises(ArtifactError, match=r"models holds no model .*; sheetbreak models lists"):
             main([action, name])
     assert current_version(Path("models")) == versions[-1]

@@ -191,7 +191,7 @@ def _runs(command: list[str]) -> bool:
     return not subprocess.run(command, check=False, capture_output=True).returncode
 
 
-MANIFEST = '{"training": {"fit_rows": 600, "validation_rows": 200}}'
+MANIFEST = '{"training": {"data_sha256": "%s", "fit_rows": 600, "validation_rows": 200}}'
 
 
 class Container:
@@ -210,7 +210,8 @@ class Container:
             f'echo "$*${{SHEETBREAK_FROM:+ from=$SHEETBREAK_FROM}} schema=$SHEETBREAK_SCHEMA" >>{folder}/told\n'
             'if [ "$1" = simulate ]; then for out; do :; done; echo "$*" >"$out"; fi\n'
             f'if [ "$1" = train ]; then [ -z "$FAILS" ] || exit 2; mkdir -p {folder}/models/v1; '
-            f"echo '{MANIFEST}' >{folder}/models/v1/manifest.json; ln -sfn v1 {folder}/models/current; fi\n"
+            f"printf '{MANIFEST}' $(sha256sum $2 | cut -d' ' -f1) >{folder}/models/v1/manifest.json; "
+            f'[ -n "$STAYS" ] || ln -sfn v1 {folder}/models/current; fi\n'
         )
         program.chmod(0o755)
         text = (ROOT / "deploy" / script).read_text()
@@ -292,6 +293,18 @@ def test_a_mills_own_csv_is_played_from_the_first_row_that_the_model_has_not_see
     assert " from=800 " in told
     (told,) = replay.start(SHEETBREAK_FROM="5")
     assert " from=5 " in told
+
+
+def test_a_candidate_is_not_trained_again_and_its_rows_are_not_played_either(trainer: Container) -> None:
+    """The model that stays current is of another history, whose row numbers mean nothing in this one."""
+    other = trainer.folder / "models" / "v0"
+    other.mkdir()
+    (other / "manifest.json").write_text((MANIFEST % "of another file").replace("600", "9999"))
+    (trainer.folder / "models" / "current").symlink_to("v0")
+    (trainer.folder / "input" / "mill.csv").write_text("when,flow\n")
+    assert commands(trainer.start(STAYS="1")) == ["train"]
+    assert trainer.start(STAYS="1") == []
+    assert (trainer.folder / "history" / "live-from").read_text() == "800\n"
 
 
 def test_the_trainers_container_is_sheetbreak_when_it_is_told_a_command(trainer: Container) -> None:

@@ -17,6 +17,7 @@ from monitor.health import STALE_AFTER_S, Health
 from monitor.metrics.metrics import SENSOR_SERIES_MACHINES, Metrics
 from monitor.web import MAX_CONNECTIONS, Web
 from sheetbreak.errors import DataError, RowError, StreamUnavailable
+from sheetbreak.promotion import record
 from sheetbreak.streams.memory import MemoryStream
 from sheetbreak.wire.actions import encode_action, make_action
 from tests.support.mill import SENSORS, WARM_UP_ROWS, mill_rows, save_model
@@ -36,6 +37,8 @@ CONTRACT = {
     "sheetbreak_consumer_lag_rows": {"partition"},
     "sheetbreak_rows_lost": {"partition"},
     "sheetbreak_batch_duration_seconds": set(),
+    "sheetbreak_promotion_info": {"version", "decision", "by"},
+    "sheetbreak_promotion_figure": {"model", "figure"},
     "sheetbreak_end_to_end_latency_seconds": set(),
     "sheetbreak_commits": {"result"},
     "sheetbreak_model_info": {"version", "family"},
@@ -60,7 +63,9 @@ CONTRACT = {
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
-    save_model(folder)
+    version = save_model(folder).version
+    gate = {"candidate": {"roc_auc": 0.5, "warned": 3}, "current": {"roc_auc": 0.78, "warned": "many"}}
+    record(folder, "v2", decision="candidate", by="if-better", current=version, why="worse", gate=gate)
     return folder
 
 
@@ -102,6 +107,13 @@ def test_every_metric_of_the_contract_is_served_with_its_labels_and_no_other(web
         if not family.name.endswith("_created")
     }
     assert served == CONTRACT
+
+
+def test_the_last_decision_about_a_model_is_served_with_its_figures(monitor: Monitor) -> None:
+    sample = monitor.sample
+    assert sample("sheetbreak_promotion_info", version="v2", decision="candidate", by="if-better") == 1
+    assert sample("sheetbreak_promotion_figure", model="candidate", figure="warned") == 3
+    assert sample("sheetbreak_promotion_figure", model="current", figure="roc_auc") == 0.78
 
 
 def test_rows_are_counted_by_what_became_of_them(monitor: Monitor) -> None:

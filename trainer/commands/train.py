@@ -1,25 +1,27 @@
 """Command `sheetbreak train`: fits a model on a history, judges it on later rows, writes the artifact."""
 
 import argparse
-import hashlib
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from sheetbreak.artifact import MANIFEST, save
+from sheetbreak.artifact import MANIFEST, write
 from sheetbreak.cli.options import OptionParser, whole_number
 from sheetbreak.engine.model import Manifest
 from sheetbreak.errors import DataError
 from sheetbreak.history.doubts import warn_of
-from sheetbreak.history.reader import History, read_csv
+from sheetbreak.history.reader import read_csv
 from sheetbreak.history.times.sampling import sampling_text
-from sheetbreak.rows import BROKEN, UNKNOWN, RowBatch, Schema
+from sheetbreak.promotion import PROMOTED
+from sheetbreak.rows import UNKNOWN, RowBatch, Schema
 from trainer.commands.alert_options import ALERT_HELP, alert_policy
+from trainer.commands.promotion import add_promote_option, carry_out, decision_text, give_verdict
+from trainer.commands.provenance import epochs_file, provenance_of
 from trainer.data.labels import counted_labels, mostly_broken
 from trainer.data.reading import add_files, read_given
 from trainer.output.files import check_targets, write_whole
@@ -30,6 +32,8 @@ from trainer.training.versions import library_versions
 if TYPE_CHECKING:
     from trainer.data.labels import Labels
     from trainer.data.splits import Split
+    from trainer.evaluation.gate import Judged
+    from trainer.evaluation.holdout import Held
     from trainer.training.pipeline import Recipe, Trained
 
 DEFAULT_SPLIT = "60/20/20"
@@ -89,12 +93,20 @@ def main(argv: Sequence[str]) -> int:
         held["test"] = Held(rows, labels, trained.results, split.test)
     found = judge_held_out(held, schema, random_rows=_is_random(recipe, options))
     check_useful(trained.results, labels, schema, name=history.name)
-    provenance = _provenance(options, history, rows, recipe, split, split_text)
+    provenance = provenance_of(options, history, rows, recipe, split, split_text)
     provenance["promise"] = asdict(trained.promise)
-    manifest = save(
+    made = _described(trained, metrics=found.metrics, training=provenance)
+    verdict = give_verdict(
+        options.promote,
         options.models,
-        _described(trained, metrics=found.metrics, training=provenance),
-        files=trained.files | found.files | {"evaluation/epochs.csv": _epochs_file(trained)},
+        replace(trained.artifact, manifest=made),
+        lambda: _to_judge(trained, rows, labels, held=None if test is None else held["test"]),
+        asked_per_day=trained.promise.promised_per_day,
+    )
+    manifest = write(
+        options.models,
+        msgspec.structs.replace(made, training=provenance | {"promotion": verdict.as_json()}),
+        files=trained.files | found.files | {"evaluation/epochs.csv": epochs_file(trained)},
         golden=trained.golden,
         now=datetime.now(UTC),
     )
@@ -113,7 +125,11 @@ def main(argv: Sequence[str]) -> int:
         )
         write_whole(options.report, page)
     directory = options.models / manifest.version
+    decision = carry_out(options.models, manifest, verdict)
+    what_became = decision_text(options.models, decision)
     if options.json:
+        if decision.decision != PROMOTED:
+            print(f"{manifest.version} {what_became}", file=sys.stderr)
         sys.stdout.write((directory / MANIFEST).read_text(encoding="utf-8"))
         return 0
     print(
@@ -125,10 +141,19 @@ def main(argv: Sequence[str]) -> int:
     print(held_out_text(found, schema, random_rows=_is_random(recipe, options), own_file=test is not None))
     print(
         f"\nModel {manifest.version} ({manifest.family}, preset {manifest.preset}, threshold "
-        f"{manifest.threshold.policy}{_graded(manifest)}) is current in {options.models}"
-        + (f"; TensorBoard event files in {log_dir}" if log_dir else "")
+        f"{manifest.threshold.policy}{_graded(manifest)}) {what_became}"
+        + (f"\nTensorBoard event files are in {log_dir}" if log_dir else "")
     )
     return 0
+
+
+def _to_judge(trained: "Trained", rows: RowBatch, labels: "Labels", *, held: "Held | None") -> "Judged":
+    """Rows on which a new model and the current one are compared. held: those of a test file, where there is one."""
+    from trainer.evaluation.gate import Judged
+
+    if held is not None:
+        return Judged(rows=held.rows, labels=held.labels, other_file=True)
+    return Judged(rows=rows, labels=labels, known=trained.held_out.with_score(trained.results.score))
 
 
 def _graded(manifest: Manifest) -> str:
@@ -143,7 +168,8 @@ def _graded(manifest: Manifest) -> str:
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = OptionParser(
         "sheetbreak train",
-        "Fit a model on a history, judge it on rows held out, write it to the models directory and make it current.\n"
+        "Fit a model on a history, judge it on rows held out, write it to the models directory, and make it current\n"
+        "if it is not worse than the one that is (--promote).\n"
         "An interrupted training leaves the model before it current. Preset article also writes event files for\n"
         "TensorBoard, under tensorboard/ in the models directory.",
         example="sheetbreak train mill.csv\nsheetbreak train mill.csv --preset article --models comparison",
@@ -171,6 +197,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=whole_number(maximum=2**32 - 1), default=0, metavar="N", help="seed of the net")
     parser.add_argument("--models", type=Path, default=Path("models"), metavar="DIR", help="where models are kept")
+    add_promote_option(parser)
     parser.add_argument("--json", action="store_true", help="print the manifest and nothing else")
     report_help = "write one HTML page of plots there, to be opened in a browser; it needs no network"
     parser.add_argument("--report", type=Path, metavar="FILE.html", help=report_help)
@@ -233,43 +260,3 @@ def _described(trained: "Trained", *, metrics: dict[str, Any], training: dict[st
     """The manifest with what is known once the model has been judged."""
     libraries = library_versions()
     return msgspec.structs.replace(trained.artifact.manifest, metrics=metrics, training=training, libraries=libraries)
-
-
-def _provenance(
-    options: argparse.Namespace,
-    history: History,
-    rows: RowBatch,
-    recipe: "Recipe",
-    split: "Split",
-    split_text: str,
-) -> dict[str, Any]:
-    """Where the model comes from: enough to train it again."""
-    return {
-        "data": history.name,
-        "data_sha256": history.sha256,
-        "rows": len(rows),
-        "break_rows": int((rows.broken == BROKEN).sum()),
-        "until": options.until,
-        "test_data": options.test.name if options.test else None,
-        "test_data_sha256": _sha256(options.test) if options.test else None,
-        "split": split_text,
-        "fit_rows": len(split.fit),
-        "validation_rows": len(split.validation),
-        "test_rows": None if options.test else len(split.test),
-        "seed": recipe.seed,
-        "settings": recipe.settled.as_json(),
-    }
-
-
-def _epochs_file(trained: "Trained") -> bytes:
-    """CSV of the losses of every epoch; `kept` marks the one whose weights are in the model."""
-    lines = ["epoch,loss,validation_loss,kept"]
-    for number, loss in enumerate(trained.fitted.history):
-        kept = int(number == trained.fitted.best_epoch)
-        lines.append(f"{number + 1},{loss.training!r},{loss.validation!r},{kept}")
-    return ("\n".join(lines) + "\n").encode()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -5,6 +5,7 @@ row), and one alert then stays open over several anomalies. An alert is false wh
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -102,6 +103,24 @@ def false_openings(rows: ScoredRows, when: Timeline, *, horizon: int) -> Bools:
     return false
 
 
+class BreaksWarned(NamedTuple):
+    """Each break of some rows."""
+
+    place: Ints
+    """(breaks,) of its first row."""
+    warned: Bools
+    """(breaks,) within the longest horizon."""
+    chance: Floats
+    """(breaks,) the share of shifts of the same warnings that would have warned of it."""
+
+
+def breaks_warned(rows: ScoredRows) -> BreaksWarned:
+    """What the deployed alerts of `rows` warned of, break by break."""
+    when, warning = timeline(rows), _warning_rows(rows)
+    shifted_ones = _warned_when_shifted(rows, when, warning, WARNED_ROWS)
+    return BreaksWarned(when.break_row, when.lead_rows(warning, WARNED_ROWS) >= 0, shifted_ones.mean(axis=0))
+
+
 def _warning_rows(rows: ScoredRows) -> Ints:
     """Places of the rows that warn of a break, or find an anomaly."""
     return np.flatnonzero(rows.opened if rows.lead_rows else rows.over)
@@ -110,29 +129,27 @@ def _warning_rows(rows: ScoredRows) -> Ints:
 def _recall(rows: ScoredRows, when: Timeline, warning: Ints, horizon: int) -> DeployedRecall:
     breaks = len(when.break_row)
     warned = int((when.lead_rows(warning, horizon) >= 0).sum())
+    by_chance = _warned_when_shifted(rows, when, warning, horizon).sum(axis=1).astype(np.float64)
     false = int(false_openings(rows, when, horizon=horizon).sum())
     operating = int(rows.operating.sum())
     return DeployedRecall(
         horizon_rows=horizon,
         warned=warned,
         recall=warned / breaks if breaks else None,
-        chance=float(_warned_by_chance(rows, when, warning, horizon).mean()) / breaks if breaks else None,
+        chance=float(by_chance.mean()) / breaks if breaks else None,
         false_alarms=false,
         false_alarms_per_day=false / rows.days if rows.days else None,
         false_alarms_per_1000_rows=1000 * false / operating if operating else None,
     )
 
 
-def _warned_by_chance(rows: ScoredRows, when: Timeline, warning: Ints, horizon: int) -> Floats:
-    """(shifts,) breaks warned when the warning rows are shifted circularly over the scored rows."""
+def _warned_when_shifted(rows: ScoredRows, when: Timeline, warning: Ints, horizon: int) -> Bools:
+    """(shifts, breaks) warned when the warning rows are shifted circularly over the scored rows."""
     scored = np.flatnonzero(rows.scored)
     if not len(scored):
-        return np.zeros(1)
+        return np.zeros((1, len(when.break_row)), np.bool_)
     shifts = even_shifts(len(scored))
     position = shifted(scored, np.searchsorted(scored, warning), shifts, n=len(rows))
     return np.array(
-        [
-            float((when.lead_rows(row, horizon) >= 0).sum())
-            for row in (position % len(rows)).reshape(len(shifts), len(warning))
-        ]
+        [when.lead_rows(row, horizon) >= 0 for row in (position % len(rows)).reshape(len(shifts), len(warning))]
     )

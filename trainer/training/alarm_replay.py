@@ -76,6 +76,12 @@ class ScoredHistory:
             break_is_stop=self._break_is_stop,
         )
 
+    def with_score(self, score: Floats) -> "ScoredHistory":
+        """The same rows with other scores."""
+        return ScoredHistory(
+            self.rows, score, admitted=self._admitted, schema=self.schema, break_is_stop=self._break_is_stop
+        )
+
     def alarms(self, threshold: Threshold, policy: AlertPolicy) -> Alarms:
         """What `advance` would raise with this threshold and this policy."""
         found = Alarms(self.score, np.zeros(len(self.rows), np.bool_), [])

@@ -16,6 +16,7 @@ from trainer.training.alarm_replay import ScoredHistory
 from trainer.training.threshold_policies import Evidence
 
 CONFIDENCE = 0.95
+_A_DAY = "false alarms a day"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,11 @@ class Promise:
     """Why warnings are critical, or are not."""
 
     @property
+    def promised_per_day(self) -> float | None:
+        """False alarms a day; None where the policy promises something else, or nothing."""
+        return self.promised if self.unit == _A_DAY else None
+
+    @property
     def words(self) -> str:
         """For the summary of a training."""
         held = "none" if self.held_out is None else f"{self.held_out:.3g}"
@@ -108,7 +114,7 @@ def promised(threshold: Threshold, evidence: Evidence, warnings: Warnings) -> Pr
         over = float(np.mean(normal > threshold.level)) if len(normal) else None
         return Promise("of normal rows over the level", 1 - float(parameter), over, warnings.words)
     asked = float(parameter) if name in ("rate", "budget") else None
-    return Promise("false alarms a day", asked, evidence.false_alarms_per_day(threshold), warnings.words)
+    return Promise(_A_DAY, asked, evidence.false_alarms_per_day(threshold), warnings.words)
 
 
 def _outcomes(one: Decided, scored: Ints) -> list[tuple[bool, bool]]:

@@ -45,7 +45,7 @@ def main(argv: Sequence[str]) -> int:
     schema, rows = read_csv(mill)
     first = int(len(rows) * TRAINED_SHARE)
     _say(f"2. train on its first {first:,} rows")
-    _run("train", str(mill), "--until", str(first), "--models", str(models))
+    _run("train", str(mill), "--until", str(first), "--models", str(models), "--promote", "always")
     history = folder / "history.csv"
     with mill.open("rb") as source:
         history.write_bytes(b"".join(line for line, _ in zip(source, range(first + 1), strict=False)))
