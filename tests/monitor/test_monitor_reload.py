@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from sheetbreak.artifact import use
+from sheetbreak.promotion import record
 from sheetbreak.streams.protocol import Batch
 from tests.support.mill import SENSORS, mill_rows, save_model
 from tests.support.monitor_rig import Monitor, outputs_of, topic_of
@@ -160,3 +161,21 @@ def test_a_model_that_could_not_be_read_is_tried_again(tmp_path: Path) -> None:
     monitor.run()
     assert monitor.sample("sheetbreak_model_reloads_total", result="refused") == 1
     assert monitor.watch.model.version == second.version
+
+
+def test_a_candidate_that_was_refused_its_place_is_told_where_the_current_model_runs(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = save_model(tmp_path)
+    caplog.set_level("INFO")
+    monitor = Monitor(topic_of(mill_rows(100)), tmp_path)
+
+    def decided() -> None:
+        record(tmp_path, "v2", decision="candidate", by="if-better", current=first.version, why="worse: AUC .48")
+
+    at_row(monitor, 25, decided)
+    monitor.run()
+    assert caplog.text.count("event=model-decision version=v2 decision=candidate by='if-better'") == 1
+    assert "why='worse: AUC .48'" in caplog.text
+    assert monitor.sample("sheetbreak_promotion_info", version="v2", decision="candidate", by="if-better") == 1
+    assert monitor.watch.model.version == first.version
