@@ -1,4 +1,7 @@
-"""Hot reload: a model made current is taken up between two batches; an unfit one is refused, the old kept."""
+"""Hot reload: a model made current is taken up between two batches; an unfit one is refused, the old kept.
+
+What was decided about models that did not become current is told, too: see sheetbreak/artifact/promotion.py.
+"""
 
 import logging
 import os
@@ -8,8 +11,8 @@ from itertools import islice
 from pathlib import Path
 
 from monitor.metrics.metrics import Metrics
-from monitor.promotions import PromotionWatch
 from sheetbreak.artifact import current_version, load
+from sheetbreak.artifact.promotion import JOURNAL, read_decisions
 from sheetbreak.engine.model import Artifact
 from sheetbreak.errors import ArtifactError
 
@@ -104,6 +107,40 @@ class ModelWatch:
                 f"model {model.version} has another schema (sensors, sampling or lead rows) than the old; "
                 "restart the monitor to use it"
             )
+
+
+class PromotionWatch:
+    """The eye on the journal: a model that did not become current is told where the current one runs."""
+
+    def __init__(self, models: Path, *, metrics: Metrics) -> None:
+        self._models, self._metrics = models, metrics
+        self._seen: tuple[int, ...] = ()
+        self._told = 0
+        self.look(told=False)
+
+    def look(self, *, told: bool = True) -> None:
+        """Take in what was written since. told: in the log, too."""
+        try:
+            found = (self._models / JOURNAL).stat()
+        except OSError:
+            return
+        seen = (found.st_ino, found.st_size, found.st_mtime_ns)
+        if seen == self._seen:
+            return
+        self._seen = seen
+        decisions = read_decisions(self._models)
+        for one in decisions[self._told :] if told else ():
+            log.info(
+                "event=model-decision version=%s decision=%s by=%r current=%s why=%r",
+                one.version,
+                one.decision,
+                one.by,
+                one.current,
+                one.why,
+            )
+        self._told = len(decisions)
+        if decisions:
+            self._metrics.decisions.show(decisions[-1])
 
 
 def _look(directory: Path) -> tuple[object, ...]:

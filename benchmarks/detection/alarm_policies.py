@@ -24,7 +24,7 @@ from sheetbreak.engine.thresholds import TRAILING_ROWS
 from sheetbreak.history.reader import read_csv
 from sheetbreak.history.schema_file import load_schema
 from sheetbreak.rows import RowBatch, Schema
-from trainer.commands.alert_options import alert_policy
+from trainer.commands.parts.alert_options import alert_policy
 from trainer.data.labels import Floats
 from trainer.evaluation.folds import LATER, VALIDATED, rolling_origin
 from trainer.metrics.bootstrap import interval

@@ -4,7 +4,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Gauge
 
-from sheetbreak.promotion import Decision
+from sheetbreak.artifact.promotion import Decision
 
 _FIGURES = ("roc_auc", "warned", "warned_by_chance", "false_alarms_per_day", "scored_rows")
 _SIDES = ("candidate", "current")

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from sheetbreak.artifact import read_manifest
+from sheetbreak.artifact.promotion import PROMOTED, Decision, current_or_none, read_decisions
 from sheetbreak.engine.model import Manifest
-from sheetbreak.promotion import PROMOTED, Decision, current_or_none, read_decisions
 from sheetbreak.times import duration
 
 _SHOWN_SENSORS = 12

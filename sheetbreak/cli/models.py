@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sheetbreak.artifact import current_version, list_versions, load, prune, read_manifest
+from sheetbreak.artifact.promotion import promote, read_decisions, warn_of_schema
 from sheetbreak.cli.model_card import read_card, reason_of, state_of
 from sheetbreak.cli.options import OptionParser, whole_number
 from sheetbreak.engine.model import Manifest
 from sheetbreak.errors import ArtifactError
-from sheetbreak.promotion import promote, read_decisions, warn_of_schema
 
 _OF_ONE = ("use", "promote", "show")
 """Actions on a version that must be named."""

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from sheetbreak.artifact import current_version, list_versions
+from sheetbreak.artifact.promotion import read_decisions, record
 from sheetbreak.cli.models import main
 from sheetbreak.errors import ArtifactError, DataError
-from sheetbreak.promotion import read_decisions, record
 from tests.support.mill import save_model
 
 NOW = datetime(2026, 5, 1, 10, 15, tzinfo=UTC)

@@ -16,8 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from monitor.health import STALE_AFTER_S, Health
 from monitor.metrics.metrics import SENSOR_SERIES_MACHINES, Metrics
 from monitor.web import MAX_CONNECTIONS, Web
+from sheetbreak.artifact.promotion import record
 from sheetbreak.errors import DataError, RowError, StreamUnavailable
-from sheetbreak.promotion import record
 from sheetbreak.streams.memory import MemoryStream
 from sheetbreak.wire.actions import encode_action, make_action
 from tests.support.mill import SENSORS, WARM_UP_ROWS, mill_rows, save_model

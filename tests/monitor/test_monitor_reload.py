@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sheetbreak.artifact import use
-from sheetbreak.promotion import record
+from sheetbreak.artifact.promotion import record
 from sheetbreak.streams.protocol import Batch
 from tests.support.mill import SENSORS, mill_rows, save_model
 from tests.support.monitor_rig import Monitor, outputs_of, topic_of

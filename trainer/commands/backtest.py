@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sheetbreak.cli.options import OptionParser, whole_number
 from sheetbreak.rows import BROKEN
-from trainer.commands.alert_options import ALERT_HELP, alert_policy
+from trainer.commands.parts.alert_options import ALERT_HELP, alert_policy
 from trainer.data.labels import counted_labels, mostly_broken
 from trainer.data.reading import add_files, read_given
 from trainer.output.files import check_targets, write_whole

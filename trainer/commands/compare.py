@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sheetbreak.cli.options import OptionParser, whole_number
 from sheetbreak.errors import DataError
 from sheetbreak.rows import BROKEN
-from trainer.commands.alert_options import ALERT_HELP, alert_policy
+from trainer.commands.parts.alert_options import ALERT_HELP, alert_policy
 from trainer.data.labels import counted_labels, mostly_broken
 from trainer.data.reading import add_files, read_given
 from trainer.output.files import check_targets, write_whole
@@ -98,7 +98,7 @@ def main(argv: Sequence[str]) -> int:
         content = comparison_json(found, ground=ground, source=source)
         write_whole(options.json, json.dumps(content, indent=2, allow_nan=False) + "\n")
     if options.report:
-        from trainer.commands.compare_page import comparison_page
+        from trainer.commands.parts.compare_page import comparison_page
 
         write_whole(options.report, comparison_page(found, schema=schema, facts=[facts, seconds_text(found)]))
     return 0

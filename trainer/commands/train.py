@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from sheetbreak.artifact import MANIFEST, write
+from sheetbreak.artifact.promotion import PROMOTED
 from sheetbreak.cli.options import OptionParser, whole_number
 from sheetbreak.engine.model import Manifest
 from sheetbreak.errors import DataError
 from sheetbreak.history.doubts import warn_of
 from sheetbreak.history.reader import read_csv
 from sheetbreak.history.times.sampling import sampling_text
-from sheetbreak.promotion import PROMOTED
 from sheetbreak.rows import UNKNOWN, RowBatch, Schema
-from trainer.commands.alert_options import ALERT_HELP, alert_policy
-from trainer.commands.promotion import add_promote_option, carry_out, decision_text, give_verdict
-from trainer.commands.provenance import epochs_file, provenance_of
+from trainer.commands.parts.alert_options import ALERT_HELP, alert_policy
+from trainer.commands.parts.promotion import add_promote_option, carry_out, decision_text, give_verdict
+from trainer.commands.parts.provenance import epochs_file, provenance_of
 from trainer.data.labels import counted_labels, mostly_broken
 from trainer.data.reading import add_files, read_given
 from trainer.output.files import check_targets, write_whole

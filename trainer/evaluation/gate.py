@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from sheetbreak.artifact.promotion import schema_differences
 from sheetbreak.engine.model import Artifact
 from sheetbreak.engine.thresholds import Threshold
-from sheetbreak.promotion import schema_differences
 from sheetbreak.rows import RowBatch
 from sheetbreak.times import format_time, parse_time
 from trainer.data.inputs import compute_inputs

@@ -6,7 +6,7 @@ import pytest
 
 from sheetbreak.engine.alerts import AlertPolicy
 from sheetbreak.errors import DataError
-from trainer.commands.alert_options import KNOBS, alert_policy
+from trainer.commands.parts.alert_options import KNOBS, alert_policy
 
 
 def test_every_knob_of_the_policy_can_be_set_and_keeps_its_kind() -> None:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from sheetbreak.artifact import current_version, list_versions, load, read_manifest
+from sheetbreak.artifact.promotion import read_decisions
 from sheetbreak.cli.models import main as models_main
-from sheetbreak.promotion import read_decisions
 from tests.support.histories import SCHEMA_TOML, mill_like, write_csv
 from trainer.commands.train import main
 
@@ -87,7 +87,7 @@ from pathlib import Path
 import numpy as np
 from sheetbreak.artifact import MODEL, current_version, load, write
 from tests.support.making import low_rank_graph, make_manifest
-from trainer.commands.promotion import carry_out, give_verdict
+from trainer.commands.parts.promotion import carry_out, give_verdict
 
 models = Path("models")
 WRITES = {"open", "os.rename", "os.symlink", "os.mkdir", "os.remove"}

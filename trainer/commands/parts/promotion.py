@@ -7,9 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sheetbreak.artifact import load
+from sheetbreak.artifact.promotion import (
+    CANDIDATE,
+    PROMOTED,
+    Decision,
+    current_or_none,
+    promote,
+    record,
+    warn_of_schema,
+)
 from sheetbreak.engine.model import Artifact, Manifest
 from sheetbreak.errors import ArtifactError
-from sheetbreak.promotion import CANDIDATE, PROMOTED, Decision, current_or_none, promote, record, warn_of_schema
 
 if TYPE_CHECKING:
     from trainer.evaluation.gate import Judged

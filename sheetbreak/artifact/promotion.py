@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from sheetbreak.artifact import current_version, read_manifest, sync_directory, unwritable, use
+from sheetbreak.artifact.store import current_version, read_manifest, sync_directory, unwritable, use
 from sheetbreak.engine.model import Manifest
 from sheetbreak.errors import ArtifactError
 from sheetbreak.rows import Schema, Text

@@ -1,4 +1,4 @@
-"""Artifact: the directory with everything that scoring needs, hashed, without pickle.
+"""Store: the directory of artifacts, each with everything that scoring needs, hashed, without pickle.
 
     models/20260501T101500Z-3f9c/   manifest.json  model.onnx  model.keras  golden.npz  evaluation/
     models/current                  a relative link, replaced atomically
