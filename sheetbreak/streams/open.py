@@ -9,7 +9,7 @@ from sheetbreak.errors import DataError
 from sheetbreak.rows import Decoded, Schema
 from sheetbreak.streams.protocol import Record, RowSink, Stream
 from sheetbreak.wire.rows import WireDecoder
-from sheetbreak.wire.topics import ALERTS, OUTPUTS
+from sheetbreak.wire.topics import ACTIONS, ALERTS, OUTPUTS
 
 if TYPE_CHECKING:
     from sheetbreak.streams.kafka.options import KafkaOptions
@@ -163,11 +163,13 @@ def _read_topic(source: str, wanted: Wanted) -> Opened:
     from sheetbreak.streams.kafka.stream import open_kafka
 
     topic, stream = open_kafka(source, emit=wanted.emit, options=wanted.kafka)
+    said = (wanted.kafka.topic_prefix if wanted.kafka else "") + ACTIONS
     return Opened(
         stream,
         WireDecoder(wanted.schema).decode,
         lambda record: {"topic": topic, "partition": record.partition, "offset": record.offset},
         wanted.emit,
+        action_origin=lambda record: {"topic": said, "partition": record.partition, "offset": record.offset},
     )
 
 

@@ -29,6 +29,9 @@ class KafkaRig:
     def feed(self, values: Sequence[bytes], *, partition: int = 0) -> None:
         self.broker.write(self.prefix + "sensor-rows", values, partition=partition)
 
+    def say(self, values: Sequence[bytes], *, partition: int = 0) -> None:
+        self.broker.write(self.prefix + "operator-actions", values, partition=partition)
+
     def finish(self) -> None:
         """A topic has no end."""
 

@@ -25,6 +25,9 @@ class Rig(Protocol):
     def feed(self, values: Sequence[bytes]) -> None:
         """Append records to the input; all to one partition, in order."""
 
+    def say(self, values: Sequence[bytes]) -> None:
+        """Append operators' actions, to the same partition."""
+
     def finish(self) -> None:
         """No more input."""
 
@@ -67,6 +70,20 @@ def restore(stream: Stream, partition: int) -> Mapping[bytes, bytes]:
 
 def records_of(batches: Sequence[Batch]) -> list[Record]:
     return [record for batch in batches for record in batch.records]
+
+
+def poll_until_said(stream: Stream, actions: int, records: int = 0) -> list[Batch]:
+    """Poll until so many actions and records came, or patience is at its end."""
+    batches: list[Batch] = []
+    until = time.monotonic() + PATIENCE_S
+    while len(actions_of(batches)) < actions or len(records_of(batches)) < records:
+        assert time.monotonic() < until, batches
+        batches.append(patiently(lambda: stream.poll(0.1)))
+    return batches
+
+
+def actions_of(batches: Sequence[Batch]) -> list[bytes]:
+    return [record.value for batch in batches for record in batch.actions]
 
 
 def values_of(batches: Sequence[Batch]) -> list[bytes]:
@@ -302,3 +319,28 @@ def test_many_parts_in_one_commit_are_kept_together(rewinding_rig: Rig) -> None:
     again = rewinding_rig.open()
     poll_until(again, 1)
     assert restore(again, partition) == {key.encode(): value for key, value in many.items()}
+
+
+def test_actions_come_again_until_they_are_committed_with_their_batch(rewinding_rig: Rig) -> None:
+    def commit_said(stream: Stream, batches: Sequence[Batch]) -> None:
+        for batch in batches:
+            if batch.records or batch.actions:
+                commit(stream, batch, answers(batch), parts(0, last=b"%d" % len(batch.actions)))
+
+    rewinding_rig.say([b'{"a":1}'])
+    rewinding_rig.feed(rows(3))
+    stream = rewinding_rig.open()
+    commit_said(stream, poll_until_said(stream, 1, records=3))
+    rewinding_rig.say([b'{"a":2}', b'{"a":3}'])
+    assert actions_of(poll_until_said(rewinding_rig.open(), 2)) == [b'{"a":2}', b'{"a":3}']
+    again = rewinding_rig.open()
+    batches = poll_until_said(again, 2)
+    assert actions_of(batches) == [b'{"a":2}', b'{"a":3}']
+    assert values_of(batches) == []
+    commit_said(again, batches)
+    rewinding_rig.say([b'{"a":4}'])
+    rewinding_rig.feed(rows(1, first=3))
+    last = rewinding_rig.open()
+    batches = poll_until_said(last, 1, records=1)
+    assert (actions_of(batches), values_of(batches)) == ([b'{"a":4}'], rows(1, first=3))
+    assert restore(last, 0)[b"last"] in (b"1", b"2")  # kept in the commits of actions alone

@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from sheetbreak.streams.files.action_lines import ActionLines
 from sheetbreak.streams.files.sink import Sink
 from sheetbreak.streams.files.state_log import StateLog
 from sheetbreak.streams.files.stream import FileStream
@@ -21,6 +22,9 @@ class MemoryRig:
 
     def feed(self, values: Sequence[bytes]) -> None:
         self.topic.feed(values)
+
+    def say(self, values: Sequence[bytes]) -> None:
+        self.topic.say(values)
 
     def finish(self) -> None:
         self.topic.ended = True
@@ -41,12 +45,17 @@ class FileRig:
 
     def __init__(self, folder: Path) -> None:
         self.source, self.state_dir = folder / "rows", folder / "state"
+        self.actions = folder / "actions"
         self.source.write_bytes(self.header)
         self.state: StateLog | None = None
         self.out = (folder / "out").open("a+b")
 
     def feed(self, values: Sequence[bytes]) -> None:
         with self.source.open("ab") as file:
+            file.writelines(value + b"\n" for value in values)
+
+    def say(self, values: Sequence[bytes]) -> None:
+        with self.actions.open("ab") as file:
             file.writelines(value + b"\n" for value in values)
 
     def finish(self) -> None:
@@ -66,6 +75,7 @@ class FileRig:
             name="rows",
             has_header=bool(self.header),
             max_records=max_records,
+            actions=ActionLines(self.actions),
         )
 
     def published(self) -> list[bytes]:

@@ -5,7 +5,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -22,9 +22,11 @@ from sheetbreak.streams.kafka.clients import (
     new_group_consumer,
     new_producer,
 )
+from sheetbreak.streams.kafka.group.actions import ActionFeed, has_actions
 from sheetbreak.streams.kafka.group.membership import KnownTopic, known_topic, look_at_group, refresh
-from sheetbreak.streams.kafka.options import Address, KafkaOptions, Security
+from sheetbreak.streams.kafka.options import Address, KafkaOptions, Security, topic_name
 from sheetbreak.streams.protocol import Record
+from sheetbreak.wire.topics import ACTIONS
 
 _CLOSE_MS = 1_000
 _LOOK_EVERY_S = 4.0
@@ -53,6 +55,8 @@ class Session:
     """The input's id and partitions, as everything here takes them to be."""
     state_id: str
     """The id of the state topic."""
+    actions: ActionFeed | None = None
+    """None: an older stack has no such topic."""
 
 
 def open_session(address: Address, names: Names, options: KafkaOptions, security: Security) -> Session:
@@ -78,6 +82,8 @@ def open_session(address: Address, names: Names, options: KafkaOptions, security
     try:
         session.consumer = new_group_consumer(address, options, security)
         session.consumer.subscribe([names.rows])
+        if (actions := _actions(options)) in facts:
+            session.actions = ActionFeed(address, security, actions)
     except BaseException:
         close_session(session)
         raise
@@ -88,9 +94,15 @@ def check(address: Address, names: Names, options: KafkaOptions, security: Secur
     """The facts of the monitor's topics. Raises like `open_session`."""
     admin = new_admin(address, security)
     try:
-        return check_topics(admin, names, mend_command(address, address.topic, options.topic_prefix))
+        mend = mend_command(address, address.topic, options.topic_prefix)
+        there = has_actions(admin, _actions(options), mend)
+        return check_topics(admin, replace(names, actions=_actions(options)) if there else names, mend)
     finally:
         admin.close()
+
+
+def _actions(options: KafkaOptions) -> str:
+    return topic_name(ACTIONS, options.topic_prefix)
 
 
 def refuse_changed_input(session: Session, topic: str) -> None:
@@ -229,6 +241,9 @@ def close_session(session: Session) -> None:
     if session.producer is not None:
         close_producer(session.producer)
         session.producer = None
+    if session.actions is not None:
+        with contextlib.suppress(KafkaError):
+            session.actions.close()
     if session.consumer is not None:
         with contextlib.suppress(KafkaError):
             session.consumer.close(autocommit=False, timeout_ms=_CLOSE_MS)

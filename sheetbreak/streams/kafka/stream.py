@@ -197,11 +197,11 @@ class KafkaStream:
         end = time.monotonic() + timeout_s
         due = self._polled_at + self._options.commit_interval_s
         behind = time.monotonic() >= due
-        records: list[Record] = []
+        records, actions = list[Record](), list[Record]()
         positions: dict[int, int] = {}
         size = 0
         while True:
-            until = min(end, due) if records else end
+            until = min(end, due) if records or actions else end
             wait_ms = max(0.0, until - time.monotonic()) * 1000
             polled, jumped = poll_rows(consumer, wait_ms, max_records=self._options.max_rows - len(records))
             group = consumer.group_metadata()
@@ -209,9 +209,12 @@ class KafkaStream:
                 if jumped is not None:
                     raise jumped
                 size += add_rows(records, positions, polled)
+                actions += session.actions.poll() if session.actions else ()
             else:
-                records, positions, size = [], {}, 0
+                records, actions, positions, size = [], [], {}, 0
                 if is_stable(group):
+                    if session.actions:  # first: what fails here is done again, and nothing has changed
+                        session.actions.settle(consumer)
                     assigned, revoked = membership.settle(consumer, group)
                     self._joined = True
                     self._group.joined(len(membership.places), session.input.partitions)
@@ -222,16 +225,19 @@ class KafkaStream:
             now = time.monotonic()
             if len(records) >= self._options.max_rows or size >= _BATCH_BYTES:
                 break
-            if now >= (min(end, due) if records else end) and not (behind and polled and records):
+            if now >= (min(end, due) if records or actions else end) and not (behind and polled and records):
                 break  # one poll more has the next rows fetched while these are scored
-        if not records:
+        if not records and not actions:
             self._probe(session)
             if not self._joined:
                 self._group.joining()
             return self._batch((), ready=self._joined)
         refuse_changed_input(session, self._names.rows)
         self._polled_at = time.monotonic()
-        return self._batch(records, token=Token(session, group, positions))
+        for action in actions:  # a commit says where its partitions are, also where it is of actions alone
+            positions.setdefault(action.partition, membership.starts[action.partition].offset)
+        places = session.actions.take_places() if session.actions else {}
+        return self._batch(records, token=Token(session, group, positions, places), actions=actions)
 
     def _batch(self, records: Sequence[Record], **more: Any) -> Batch:
         return Batch(records, lost=self._jumps.take(), **more)
@@ -271,6 +277,7 @@ class KafkaStream:
         """On the worker's thread: the whole transaction, with a new producer if the last one is gone."""
         session = token.session
         offsets = {TopicPartition(self._names.rows, partition): place for partition, place in places.items()}
+        offsets.update(token.actions)
         try:
             if session.producer is None:
                 settings = self._address, self._options, self._security

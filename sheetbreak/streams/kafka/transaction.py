@@ -36,6 +36,8 @@ class Token(NamedTuple):
     in between would say that it has none, and would not be refused."""
     positions: Mapping[int, int]
     """The next offset by partition."""
+    actions: Mapping[TopicPartition, Place]
+    """The same of operators' actions."""
 
 
 @dataclass(slots=True)

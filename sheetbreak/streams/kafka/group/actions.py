@@ -1,0 +1,88 @@
+"""Operators' actions of our partitions: read beside the rows, and committed by the group in the rows' transaction.
+
+A consumer of its own, outside the group, follows the partitions that the group gives us: so a machine's actions come
+to whoever has its rows, also while some monitors are of a version that knows of no actions.
+"""
+
+import logging
+from typing import Any
+
+from kafka import TopicPartition
+from kafka.errors import TopicAuthorizationFailedError
+
+from sheetbreak.streams.kafka.admin.topics import inspect
+from sheetbreak.streams.kafka.clients import new_reader
+from sheetbreak.streams.kafka.group.positions import Place, read_place
+from sheetbreak.streams.kafka.options import Address, Security
+from sheetbreak.streams.protocol import Record
+
+_ASK_MS = 10_000
+_told: set[str] = set()
+"""Topics that are missing, as it was said."""
+
+log = logging.getLogger(__name__)
+
+
+def has_actions(admin: Any, topic: str, mend: str) -> bool:
+    """Whether the topic is there to be read; says so, once, where it is not. Raises errors of kafka-python."""
+    try:
+        if topic in inspect(admin, [topic]):
+            return True
+        note = f"operators' actions are not read, all else goes on; run: {mend}, and start the monitors anew"
+    except TopicAuthorizationFailedError:
+        note = "we may not read operators' actions, all else goes on; allow Describe and Read on it"
+    if topic not in _told:
+        _told.add(topic)
+        log.warning("event=no-actions-topic topic=%s note=%r", topic, note)
+    return False
+
+
+class ActionFeed:
+    """The actions of the partitions that are ours."""
+
+    def __init__(self, address: Address, security: Security, topic: str) -> None:
+        """Raises errors of kafka-python."""
+        self._topic = topic
+        self._reader = new_reader(address, security)
+        self._next: dict[TopicPartition, Place] = {}
+
+    def settle(self, consumer: Any) -> None:
+        """Follow the group consumer's partitions, each on from what the group has committed, or from its start.
+
+        Raises errors of kafka-python; then it is to be called again.
+        """
+        self._next = {}
+        ours = [TopicPartition(self._topic, tp.partition) for tp in sorted(consumer.assignment())]
+        self._reader.assign(ours)
+        if not ours:
+            return
+        # Stable offsets: those of a transaction still open are waited for.
+        coordinator = consumer._coordinator  # noqa: SLF001 - as in membership.py
+        found = coordinator.fetch_committed_offsets(ours, timeout_ms=_ASK_MS)
+        begins = self._reader.beginning_offsets(ours, timeout_ms=_ASK_MS)
+        ends = self._reader.end_offsets(ours, timeout_ms=_ASK_MS)
+        for tp in ours:
+            at = read_place(found.get(tp)).offset
+            if at is not None and not begins[tp] <= at <= ends[tp]:
+                text = "event=actions-jumped partition=%d expected=%d begin=%d end=%d note=%r"
+                note = "retention took some, or the topic was made again: read from its start"
+                log.warning(text, tp.partition, at, begins[tp], ends[tp], note)
+                at = None
+            self._reader.seek(tp, begins[tp] if at is None else at)
+
+    def poll(self) -> list[Record]:
+        """What has come since, in order; waits for nothing."""
+        found = []
+        for tp, records in self._reader.poll(0).items():
+            self._next[tp] = Place(records[-1].offset + 1)
+            found += [Record(one.value or b"", tp.partition, one.offset, one.timestamp) for one in records]
+        return found
+
+    def take_places(self) -> dict[TopicPartition, Place]:
+        """Behind what was polled since this was asked last, or since `settle`."""
+        places, self._next = self._next, {}
+        return places
+
+    def close(self) -> None:
+        """Let go of the broker."""
+        self._reader.close()
