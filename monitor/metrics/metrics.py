@@ -12,13 +12,13 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import get_args
 
 import numpy as np
-import numpy.typing as npt
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from monitor.metrics.decisions import DecisionSeries
 from monitor.metrics.latency import Latency
 from monitor.metrics.operators import Operators
+from monitor.metrics.sensors import Sensors
 from monitor.metrics.series import Standing, counts, gauge
 from sheetbreak.engine.alerts import Severity, Told, Warned, ratio_of
 from sheetbreak.engine.model import Manifest
@@ -27,15 +27,12 @@ from sheetbreak.errors import RowError
 from sheetbreak.rows import RowBatch
 from sheetbreak.streams.protocol import Batch
 
-SENSOR_SERIES_MACHINES = 50
-"""With more machines than this, one series per machine and sensor is made only on request."""
 NAMED_UNSCORED = 1000
 """Beyond so many machines one gets series only once it was scored: a sender cannot flood Prometheus with names."""
 _BATCH_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _OUTCOMES = (SCORED, RESTARTING, WARMING_UP, STOPPED, DEAD_LETTER)
 
 STOPS = ("break", "clock", "gap", "short-gap", "lost-rows")
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(slots=True)
@@ -55,8 +52,6 @@ class _Machine:
     last_row_us: int | None = None
     score: float | None = None
     threshold: float | None = None
-    contributions: Floats | None = None
-    """(sensors,) of the last scored row."""
 
 
 class Metrics:
@@ -74,8 +69,7 @@ class Metrics:
         self._clock = clock
         self._period_s, self._gap_us = 120.0, 180_000_000
         self._blind: list[str] = []
-        self._sensors = sensors
-        self._all_sensor_series = all_sensor_series
+        self._sensors = Sensors(sensors, all_series=all_sensor_series)
         self._machines: dict[str, _Machine] = {}
         self.operators = Operators()
         registry.register(self)
@@ -141,7 +135,7 @@ class Metrics:
         for name, place in scored.items():
             machine = self._machines[name]
             machine.score, machine.threshold = float(results.score[place]), float(results.threshold[place])
-            machine.contributions = results.contributions[place].copy()  # the batch's array is freed
+            self._sensors.show(name, results, place)
         for _, event in results.alerts:
             if event.kind == "opened":
                 self._machines[event.machine].alerts[event.severity] += 1
@@ -190,6 +184,7 @@ class Metrics:
         for name in machines:
             self._machines.pop(name, None)
             self.operators.forget(name)
+            self._sensors.forget(name)
 
     def show_lag(self, lag: Mapping[int, int]) -> None:
         """Rows not yet read, by partition; partitions not named lose their series."""
@@ -259,7 +254,7 @@ class Metrics:
         )
         yield from self.operators.collect()
         yield self._states(machines)
-        yield self._sensor_shares(machines)
+        yield from self._sensors.collect(len(machines.keys() - {""}))
         yield self._latency.collect()
 
     def _states(self, machines: Mapping[str, _Machine]) -> Metric:
@@ -274,21 +269,6 @@ class Metrics:
                 alert_open = bool(machine.alert_open)
                 state = machine.standing.state(now_s, period_s=self._period_s, alert_open=alert_open)
                 family.add_metric([name, state], 1)
-        return family
-
-    def _sensor_shares(self, machines: Mapping[str, _Machine]) -> Metric:
-        family = GaugeMetricFamily(
-            "sheetbreak_sensor_error_share",
-            "A sensor's part in the last score.",
-            labels=["machine", "sensor"],
-        )
-        if self._all_sensor_series or len(machines.keys() - {""}) <= SENSOR_SERIES_MACHINES:
-            for name, machine in machines.items():
-                parts = machine.contributions
-                if parts is not None:
-                    shares = parts / (parts.sum() or 1.0)
-                    for sensor, share in zip(self._sensors, shares.tolist(), strict=True):
-                        family.add_metric([name, sensor], share)
         return family
 
     def _machine(self, name: str, *, earned: bool) -> _Machine:

@@ -14,7 +14,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from monitor.health import STALE_AFTER_S, Health
-from monitor.metrics.metrics import SENSOR_SERIES_MACHINES, Metrics
+from monitor.metrics.metrics import Metrics
+from monitor.metrics.sensors import MOST_MACHINES
 from monitor.web import MAX_CONNECTIONS, Web
 from sheetbreak.artifact.promotion import record
 from sheetbreak.errors import DataError, RowError, StreamUnavailable
@@ -33,6 +34,8 @@ CONTRACT = {
     "sheetbreak_alerts": {"machine", "severity"},
     "sheetbreak_breaks": {"machine", "warned"},
     "sheetbreak_sensor_error_share": {"machine", "sensor"},
+    "sheetbreak_sensor_observed": set(),  # none while it is quiet: a test of its own
+    "sheetbreak_sensor_expected": set(),
     "sheetbreak_last_row_timestamp_seconds": {"machine"},
     "sheetbreak_consumer_lag_rows": {"partition"},
     "sheetbreak_rows_lost": {"partition"},
@@ -163,6 +166,18 @@ def test_gauges_show_the_last_scored_row(monitor: Monitor) -> None:
     assert sum(share or 0 for share in shares) == pytest.approx(1)
 
 
+def test_leading_sensors_have_readings_while_an_alert_is_open_and_none_when_it_is_quiet(models: Path) -> None:
+    for row_count, is_open in ((189, True), (120, False)):
+        monitor = Monitor(topic_of(mill_rows(row_count, breaks=(150,))), models)
+        monitor.run()
+        last = outputs_of(monitor.topic, "scores")[-1]
+        assert bool(last.get("top")) == is_open
+        for kind in ("observed", "expected"):
+            shown = {s: monitor.sample(f"sheetbreak_sensor_{kind}", machine="pm1", sensor=s) for s in SENSORS}
+            told = {top["sensor"]: top[kind] for top in last.get("top", [])}
+            assert {s: value for s, value in shown.items() if value is not None} == told
+
+
 def test_alerts_and_breaks_are_counted(monitor: Monitor) -> None:
     alerts = outputs_of(monitor.topic, "alerts")
     for severity in ("warning", "critical"):
@@ -180,7 +195,7 @@ def test_latency_runs_from_the_records_timestamp_to_the_commit(monitor: Monitor)
 
 
 def test_above_fifty_machines_sensors_have_series_only_on_request(models: Path) -> None:
-    machines = [mill_rows(22, machine=f"pm{i}", seed=i) for i in range(SENSOR_SERIES_MACHINES + 1)]
+    machines = [mill_rows(22, machine=f"pm{i}", seed=i) for i in range(MOST_MACHINES + 1)]
     values = [value for turn in zip(*machines, strict=True) for value in turn]
     few = Monitor(topic_of(values[: 22 * 51 - 1]), models, max_records=500)
     few.topic.records[0] = [r for r in few.topic.records[0] if b'"pm50"' not in r.value]
@@ -190,7 +205,7 @@ def test_above_fifty_machines_sensors_have_series_only_on_request(models: Path) 
     many.run()
     assert many.sample("sheetbreak_sensor_error_share", machine="pm3", sensor="x1") is None
     assert many.sample("sheetbreak_score_ratio", machine="pm3") is not None
-    many.metrics._all_sensor_series = True
+    many.metrics._sensors._all_series = True
     assert many.sample("sheetbreak_sensor_error_share", machine="pm3", sensor="x1") is not None
 
 
