@@ -1,6 +1,7 @@
 """Schema file: a plant described in TOML, read and checked."""
 
 import codecs
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,11 @@ def load_schema(path: Path) -> Schema:
         tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as cause:
         raise DataError(f"{path}: {cause}; --schema names a TOML file, see docs/file-formats.md") from cause
+    return schema_of(tables, path)
+
+
+def schema_of(tables: Mapping[str, Any], path: Path | str) -> Schema:
+    """The plant of a schema file's tables. path: what messages call the place where they are from. Raises DataError."""
     found: dict[str, dict[str, Any]] = {table: {} for table in (*KNOWN, "units")}
     for table, entries in tables.items():
         if table not in found or not isinstance(entries, dict):
@@ -76,7 +82,7 @@ def load_schema(path: Path) -> Schema:
     return _check_schema(plain, path)
 
 
-def _check_columns(columns: dict[str, Any], path: Path) -> dict[str, Any]:
+def _check_columns(columns: dict[str, Any], path: Path | str) -> dict[str, Any]:
     ignore = columns.get("ignore", [])
     if not all(isinstance(name, str) for name in ignore):
         raise DataError(f"{path}: columns.ignore is a list of column names")
@@ -91,7 +97,7 @@ def _check_columns(columns: dict[str, Any], path: Path) -> dict[str, Any]:
     return checked
 
 
-def _check_csv(csv: dict[str, Any], path: Path) -> Dialect:
+def _check_csv(csv: dict[str, Any], path: Path | str) -> Dialect:
     for key, allowed in (("separator", ",;\t|"), ("decimal", ".,")):
         if key in csv and (len(csv[key]) != 1 or csv[key] not in allowed):
             shown = " ".join(repr(sign) for sign in allowed)
@@ -114,7 +120,7 @@ def _texts(values: list[Any], name: str) -> tuple[str, ...]:
     return tuple(str(value) for value in values)
 
 
-def _check_schema(found: dict[str, Any], path: Path) -> Schema:
+def _check_schema(found: dict[str, Any], path: Path | str) -> Schema:
     learned = tuple(key for key in (PERIOD, STOP_GAP) if key not in found)
     stop_gap_given = found.get("stop_gap_s", MAX_GAP_S)
     period = found.get("period_s", min(120.0, stop_gap_given / 1.5))

@@ -9,7 +9,6 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from sheetbreak.engine.model import Manifest
 from sheetbreak.errors import DataError
 from sheetbreak.history.lines import DEFAULT_MACHINE
 from sheetbreak.history.times.formats import EPOCHS, ISO, TimeReader
@@ -23,14 +22,15 @@ from sheetbreak.wire.rows import MAX_MACHINE_CHARS
 log = logging.getLogger(__name__)
 
 
-def rows_of(table: Table, manifest: Manifest) -> RowBatch:
+def rows_of(table: Table, schema: Schema, *, graded: bool) -> RowBatch:
     """The rows of a table, in its order. Raises DataError that names the column, and the row from 0 on.
+
+    schema: resolved, with its sensors. graded: a row's grade decides by which level it is judged, so it must be there.
 
     A table without the column of machines is one machine's; one without times is numbered at the schema's period, from
     1970 on. What the schema calls a word for a missing value is one; a label may be missing.
     """
-    schema = manifest.schema
-    _check_names(table, manifest)
+    _check_names(table, schema, graded=graded)
     n = len(table)
     machines = [DEFAULT_MACHINE] * n
     if schema.machine is not None and schema.machine in table.names:
@@ -51,10 +51,9 @@ def rows_of(table: Table, manifest: Manifest) -> RowBatch:
     return RowBatch(machines, _times(table, schema, machines), values, grades, broken)
 
 
-def _check_names(table: Table, manifest: Manifest) -> None:
-    schema = manifest.schema
+def _check_names(table: Table, schema: Schema, *, graded: bool) -> None:
     needed = list(schema.sensors)
-    if manifest.threshold.grade_levels and schema.grade is not None:
+    if graded and schema.grade is not None:
         needed.append(schema.grade)  # without it every row would be judged by another level than in the monitor
     if schema.clock is not None and schema.time in table.names:
         needed.append(schema.clock)

@@ -134,7 +134,7 @@ class Model:
         if missing not in ("hold", "model"):
             raise DataError(f'missing is {missing!r}, expected "hold" or "model"')
         table = table_of(frame, sensors=self.sensors, time=self.manifest.schema.time)
-        return table, rows_of(table, self.manifest)
+        return table, rows_of(table, self.manifest.schema, graded=bool(self.manifest.threshold.grade_levels))
 
     def _kept(self, table: Table) -> list[str]:
         schema = self.manifest.schema

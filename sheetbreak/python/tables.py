@@ -48,6 +48,17 @@ def table_of(frame: Any, *, sensors: Sequence[str], time: str | None) -> Table:
     return _frame(frame, time)
 
 
+def new_table(columns: Mapping[str, Column], *, like: Any) -> Any:
+    """Columns as a table of the kind of `like`, of whatever length; a dictionary of arrays where that is no frame."""
+    if isinstance(like, np.ndarray | Mapping):
+        return dict(columns)
+    import narwhals as nw
+
+    backend = nw.from_native(like, eager_only=True).implementation
+    series = {name: nw.new_series(name, _plain(column), backend=backend) for name, column in columns.items()}
+    return nw.from_dict(series, backend=backend).to_native()
+
+
 class _Array:
     """(rows, sensors) without names, times and machines; answered by a structured array of (rows,)."""
 

@@ -307,7 +307,7 @@ def test_the_real_file_scores_as_in_the_monitor(real_csv: Path, tmp_path: Path) 
 def test_the_example_of_the_page_runs_as_it_stands(
     mill: Path, checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (example,) = re.findall(r"```python\n(.*?)```", (checkout / "docs" / "python.md").read_text(), re.DOTALL)
+    example, *_ = re.findall(r"```python\n(.*?)```", (checkout / "docs" / "python.md").read_text(), re.DOTALL)
     monkeypatch.chdir(mill)
     names: dict[str, Any] = {}
     exec(example, names)

@@ -12,7 +12,7 @@ import pytest
 from tests.support.services import plain_environment
 
 PACKAGES = ("sheetbreak", "trainer", "monitor", "replay")
-MOST_ENTRIES = 12
+MOST_ENTRIES = 13
 HEAVY = {
     *{"tensorflow", "keras", "tf2onnx", "onnx", "sklearn", "pandas", "scipy", "matplotlib"},
     *{"plotly", "optuna", "pyarrow"},

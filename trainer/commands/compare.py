@@ -35,7 +35,8 @@ def main(argv: Sequence[str]) -> int:
         "interruption, with a scorer or a seed more, it does only what is missing.",
         example="sheetbreak compare mill.csv --family dense,pca,isolation-forest --seeds 3\n"
         "sheetbreak compare mill.csv --family all --seeds 3 --json comparison.json\n"
-        "sheetbreak compare mill.csv --family dense,dense:narrow --set dense:narrow.latent=4",
+        "sheetbreak compare mill.csv --family dense,dense:narrow --set dense:narrow.latent=4\n"
+        "sheetbreak compare mill.csv --family dense --detector pyod.models.ecod:ECOD --scores mine=scores.csv",
     )
     add_files(parser, "the history: at least some weeks, with breaks")
     parser.add_argument("--schema", type=Path, metavar="FILE", help="which column means what, in TOML")
@@ -44,6 +45,10 @@ def main(argv: Sequence[str]) -> int:
     family_help = f"what to compare, separated by commas, the others with the first: {families}"
     parser.add_argument("--family", default=_DEFAULT_SCORERS, metavar="NAMES", help=family_help)
     add_set_option(parser)
+    detector_help = "and this detector: anything with fit and score_samples or decision_function; may be given again"
+    parser.add_argument("--detector", action="append", default=[], metavar="[NAME=]MODULE:FACTORY", help=detector_help)
+    scores_help = "and the scores in this CSV, columns row and score, higher is more unusual; may be given again"
+    parser.add_argument("--scores", action="append", default=[], metavar="NAME=FILE", help=scores_help)
     parser.add_argument("--threshold", metavar="POLICY", help="as in train; default: the preset's")
     parser.add_argument("--alert", action="append", default=[], metavar="KNOB=N", help=ALERT_HELP)
     seeds_help = "run what depends on a seed with seeds 0 to N-1"
@@ -64,6 +69,7 @@ def main(argv: Sequence[str]) -> int:
 
     configure_tensorflow()
     from trainer.comparison.ledger import Ledger
+    from trainer.comparison.outside import outside_scorers
     from trainer.comparison.result import judge
     from trainer.comparison.scorers import named_scorers
     from trainer.comparison.tasks import Ground, Task
@@ -74,6 +80,9 @@ def main(argv: Sequence[str]) -> int:
     preset = preset_named(options.preset)
     base = Recipe(preset=preset, policy=options.threshold, alert=alert_policy(options.alert))
     scorers = named_scorers(options.family, base=base, texts=options.set, schema=schema)
+    scorers += outside_scorers(
+        options.detector, options.scores, preset=preset, rows=len(rows), taken=[one.name for one in scorers]
+    )
     ground = Ground.of(rows, schema, preset)
     tasks = [
         Task(scorer=scorer, seed=seed, fold=fold)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from sheetbreak.errors import DataError
 from sheetbreak.rows import Schema
@@ -27,6 +27,18 @@ BASELINES = (ISOLATION_FOREST, ECOD, *TITLES)
 """The first two see what the models of the preset see; those of TITLES name their input."""
 
 
+class Outside(Protocol):
+    """A score that is brought from outside (trainer/comparison/outside.py); it is pickled and compared by value."""
+
+    @property
+    def algorithm(self) -> str:
+        """For file names."""
+
+    @property
+    def identity(self) -> list[str]:
+        """All that decides what it makes of a fold, but for the seed."""
+
+
 class Peer(NamedTuple):
     """A score that needs no model of ours: an algorithm of trainer/evaluation/peers.py and its input."""
 
@@ -43,7 +55,7 @@ class Scorer:
     title: str
     recipe: Recipe | None = None
     """None: `peer` scores."""
-    peer: Peer | None = None
+    peer: Peer | Outside | None = None
     seeded: bool
     """Whether a seed changes anything; otherwise one run says all."""
     deployable: bool = False
@@ -53,7 +65,7 @@ class Scorer:
     def identity(self) -> dict[str, Any]:
         """All that decides what it makes of a fold, but for the seed."""
         if self.recipe is None:
-            return {"peer": self.peer}
+            return {"peer": self.peer if self.peer is None or isinstance(self.peer, Peer) else self.peer.identity}
         recipe = self.recipe
         return {
             "preset": recipe.preset.name,

@@ -11,12 +11,14 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from sheetbreak.errors import DataError
-from sheetbreak.rows import RowBatch, Schema
-from trainer.comparison.scorers import Peer, Scorer, with_seed
-from trainer.data.labels import Labels
+from sheetbreak.rows import BROKEN, RowBatch, Schema
+from trainer.comparison.outside import Detector, GivenScores
+from trainer.comparison.scorers import Outside, Peer, Scorer, with_seed
+from trainer.data.labels import Floats, Labels
 from trainer.data.splits import Split
+from trainer.evaluation.detectors import load_factory
 from trainer.evaluation.folds import rolling_origin
-from trainer.evaluation.peers import fit_inputs, peer_score
+from trainer.evaluation.peers import fit_inputs, outside_score, peer_score
 from trainer.metrics.evaluation import Figures, measure
 from trainer.metrics.scored_rows import ScoredRows, score_rows, unscored_rows
 from trainer.training.pipeline import Recipe, train_pipeline
@@ -86,7 +88,9 @@ def run_task(task: Task, ground: Ground) -> Outcome:
                 threshold = policy if scorer.deployable else None
             else:
                 assert scorer.peer
-                rows = _by_peer(scorer.peer, ground, split, seed=task.seed)
+                score = _peer_score(scorer.peer, ground, split, task)
+                rows = unscored_rows(ground.rows, ground.labels, ground.schema)
+                rows = rows.with_score(np.asarray(score[rows.row])).of_file_rows(split.test)
         except DataError as error:
             raise DataError(f"{task}: {error}") from error
         seconds = time.perf_counter() - begin
@@ -103,7 +107,15 @@ def _by_model(recipe: Recipe, ground: Ground, split: Split) -> tuple[ScoredRows,
     return scored.of_file_rows(split.test), trained.artifact.manifest.threshold.policy
 
 
-def _by_peer(peer: Peer, ground: Ground, split: Split, *, seed: int) -> ScoredRows:
+def _peer_score(peer: Peer | Outside, ground: Ground, split: Split, task: Task) -> Floats:
+    """(rows,) what a scorer without a model of ours makes of the test rows; NaN where it has no score."""
+    if isinstance(peer, GivenScores):
+        score = peer.of_fold(task.fold, rows=len(ground.rows))
+        if not np.isfinite(score[split.test]).any():
+            raise DataError(f"the file has no score of the rows {split.test.min():,} to {split.test.max():,}")
+        # A broken sheet has no score here, as it has none from the others: it opens no alert.
+        return np.where((ground.rows.broken == BROKEN) & (ground.schema.lead_rows > 0), np.nan, score)
+    assert isinstance(peer, Peer | Detector)
     inputs = fit_inputs(
         ground.rows,
         ground.schema,
@@ -112,6 +124,8 @@ def _by_peer(peer: Peer, ground: Ground, split: Split, *, seed: int) -> ScoredRo
         kind=peer.kind,
         break_is_stop=ground.preset.break_is_stop,
     )
-    score = peer_score(peer.algorithm, ground.rows, inputs, labels=ground.labels, split=split, seed=seed)
-    rows = unscored_rows(ground.rows, ground.labels, ground.schema)
-    return rows.with_score(np.asarray(score[rows.row])).of_file_rows(split.test)
+    if isinstance(peer, Peer):
+        return peer_score(peer.algorithm, ground.rows, inputs, labels=ground.labels, split=split, seed=task.seed)
+    return outside_score(
+        load_factory(peer.target), inputs, labels=ground.labels, split=split, seed=task.seed, name=task.scorer.name
+    )

@@ -10,7 +10,7 @@ from sheetbreak.engine.admission import REST, Admitted, admit
 from sheetbreak.engine.advance import advance
 from sheetbreak.engine.features import FeatureFold, Features
 from sheetbreak.engine.model import Artifact
-from sheetbreak.engine.state import Results, State
+from sheetbreak.engine.state import Missing, Results, State
 from sheetbreak.engine.windows import Windows, cold_memory, make_windows
 from sheetbreak.rows import RowBatch, Schema, by_machine
 from trainer.data.labels import Bools, Floats, Ints
@@ -20,13 +20,13 @@ ROWS_AT_ONCE = 4096
 
 
 def score_history(
-    rows: RowBatch, artifact: Artifact, states: Mapping[str, State] | None = None
+    rows: RowBatch, artifact: Artifact, states: Mapping[str, State] | None = None, *, missing: Missing = "hold"
 ) -> tuple[dict[str, State], Results]:
     """What `advance` makes of all rows in their order: from a cold start, or from states that stay unchanged."""
     now = dict(states or {})
     parts = []
     for first in range(0, max(len(rows), 1), ROWS_AT_ONCE):
-        after, results = advance(now, rows.take(slice(first, first + ROWS_AT_ONCE)), artifact)
+        after, results = advance(now, rows.take(slice(first, first + ROWS_AT_ONCE)), artifact, missing=missing)
         now |= after
         parts.append((first, results))
     return now, Results(

@@ -10,6 +10,7 @@ from trainer.data.inputs import Inputs, compute_inputs, fit_features
 from trainer.data.labels import Floats, Ints, Labels
 from trainer.data.splits import Split
 from trainer.evaluation.baselines import ecod, isolation_forest, mean_abs_z, rows_since_break
+from trainer.evaluation.detectors import Factory, detector_score
 from trainer.output.progress import Progress
 from trainer.training.pipeline import Recipe, Trained, train_pipeline
 from trainer.training.presets import preset_named
@@ -79,13 +80,28 @@ def peer_score(
     judged = np.intersect1d(inputs.scored, split.test)
     if algorithm == ROWS_SINCE_BREAK:
         return _spread_out(_rows_since_break(rows)[judged], judged, n=len(rows))
-    test = inputs.features[judged].astype(np.float64)
     if algorithm == MEAN_ABS_Z:
+        test = inputs.features[judged].astype(np.float64)
         return _spread_out(mean_abs_z(test), judged, n=len(rows))
-    learned = np.intersect1d(split.fit[labels.normal[split.fit]], inputs.scored)
-    fit = inputs.features[learned].astype(np.float64)
+    fit, test = _learned_and_judged(inputs, labels=labels, split=split)
     score = ecod(fit, test) if algorithm == ECOD else isolation_forest(fit, test, seed=seed)
     return _spread_out(score, judged, n=len(rows))
+
+
+def outside_score(
+    make: Factory, inputs: Inputs, *, labels: Labels, split: Split, seed: int | None, name: str
+) -> Floats:
+    """(rows,) what a detector of others makes of the test rows, from what the baselines see; NaN on all others."""
+    fit, test = _learned_and_judged(inputs, labels=labels, split=split)
+    score = detector_score(make, fit, test, seed=seed, name=name)
+    return _spread_out(score, np.intersect1d(inputs.scored, split.test), n=len(inputs.features))
+
+
+def _learned_and_judged(inputs: Inputs, *, labels: Labels, split: Split) -> tuple[Floats, Floats]:
+    """Features of the break-free rows of the fold's past, and of its test rows that are scored."""
+    learned = np.intersect1d(split.fit[labels.normal[split.fit]], inputs.scored)
+    judged = np.intersect1d(inputs.scored, split.test)
+    return inputs.features[learned].astype(np.float64), inputs.features[judged].astype(np.float64)
 
 
 def fit_inputs(

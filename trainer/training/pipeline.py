@@ -122,10 +122,12 @@ def train_pipeline(
     recipe: Recipe,
     progress: Callable[[int], Progress] | None = None,
     log_dir: Path | None = None,
+    fewest: int = MIN_TRAINING_WINDOWS,
 ) -> Trained:
     """Train on split.fit, choose the threshold with split.validation, and score all `rows` in their order.
 
-    progress: makes a display for so many epochs. Raises DataError if the rows do not hold what is needed.
+    progress: makes a display for so many epochs. fewest: windows to learn from. Raises DataError if the rows do not
+    hold what is needed.
     """
     preset = recipe.preset
     settings, choose = check_recipe(recipe, schema)
@@ -135,8 +137,8 @@ def train_pipeline(
     features = fit_features(rows, fit_rows, kind=preset.features, schema=schema)
     inputs = compute_inputs(rows, schema, features=features, window=window, break_is_stop=preset.break_is_stop)
     fit_ends = np.intersect1d(fit_rows, inputs.scored)
-    if len(fit_ends) < MIN_TRAINING_WINDOWS:
-        raise DataError(_too_few(len(fit_ends), break_free=len(fit_rows), window=window, features=features))
+    if len(fit_ends) < fewest:
+        raise DataError(_too_few(len(fit_ends), fewest, break_free=len(fit_rows), window=window, features=features))
     scaler = fit_scaler(inputs.features[fit_ends], scaling=settings.input.scaling, clip=preset.clip)
     fit, validation = (
         inputs.windows(ends, scaler) for ends in (fit_ends, split.validation[labels.normal[split.validation]])
@@ -241,7 +243,7 @@ def _export(fitted: Fitted) -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
 
 
-def _too_few(found: int, *, break_free: int, window: int, features: FeatureParams) -> str:
+def _too_few(found: int, fewest: int, *, break_free: int, window: int, features: FeatureParams) -> str:
     reasons = []
     if features.kind == "streaming-z":
         reasons.append(f"the first {features.warm_up_rows} of each machine warm up (--preset rows needs no warm-up)")
@@ -249,6 +251,6 @@ def _too_few(found: int, *, break_free: int, window: int, features: FeatureParam
         reasons.append(f"a window takes {window} rows without a stop")
     reasons.append("a row with more than a fifth of the sensors missing is left out")
     return (
-        f"{found} rows are left to train on, at least {MIN_TRAINING_WINDOWS} are needed: of {break_free} break-free "
+        f"{found} rows are left to train on, at least {fewest} are needed: of {break_free} break-free "
         f"rows in the first part of the split, {'; '.join(reasons)}; give more rows"
     )

@@ -15,7 +15,7 @@ from trainer.commands.compare import main
 from trainer.comparison.ledger import Ledger, ground_digest
 from trainer.comparison.pool import Pool
 from trainer.comparison.result import averaged, differ, judge
-from trainer.comparison.scorers import BASELINES, Scorer, named_scorers
+from trainer.comparison.scorers import BASELINES, Peer, Scorer, named_scorers
 from trainer.comparison.tasks import Ground, Outcome, Task, run_task
 from trainer.evaluation.folds import run_fold
 from trainer.evaluation.peers import TITLES
@@ -85,7 +85,7 @@ def test_all_names_every_family_and_every_baseline_once() -> None:
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_baseline_without_a_suffix_sees_what_the_models_of_the_preset_see(preset: str) -> None:
     for scorer in scorers_of("isolation-forest,ecod", preset=preset):
-        assert scorer.peer
+        assert isinstance(scorer.peer, Peer)
         assert scorer.peer.kind == preset_named(preset).features
 
 
