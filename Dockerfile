@@ -1,4 +1,4 @@
-# Three images: monitor (no TensorFlow), trainer, replay. Built by both BuildKit and the classic builder: no RUN --mount.
+# Four images: monitor (no TensorFlow), trainer, replay, desk. Built by both BuildKit and the classic builder: no RUN --mount.
 #   docker build --target monitor -t sheetbreak-monitor .
 ARG PYTHON_VERSION=3.12
 FROM python:${PYTHON_VERSION}-slim AS base
@@ -6,7 +6,7 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=igno
     PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp
 # A new volume takes over the owner of the directory that it is mounted on, from whichever container comes first.
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin sheetbreak \
-    && mkdir /models /history && chown sheetbreak:sheetbreak /models /history
+    && mkdir /models /history /desk && chown sheetbreak:sheetbreak /models /history /desk
 
 FROM base AS wheel
 WORKDIR /src
@@ -18,6 +18,7 @@ COPY pyproject.toml LICENSE ./
 COPY sheetbreak sheetbreak
 COPY monitor monitor
 COPY replay replay
+COPY desk desk
 COPY trainer trainer
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels .
 
@@ -37,6 +38,17 @@ CMD ["monitor", "--help"]
 # The monitor's libraries without using its model runtime: one set of layers for both costs no disk.
 FROM monitor AS replay
 CMD ["replay", "--help"]
+
+FROM base AS desk
+COPY requirements/desk.txt /
+RUN pip install --no-deps --require-hashes --only-binary :all: -r /desk.txt
+COPY --from=wheel /wheels /wheels
+RUN pip install --no-deps /wheels/*.whl
+USER sheetbreak
+WORKDIR /tmp
+EXPOSE 8080
+ENTRYPOINT ["sheetbreak"]
+CMD ["desk", "--help"]
 
 FROM base AS trainer
 COPY requirements/trainer.txt /

@@ -55,6 +55,7 @@ lock: $(SET_UP)
 	$(LOCK) --upgrade --extra dev -o requirements/dev.txt
 	$(LOCK) --extra trainer --constraint requirements/dev.txt -o requirements/trainer.txt
 	$(LOCK) --extra monitor --constraint requirements/dev.txt -o requirements/monitor.txt
+	$(LOCK) --extra desk --constraint requirements/dev.txt -o requirements/desk.txt
 
 .PHONY: setup
 setup: $(SET_UP)

@@ -65,8 +65,8 @@ def rows_clock(now_us: int, last_us: int | None) -> int:
 
 def _on_the_rows_clock(target: str, machine: str, *, now_us: int, prefix: str) -> int:
     """`rows_clock` of a machine, by its state on Kafka; says so where that is not now, and where there is no state."""
-    from sheetbreak.streams.kafka.options import Address, parse_address  # Kafka is an extra
-    from sheetbreak.streams.kafka.reading import list_machines
+    from sheetbreak.streams.kafka.admin.machines import list_machines  # Kafka is an extra
+    from sheetbreak.streams.kafka.options import Address, parse_address
 
     servers = parse_address(target, needs_topic=False).servers
     try:

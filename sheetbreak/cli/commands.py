@@ -33,7 +33,7 @@ class Command(NamedTuple):
     """One line of the table."""
 
     target: str
-    """module:function, imported when called: this file imports neither trainer, monitor nor replay."""
+    """module:function, imported when called: this file imports none of trainer, monitor, replay and desk."""
     extra: str
     """The extra of the distribution that holds what it needs."""
     summary: str
@@ -59,6 +59,7 @@ COMMANDS = {
     "replay": Command("replay.main:main", "replay", "play a CSV as a live stream"),
     "alerts": Command("sheetbreak.cli.alerts:main", "kafka", "watch an alert topic, one readable line an alert"),
     "act": Command("sheetbreak.cli.act:main", "kafka", "answer an alarm, shelve it, mask a sensor, name a cause"),
+    "desk": Command("desk.main:main", "desk", "the shift's pages: every machine, its alarms, and the answers to them"),
     "topics": Command("sheetbreak.cli.topics:main", "kafka", "create or check the five topics"),
     "machines": Command("sheetbreak.cli.machines:main", "kafka", "list, retire or reset the machines that have state"),
     "models": Command("sheetbreak.cli.models:main", "monitor", "list, show, promote, use, verify or prune the models"),
@@ -111,7 +112,7 @@ def imported(entry: Command) -> Main:
             return found(argv)
         except ModuleNotFoundError as error:
             library = (error.name or "").partition(".")[0]
-            if library in ("", "sheetbreak", "trainer", "monitor", "replay"):  # ours: a bug
+            if library in ("", "sheetbreak", "trainer", "monitor", "replay", "desk"):  # ours: a bug
                 raise
             raise DataError(f"{library} is not installed: pip install 'sheetbreak[{entry.extra}]'") from error
 

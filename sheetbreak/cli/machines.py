@@ -10,8 +10,8 @@ from sheetbreak.wire.readable import printable
 
 def main(argv: Sequence[str]) -> int:
     """`sheetbreak machines kafka://… [retire M | reset M]`."""
+    from sheetbreak.streams.kafka.admin.machines import list_machines, remove_machine  # Kafka is an extra
     from sheetbreak.streams.kafka.options import parse_address
-    from sheetbreak.streams.kafka.reading import list_machines, remove_machine  # Kafka is an extra
 
     parser = OptionParser(
         "sheetbreak machines",

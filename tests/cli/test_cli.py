@@ -29,7 +29,9 @@ def test_every_command_shows_its_options_with_an_example(name: str, capsys: pyte
     assert f"sheetbreak {name}" in shown.partition("example")[2]
 
 
-@pytest.mark.parametrize(("package", "name"), [("trainer", "train"), ("monitor", "monitor"), ("replay", "replay")])
+@pytest.mark.parametrize(
+    ("package", "name"), [("trainer", "train"), ("monitor", "monitor"), ("replay", "replay"), ("desk", "desk")]
+)
 def test_a_program_can_be_called_by_its_package(package: str, name: str) -> None:
     done = _python("-m", package, "--help")
     assert (done.returncode, done.stderr) == (0, "")

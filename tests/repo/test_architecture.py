@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.services import plain_environment
 
-PACKAGES = ("sheetbreak", "trainer", "monitor", "replay")
+PACKAGES = ("sheetbreak", "trainer", "monitor", "replay", "desk")
 MOST_ENTRIES = 13
 HEAVY = {
     *{"tensorflow", "keras", "tf2onnx", "onnx", "sklearn", "pandas", "scipy", "matplotlib"},
@@ -38,12 +38,17 @@ def test_importing_any_shared_module_loads_numpy_and_msgspec_and_no_other_librar
 
 def test_everything_the_monitor_needs_is_imported_without_tensorflow(checkout: Path) -> None:
     loaded = imported(*needed_by_the_monitor(checkout))
-    assert not loaded & (HEAVY | {"trainer", "replay"})
+    assert not loaded & (HEAVY | {"trainer", "replay", "desk", "starlette", "uvicorn"})
 
 
 def test_a_replay_loads_no_learning_library(checkout: Path) -> None:
     loaded = imported(*modules_of(checkout, "replay"))
     assert not loaded & (HEAVY | {"onnxruntime", "prometheus_client", "trainer", "monitor"})
+
+
+def test_the_desk_loads_no_learning_library(checkout: Path) -> None:
+    loaded = imported(*modules_of(checkout, "desk"))
+    assert not loaded & (HEAVY | {"onnxruntime", "prometheus_client", "trainer", "monitor", "replay"})
 
 
 def test_kafka_is_imported_by_the_kafka_stream_and_its_helpers_alone(checkout: Path) -> None:
@@ -94,7 +99,7 @@ def test_every_page_and_file_that_code_and_docs_point_to_is_there(checkout: Path
     assert not missing
 
 
-@pytest.mark.parametrize("name", ["dev", "monitor", "trainer"])
+@pytest.mark.parametrize("name", ["dev", "desk", "monitor", "trainer"])
 def test_a_requirement_file_pins_every_package_by_hash_and_names_no_registry(checkout: Path, name: str) -> None:
     text = (checkout / "requirements" / f"{name}.txt").read_text()
     assert "://" not in text
@@ -112,7 +117,7 @@ def test_the_monitors_requirements_hold_no_learning_library(checkout: Path) -> N
     assert not {entry.partition("==")[0] for entry in pinned} & (HEAVY | {"scikit-learn"})
 
 
-@pytest.mark.parametrize("name", ["monitor", "trainer"])
+@pytest.mark.parametrize("name", ["desk", "monitor", "trainer"])
 def test_every_requirement_file_pins_the_same_versions(checkout: Path, name: str) -> None:
     assert _pinned(checkout, name) < _pinned(checkout, "dev")
 

@@ -1,4 +1,4 @@
-"""Browser: a headless Chromium that opens a file as a desktop or a phone would, and tells what it saw.
+"""Browser: a headless Chromium that opens a page as a desktop or a phone would, uses it, and tells what it saw.
 
 Spoken to over its debugging pipe, two file descriptors: no port, no client library. A window narrower than 500 pixels
 exists only as an emulated device, so command line flags alone cannot show a phone.
@@ -41,7 +41,7 @@ class Browser:
             "--hide-scrollbars",
             "--no-first-run",
             "--disable-background-networking",
-            "--host-resolver-rules=MAP * ~NOTFOUND",
+            "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
             f"--user-data-dir={profile}",
             "--remote-debugging-pipe",
             "about:blank",
@@ -71,12 +71,12 @@ class Browser:
         for domain in ("Page", "Runtime", "Log", "Network", "Performance"):
             self._call(f"{domain}.enable")
 
-    def open(self, page: Path, *, width: int, height: int = 900) -> None:
-        """Go to a file and wait until it is loaded; narrower than 600: a phone with a touch screen."""
+    def open(self, page: Path | str, *, width: int, height: int = 900) -> None:
+        """Go to a file or an address; narrower than 600: a phone with a touch screen."""
         phone = width < 600
         self._call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=phone)
         self._call("Emulation.setTouchEmulationEnabled", enabled=phone)
-        self._call("Page.navigate", url=page.resolve().as_uri())
+        self._call("Page.navigate", url=page if isinstance(page, str) else page.resolve().as_uri())
 
     def wait(self, expression: str) -> Any:
         """The first value of an expression that is true."""
@@ -88,6 +88,24 @@ class Browser:
         answer = self._call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
+
+    def press(self, key: str) -> None:
+        """A key of the keyboard: "Tab", "Enter", or a letter."""
+        code = {"Tab": 9, "Enter": 13}.get(key, 0)
+        text = {"Enter": "\r", "Tab": ""}.get(key, key)
+        for kind in ("keyDown", "keyUp"):
+            self._call("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, text=text)
+
+    def click(self, selector: str) -> None:
+        """With the mouse, on the middle of an element, which is scrolled to first."""
+        found = f"document.querySelector({json.dumps(selector)})"
+        self.wait(found)
+        box = self.run(
+            f"(() => {{ const e = {found}; e.scrollIntoView({{block: 'center'}}); const r = e.getBoundingClientRect(); "
+            "return [r.x + r.width / 2, r.y + r.height / 2]; })()"
+        )
+        for kind in ("mousePressed", "mouseReleased"):
+            self._call("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)
 
     def busy_s(self) -> float:
         """CPU seconds of the page's thread since it was opened: how long opening takes on a machine at rest."""

@@ -1,29 +1,24 @@
-"""Reading for people: a topic from its start on, and the machines that have state; these are taken out of it, too.
-
-A running monitor holds its machines' states in memory and writes what changed of them: what is deleted under it would
-come back in part. So the group must have no members, which the broker itself holds us to.
-"""
+"""Reading outside any group: a topic from its start on, several topics at once, the last value of each partition."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from kafka import OffsetAndMetadata, TopicPartition
-from kafka.errors import KafkaError, NoError
+from kafka import TopicPartition
+from kafka.errors import KafkaError
 
 from sheetbreak.errors import DataError, StreamUnavailable
-from sheetbreak.streams.kafka.admin.topics import Names, names_for
-from sheetbreak.streams.kafka.clients import new_admin, new_reader, new_row_producer
+from sheetbreak.streams.kafka.clients import new_reader
 from sheetbreak.streams.kafka.errors import stream_error
-from sheetbreak.streams.kafka.group.positions import read_place
-from sheetbreak.streams.kafka.group.state_topic import machine_of, read_state
 from sheetbreak.streams.kafka.options import Address, environment_security, parse_address
-from sheetbreak.wire.summary import Summary, summarise
 
 _BACK = 10
 """Offsets to look back over: the last ones may be a transaction's markers, which are no records."""
 
 _POLL_MS = 500
+_LOOK_AGAIN_S = 30.0
+"""So often a follower looks for new partitions and missing topics."""
 
 log = logging.getLogger(__name__)
 
@@ -109,104 +104,109 @@ def _last_accepted(
     return found
 
 
-_PATIENCE_S = 20.0
-_SEND_S = 15
+class Followed(NamedTuple):
+    """A record of a topic that is followed."""
 
-
-class Found(NamedTuple):
-    """A machine that has state."""
-
-    machine: str
+    topic: str
     partition: int
-    summary: Summary | None
-    """None: its state cannot be read, so that it starts cold."""
-    keys: tuple[bytes, ...]
-    """Of its parts."""
+    offset: int
+    timestamp_ms: int
+    """The wall clock at which it was written."""
+    value: bytes
 
 
-def list_machines(address: Address, *, prefix: str = "") -> list[Found]:
-    """By name. Raises DataError where there is no such installation, StreamUnavailable where no broker answers."""
-    try:
-        return _read(address, names_for(address.topic, prefix))
-    except KafkaError as error:
-        raise stream_error(error, f"{address}: machines") from error
+class Follower:
+    """Several topics read at once, for ever; only what is committed. Not thread-safe.
 
-
-def remove_machine(address: Address, machine: str, *, group: str, prefix: str = "") -> list[int]:
-    """Delete a machine's state; returns the partitions it was in.
-
-    Raises DataError for a machine that has none, or while monitors of the group run.
+    positions: where to go on, by topic and partition; elsewhere a topic begins at its first record, or at the first
+    written since `since_ms` (wall clock, by topic). A topic that is missing is looked for again, as are new partitions.
+    Raises DataError where none of the topics is there or Kafka refuses us, StreamUnavailable where no broker answers.
     """
-    names, security = names_for(address.topic, prefix), environment_security()
-    try:
-        admin = new_admin(address, security)
+
+    def __init__(
+        self,
+        address: Address,
+        *,
+        topics: Sequence[str],
+        since_ms: Mapping[str, int] | None = None,
+        positions: Mapping[tuple[str, int], int] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._address, self._topics, self._clock = address, tuple(topics), clock
+        self._since_ms, self._positions = dict(since_ms or {}), dict(positions or {})
+        self._looked_at = clock()
+        self.missing: tuple[str, ...] = ()
+        """Topics that the brokers do not have."""
         try:
-            _refuse_while_running(admin, group)
-            known = _read(address, names)
-            mine = [one for one in known if one.machine == machine]
-            if not mine:
-                some = ", ".join(sorted({one.machine for one in known})[:10]) or "none at all"
-                raise DataError(f"{names.state} has no state of a machine {machine!r}; it has {some}")
-            for one in mine:
-                left = sum(other.partition == one.partition for other in known) - 1
-                _expect(admin, group, TopicPartition(names.rows, one.partition), machines=left)
-        finally:
-            admin.close()
-        producer = new_row_producer(address, security)
+            self._reader = new_reader(address, environment_security())
+        except KafkaError as error:
+            raise stream_error(error, str(address)) from error
         try:
-            sent = [
-                producer.send(names.state, key=key, value=None, partition=one.partition)
-                for one in mine
-                for key in one.keys
-            ]
-            for future in sent:
-                future.get(_SEND_S)
-        finally:
-            producer.close()
-    except KafkaError as error:
-        raise stream_error(error, f"{address}: machines") from error
-    return [one.partition for one in mine]
+            self._assign()
+            if len(self.missing) == len(self._topics):
+                raise DataError(
+                    f"{address}: there is no topic {', '.join(self._topics)}; create them with: "
+                    f"sheetbreak topics create {address}"
+                )
+        except BaseException:
+            self._reader.close()
+            raise
 
+    def poll(self, timeout_s: float) -> list[Followed]:
+        """What has come, in the order of each partition. Raises StreamUnavailable, and DataError, like the start."""
+        try:
+            if self._clock() - self._looked_at > _LOOK_AGAIN_S:
+                self._looked_at = self._clock()
+                self._assign()
+            polled = self._reader.poll(round(timeout_s * 1000))
+        except KafkaError as error:
+            raise stream_error(error, str(self._address)) from error
+        return [
+            Followed(tp.topic, tp.partition, record.offset, record.timestamp, record.value or b"")
+            for tp, records in polled.items()
+            for record in records
+        ]
 
-def _read(address: Address, names: Names) -> list[Found]:
-    security = environment_security()
-    with new_reader(address, security) as reader:
-        partitions = reader.partitions_for_topic(names.state)
-    if not partitions:
-        raise DataError(f"there is no topic {names.state}; sheetbreak topics create makes the five")
-    found = []
-    for partition in sorted(partitions):
-        kept = read_state(address, security, topic=names.state, partition=partition, patience_s=_PATIENCE_S)
-        keys: dict[bytes, list[bytes]] = {}
-        for key in kept.parts:
-            keys.setdefault(machine_of(key), []).append(key)
-        summaries = summarise(kept.parts)
-        for stem, mine in keys.items():
-            name = stem.decode(errors="replace")
-            found.append(Found(name, partition, summaries.get(name), tuple(mine)))
-    return sorted(found)
+    def positions(self) -> dict[tuple[str, int], int]:
+        """The offset of the next record of every partition."""
+        return {(tp.topic, tp.partition): self._reader.position(tp) for tp in self._reader.assignment()}
 
+    def behind(self) -> int:
+        """Records that are there and were not polled yet. Raises StreamUnavailable."""
+        partitions = list(self._reader.assignment())
+        try:
+            ends = self._reader.end_offsets(partitions)
+            return sum(max(ends[tp] - self._reader.position(tp), 0) for tp in partitions)
+        except KafkaError as error:
+            raise stream_error(error, str(self._address)) from error
 
-def _refuse_while_running(admin: Any, group: str) -> None:
-    members = admin.describe_groups([group])[group].get("members") or []
-    if members:
-        raise DataError(_running(group, [str(one.get("group_instance_id") or one.get("member_id")) for one in members]))
+    def close(self) -> None:
+        """Release what is held."""
+        self._reader.close()
 
+    def _assign(self) -> None:
+        """Follow every partition that there is; those followed already stay where they are."""
+        numbers = {topic: self._reader.partitions_for_topic(topic) or set() for topic in self._topics}
+        self.missing = tuple(topic for topic, found in numbers.items() if not found)
+        every = {TopicPartition(topic, number) for topic, found in numbers.items() for number in found}
+        known = self._reader.assignment()
+        if every <= known:
+            return
+        here = {tp: self._reader.position(tp) for tp in known}
+        fresh = sorted(every - known)
+        self._reader.assign([*known, *fresh])
+        for tp, offset in (here | self._starts(fresh)).items():
+            self._reader.seek(tp, offset)
 
-def _running(group: str, members: Sequence[str]) -> str:
-    named = f" ({', '.join(members)})" if members else ""
-    return (
-        f"monitors of the group {group}{named} run, and would write the machine's state back; stop them, run this "
-        "again, start them (a stopped monitor leaves the group after its session timeout, 10 s)"
-    )
-
-
-def _expect(admin: Any, group: str, partition: TopicPartition, *, machines: int) -> None:
-    """Have the next owner of the partition expect so many machines; the broker refuses it while there are members."""
-    committed = admin.list_group_offsets({group: [partition]})[group].get(partition)
-    if committed is None or committed.offset < 0:
-        return
-    place = read_place(committed)._replace(state_at=None, machines=machines)
-    answer = admin.alter_group_offsets(group, {partition: OffsetAndMetadata(place.offset, place.metadata, -1)})
-    if answer[partition] is not NoError:
-        raise DataError(_running(group, []))
+    def _starts(self, fresh: Sequence[Any]) -> dict[Any, int]:
+        begins, ends = self._reader.beginning_offsets(fresh), self._reader.end_offsets(fresh)
+        asked = {tp: self._since_ms[tp.topic] for tp in fresh if tp.topic in self._since_ms}
+        since = self._reader.offsets_for_times(asked) if asked else {}
+        starts = {}
+        for tp in fresh:
+            at = since.get(tp)
+            first = begins[tp] if tp not in asked else ends[tp] if at is None else at.offset
+            kept = self._positions.get((tp.topic, tp.partition))
+            # Beyond the end: the topic was made again.
+            starts[tp] = max(kept, begins[tp]) if kept is not None and kept <= ends[tp] else first
+        return starts

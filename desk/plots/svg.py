@@ -1,0 +1,36 @@
+"""SVG elements, escaped; colours come from the style sheet by class."""
+
+from collections.abc import Iterable
+
+from markupsafe import Markup, escape
+
+Attribute = str | int | float
+
+
+def element(name: str, *inner: str, **attributes: Attribute) -> Markup:
+    """One element. `cls` is its class, an underscore in a name a hyphen; strings inside are escaped, Markup is not."""
+    words = "".join(
+        f' {"class" if key == "cls" else key.replace("_", "-")}="{_text(value)}"' for key, value in attributes.items()
+    )
+    within = "".join(map(escape, inner))
+    return Markup(f"<{name}{words}>{within}</{name}>")  # noqa: S704 - all but our own words is escaped
+
+
+def picture(width: int, height: int, inner: Iterable[Markup], *, label: str, cls: str) -> Markup:
+    """A whole plot, `label` being what a screen reader says of it."""
+    return element(
+        "svg",
+        *inner,
+        viewBox=f"0 0 {width} {height}",
+        width=width,
+        height=height,
+        role="img",
+        aria_label=label,
+        cls=cls,
+    )
+
+
+def _text(value: Attribute) -> str:
+    if isinstance(value, float):
+        return f"{value:.1f}".removesuffix(".0")
+    return str(value) if isinstance(value, int) else str(escape(value))
