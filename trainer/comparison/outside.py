@@ -4,6 +4,7 @@ import hashlib
 import importlib
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
@@ -116,7 +117,7 @@ def _given(text: str, *, rows: int) -> Scorer:
     path = Path(file)
     try:
         content = path.read_bytes()
-        table = pd.read_csv(path, float_precision="round_trip")
+        table = pd.read_csv(path, dtype=str)  # Python reads a number to its last digit
     except (OSError, ValueError, pd.errors.ParserError) as cause:
         reason = getattr(cause, "strerror", None) or " ".join(str(cause).split())
         raise DataError(f"--scores {path}: {reason}; a CSV with the columns row and score is expected") from cause
@@ -158,10 +159,12 @@ def _checked(table: pd.DataFrame, path: Path, *, rows: int, digest: str) -> Give
 
 def _numbers(table: pd.DataFrame, name: str, path: Path, lines: Ints) -> Floats:
     """(n,) NaN where a score is blank; a row or fold must not be."""
-    found = pd.to_numeric(table[name], errors="coerce").to_numpy(np.float64)
-    wrong = np.isnan(found) & (table[name].notna().to_numpy() | (name != "score"))
-    if wrong.any():
-        at = int(wrong.argmax())
-        text = str(table[name].iloc[at])[:40]
-        raise DataError(f'--scores {path} line {lines[at]}, column {name}: "{text}" is not a number; mend or drop it')
+    found = np.full(len(table), np.nan)
+    for i, cell in enumerate(table[name].tolist()):
+        with suppress(ValueError):
+            found[i] = float(cell)  # a blank cell is NaN already
+        if np.isnan(found[i]) and (isinstance(cell, str) or name != "score"):
+            raise DataError(
+                f'--scores {path} line {lines[i]}, column {name}: "{cell}" is not a number; mend or drop it'
+            )
     return found

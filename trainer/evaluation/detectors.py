@@ -107,10 +107,9 @@ def detector_score(make: Factory, fit: Floats, rows: Floats, *, seed: int | None
     except Exception as cause:
         raise DataError(f"{name}: {type(cause).__name__}: {cause}") from cause
     if found.shape != (len(rows),) or not np.isfinite(found).all():
-        what = (
-            f"{int((~np.isfinite(found)).sum())} of them are no number" if found.shape == (len(rows),) else "not that"
-        )
-        raise DataError(f"{name}: one score for each of {len(rows)} rows is expected, got {found.shape}, {what}")
+        bad = int((~np.isfinite(found)).sum())
+        what = f"got shape {found.shape}, {bad} of them no number"
+        raise DataError(f"{name}: expected a finite score for each of {len(rows)} rows, {what}")
     return found if is_unusual_high(detector) else -found
 
 
