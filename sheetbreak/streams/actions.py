@@ -4,24 +4,14 @@ import fcntl
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 from sheetbreak.errors import DataError
+from sheetbreak.streams.open import SCHEMES
+from sheetbreak.streams.protocol import ActionSink
 from sheetbreak.wire.actions import Action, encode_action
 from sheetbreak.wire.topics import ACTIONS
 
-
-class ActionSink(Protocol):
-    """Where actions are sent to. Not thread-safe."""
-
-    def send(self, action: Action) -> None:
-        """Write an action; when it returns, it is kept: acknowledged by the brokers, or on the disk.
-
-        Raises DataError for what the user must change (no such topic, no right to write).
-        """
-
-    def close(self) -> None:
-        """Release what is held."""
+__all__ = ["ActionSink", "LineAppender", "TopicAppender", "open_actions"]
 
 
 def open_actions(target: str, *, prefix: str = "", between: Callable[[], None] = lambda: None) -> ActionSink:
@@ -30,12 +20,11 @@ def open_actions(target: str, *, prefix: str = "", between: Callable[[], None] =
     between: called several times a second while a broker that is away is waited for; what it raises ends the wait,
     and the action may then have been written or not. Contacts no broker yet. Raises DataError for another target.
     """
-    scheme, separator, _ = target.partition("://")
-    if not separator:
-        return LineAppender(Path(target))
-    if scheme != "kafka":
+    name, separator, _ = target.partition("://")
+    scheme = SCHEMES.get(name) if separator or not name else SCHEMES[""]
+    if scheme is None:
         raise DataError(f"{target}: expected kafka://host:9092, or a file to which actions are added")
-    return TopicAppender(target, prefix=prefix, between=between)
+    return scheme.action_sink(target, prefix, between)
 
 
 class TopicAppender:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from sheetbreak.errors import DataError
 from sheetbreak.rows import Decoded, Schema
-from sheetbreak.streams.protocol import Record, RowSink, Stream
+from sheetbreak.streams.protocol import ActionSink, Record, RowSink, Stream
 from sheetbreak.wire.rows import WireDecoder
 from sheetbreak.wire.topics import ACTIONS, ALERTS, OUTPUTS
 
@@ -63,6 +63,14 @@ class Scheme:
     sink: Callable[[str, Callable[[], None]], RowSink]
     follow: Callable[[str], Iterator[bytes]]
     """Every value from the start on, as it comes."""
+    watch: Callable[[str], Iterator[bytes | None]]
+    """The same, None after those that were there; of a file also those that are added, for ever."""
+    values: Callable[[str], Iterator[bytes]]
+    """Every value that is there now; a pipe's until it ends."""
+    is_live: Callable[[str], bool]
+    """Whether values go on coming there by themselves."""
+    action_sink: Callable[[str, str, Callable[[], None]], ActionSink]
+    """For operators' actions, by address, topic prefix and what is called while a broker is waited for."""
     last_values: Callable[[str, Callable[[bytes], bool]], list[bytes]] | None
     """The last value of each partition that is accepted; None where a source has no such end."""
 
@@ -154,9 +162,27 @@ def _write_lines(target: str, between: Callable[[], None]) -> RowSink:
 
 
 def _follow_lines(source: str) -> Iterator[bytes]:
-    from sheetbreak.streams.files.stream import follow
+    from sheetbreak.streams.files.messages import follow
 
     return follow(source)
+
+
+def _watch_lines(source: str) -> Iterator[bytes | None]:
+    from sheetbreak.streams.files.messages import watch
+
+    return watch(source)
+
+
+def _is_pipe(source: str) -> bool:
+    from sheetbreak.streams.files.messages import is_pipe
+
+    return is_pipe(source)
+
+
+def _append_actions(target: str, _prefix: str, _between: Callable[[], None]) -> ActionSink:
+    from sheetbreak.streams.actions import LineAppender
+
+    return LineAppender(Path(target))
 
 
 def _read_topic(source: str, wanted: Wanted) -> Opened:
@@ -186,6 +212,24 @@ def _follow_topic(source: str) -> Iterator[bytes]:
     return follow(source)
 
 
+def _watch_topic(source: str) -> Iterator[bytes | None]:
+    from sheetbreak.streams.kafka.reading import watch
+
+    return watch(source)
+
+
+def _values_of_topic(source: str) -> Iterator[bytes]:
+    from sheetbreak.streams.kafka.reading import read_now
+
+    return read_now(source)
+
+
+def _send_actions(target: str, prefix: str, between: Callable[[], None]) -> ActionSink:
+    from sheetbreak.streams.actions import TopicAppender
+
+    return TopicAppender(target, prefix=prefix, between=between)
+
+
 def _last_of_topic(source: str, accept: Callable[[bytes], bool]) -> list[bytes]:
     from sheetbreak.streams.kafka.reading import last_values
 
@@ -203,6 +247,10 @@ SCHEMES = {
         source=_read_topic,
         sink=_write_topic,
         follow=_follow_topic,
+        watch=_watch_topic,
+        is_live=lambda _source: True,
+        values=_values_of_topic,
+        action_sink=_send_actions,
         last_values=_last_of_topic,
     ),
     _FILES: Scheme(
@@ -213,6 +261,10 @@ SCHEMES = {
         source=_read_file,
         sink=_write_lines,
         follow=_follow_lines,
+        watch=_watch_lines,
+        is_live=_is_pipe,
+        values=_follow_lines,
+        action_sink=_append_actions,
         last_values=None,
     ),
 }

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from sheetbreak.wire.actions import Action
+
 
 class Record(NamedTuple):
     """One message as it arrived; nothing about it has been validated."""
@@ -93,6 +95,19 @@ class Stream(Protocol):
 
     def close(self) -> None:
         """Release what is held; what was polled and not committed comes again at the next start."""
+
+
+class ActionSink(Protocol):
+    """Where operators' actions are sent to. Not thread-safe."""
+
+    def send(self, action: Action) -> None:
+        """Write an action; when it returns, it is kept: acknowledged by the brokers, or on the disk.
+
+        Raises DataError for what the user must change (no such topic, no right to write).
+        """
+
+    def close(self) -> None:
+        """Release what is held."""
 
 
 class RowSink(Protocol):

@@ -21,7 +21,19 @@ def printable(text: str) -> str:
 
 def _alert(message: dict[str, Any]) -> str:
     when = str(message.get("local_time") or "").replace("T", " ") or _time(message)
-    return printable(f"{when}  {message['kind']:<7} {message['severity']:<8}  {message['message']}")
+    return printable(f"{when}  {message['kind']:<7} {message['severity']:<8}  {message['message']}{_said(message)}")
+
+
+def _said(message: dict[str, Any]) -> str:
+    """What operators said of it, and the id by which they say more."""
+    seen, until, alert_id = message.get("acknowledged"), message.get("shelved_until"), message.get("alert_id")
+    words = [
+        f"acknowledged by {seen['by']}" if seen else "",
+        f"shelved until {until}" if until else "",
+        f"alert {alert_id}" if alert_id else "",
+    ]
+    said = ", ".join(filter(None, words))
+    return f"  [{said}]" if said else ""
 
 
 def _score(message: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ import hashlib
 import logging
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from sheetbreak.errors import DataError, StreamError, StreamUnavailable
@@ -28,7 +28,6 @@ _HEAD_BYTES = 64 * 1024
 """So much of a file's start tells it from another: hundreds of rows with their times."""
 _PIPE_BYTES = 1024 * 1024
 """Asked for, so that a writer of 2 kB rows can be hundreds of rows ahead (the usual 64 KiB hold some 30)."""
-_FOLLOW_WAIT_S, _FOLLOW_LINES = 1.0, 500
 
 log = logging.getLogger(__name__)
 
@@ -227,14 +226,6 @@ class FileStream:
             return None
         offset, line = self._position
         return InputMark(offset, line, *self._identity)
-
-
-def follow(source: str) -> Iterator[bytes]:
-    """The lines of a file or pipe as they come, until it ends. Raises DataError where it cannot be read."""
-    reader = LineReader(open_input(source))
-    while not reader.ended:
-        for line in reader.read(_FOLLOW_WAIT_S, max_lines=_FOLLOW_LINES):
-            yield line.value
 
 
 def open_input(source: str) -> int:

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from kafka import TopicPartition
@@ -56,6 +57,45 @@ def _poll(reader: Any, source: str) -> list[bytes]:
         log.warning("event=stream-away reason=%r", str(error))
         return []
     return [record.value or b"" for records in polled.values() for record in records]
+
+
+def read_now(source: str) -> Iterator[bytes]:
+    """The values that `kafka://host:9092/topic` has now; only what is committed. Raises as `follow` does."""
+    for value in watch(source):
+        if value is None:
+            return
+        yield value
+
+
+def watch(source: str) -> Iterator[bytes | None]:
+    """As `follow`, with None after the values that were there at the start."""
+    address = parse_address(source)
+    try:
+        reader = new_reader(address, environment_security())
+    except KafkaError as error:
+        raise stream_error(error, source) from error
+    try:
+        numbers = reader.partitions_for_topic(address.topic)
+        if not numbers:
+            raise DataError(f"{source}: there is no topic {address.topic}; sheetbreak topics create makes the five")
+        partitions = [TopicPartition(address.topic, number) for number in sorted(numbers)]
+        reader.assign(partitions)
+        ends = _asked(lambda: reader.end_offsets(partitions), source)
+        reader.seek_to_beginning()
+        while any(_asked(partial(reader.position, tp), source) < end for tp, end in ends.items()):
+            yield from _poll(reader, source)
+        yield None
+        while True:
+            yield from _poll(reader, source)
+    finally:
+        reader.close()
+
+
+def _asked(ask: Callable[[], Any], source: str) -> Any:
+    try:
+        return ask()
+    except KafkaError as error:
+        raise stream_error(error, source) from error
 
 
 def last_values(url: str, *, accept: Callable[[bytes], bool]) -> list[bytes]:
