@@ -16,6 +16,8 @@ from sheetbreak.streams.open import check_actions, check_state_dir, in_words, sc
 from sheetbreak.wire.topics import ALERTS, DEAD_LETTERS, SCORES
 
 TOPICS = (ALERTS, SCORES, DEAD_LETTERS)
+MAX_LATENCY_MS = 10_000
+"""The broker holds a fetch for so long, and kafka-python gives one up after 30 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,13 @@ def read_options(argv: Sequence[str]) -> Options:
     )
     kafka.add_argument("--topic-prefix", default="", metavar="P", help="stands before all topics' names")
     kafka.add_argument(
+        "--latency-ms",
+        type=whole_number(maximum=MAX_LATENCY_MS),
+        default=50,
+        metavar="MS",
+        help="the longest a row waits for others before it is scored and committed with them; 0: each goes at once",
+    )
+    kafka.add_argument(
         "--transaction-timeout",
         type=whole_number(minimum=1, maximum=900),
         default=15,
@@ -164,6 +173,7 @@ def _kafka_options(given: argparse.Namespace) -> KafkaOptions:
     return KafkaOptions(
         group=given.group,
         topic_prefix=given.topic_prefix,
+        latency_s=given.latency_ms / 1000,
         transaction_timeout_s=float(given.transaction_timeout),
         session_timeout_s=float(given.session_timeout),
         **named,

@@ -32,7 +32,7 @@ class ScoredBatch:
     states: dict[int, dict[str, State]]
     """The new states, by partition, of the machines seen."""
     results: list[tuple[RowBatch, Results]]
-    """One a partition."""
+    """One for each call of the engine."""
     rejects: list[RowError]
     """Records that could not be decoded."""
     missing: Mapping[tuple[str, str], int] = field(default_factory=dict)
@@ -41,7 +41,17 @@ class ScoredBatch:
     """Operators' actions that were done; and the errors of those that could not be, dead letters by now."""
     refused: list[RowError] = field(default_factory=list)
     agendas: dict[int, Agenda] = field(default_factory=dict)
-    """By partition of the batch, the actions that wait."""
+    """By partition of the batch, the actions that wait; none where there were none."""
+
+    def keep(
+        self, new: Mapping[str, State], homes: Mapping[str, int], *, known: Mapping[str, State], codec: StateCodec
+    ) -> None:
+        """Take in new states. homes: each machine's partition; known: its state before."""
+        for machine, state in new.items():
+            partition = homes[machine]
+            parts = codec.dump(machine, known.get(machine), state)
+            self.snapshots.extend(Snapshot(partition, key, value) for key, value in parts.items())
+            self.states.setdefault(partition, {})[machine] = state
 
 
 def score_batch(
@@ -67,6 +77,16 @@ def score_batch(
         answers.bury(place, error)
     scored = ScoredBatch([], [], {}, [], [error for _, error in decoded.rejects], decoded.missing)
     acted = _by_home(batch.actions)
+    homes = {} if acted or any(agendas.values()) else _homes(batch, decoded.rows, decoded.index)
+    if homes:
+        known = _known(homes, states_of)
+        start = {**_of(history, homes), **_of(known, homes)} if history else known
+        new, results = advance(start, decoded.rows, model, missing=missing)
+        answers.add(decoded.index, decoded.rows, results)
+        scored.keep(new, homes, known=known, codec=codec)
+        scored.results.append((decoded.rows, results))
+        scored.outputs.extend(answers.in_order())
+        return scored
 
     def refuse(record: Record, error: RowError) -> None:
         scored.refused.append(error)
@@ -84,7 +104,7 @@ def score_batch(
         ordered = [one.action.machine for _, one in orders.due]
         known = states_of(partition, [*rows.machines, *ordered] if ordered else rows.machines)
         start = {**_of(history, rows.machines, ordered), **_of(known, rows.machines, ordered)} if history else known
-        new: dict[str, State] = {}
+        new = {}
         for actions, some in _between(orders, len(rows)):
             for one in actions:
                 machine = one.action.machine
@@ -100,11 +120,9 @@ def score_batch(
             answers.add(places[some], part, results)
             new |= after
             scored.results.append((part, results))
-        for machine, state in new.items():
-            parts = codec.dump(machine, known.get(machine), state)
-            scored.snapshots.extend(Snapshot(partition, key, value) for key, value in parts.items())
+        scored.keep(new, dict.fromkeys(new, partition), known=known, codec=codec)
+        scored.states.setdefault(partition, {})
         scored.snapshots.extend(orders.snapshots)
-        scored.states[partition] = new
         scored.agendas[partition] = orders.agenda
     scored.outputs.extend(answers.in_order())
     return scored
@@ -174,6 +192,26 @@ def _by_home(actions: Sequence[Record]) -> dict[int, list[Record]]:
     for record in actions:
         found.setdefault(record.partition, []).append(record)
     return found
+
+
+def _homes(batch: Batch, rows: RowBatch, index: list[int]) -> dict[str, int]:
+    """Each machine's partition; nothing where one comes in several: it has a state in each."""
+    partitions = [batch.records[place].partition for place in index]
+    homes = dict(zip(rows.machines, partitions, strict=True))
+    if all(homes[machine] == at for machine, at in zip(rows.machines, partitions, strict=True)):
+        return homes
+    return {}
+
+
+def _known(homes: Mapping[str, int], states_of: StatesOf) -> Mapping[str, State]:
+    """The states of machines by their partitions."""
+    machines: dict[int, list[str]] = {}
+    for machine, partition in homes.items():
+        machines.setdefault(partition, []).append(machine)
+    found = {partition: states_of(partition, names) for partition, names in machines.items()}
+    if len(found) == 1:
+        return found.popitem()[1]
+    return {machine: found[home][machine] for machine, home in homes.items() if machine in found[home]}
 
 
 def _by_partition(

@@ -1,6 +1,6 @@
 """Throughput, latency, restore and outage of the monitor on a real broker, beside what it is to be held against.
 
-    python -m benchmarks.kafka [--quick] [--json FILE] [--only one,many,latency,outage,quix,naive]
+    python -m benchmarks.kafka [--quick] [--json FILE] [--only one,many,latency,outage,quix,naive] [--against CHECKOUT]
 
 Starts its own broker (scripts/kafka-broker: Java 17), makes its own virtual environment for quix-streams
 (benchmarks/kafka/requirements.txt; not without --only) and leaves nothing running. What is compared runs one after
@@ -13,8 +13,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.kafka.bench import Bench
 from benchmarks.kafka.report import Report, show
-from benchmarks.kafka.sections import SECTIONS, Bench
+from benchmarks.kafka.sections import SECTIONS
 
 
 def main() -> None:
@@ -22,6 +23,9 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer rows and one round: two minutes instead of six")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers here, too")
     parser.add_argument("--only", metavar="NAMES", help=f"some of {','.join(SECTIONS)}")
+    parser.add_argument(
+        "--against", type=Path, metavar="CHECKOUT", help="latency: measure another checkout's monitor too"
+    )
     options = parser.parse_args()
     names = options.only.split(",") if options.only else list(SECTIONS)
     unknown = set(names) - SECTIONS.keys()
@@ -29,7 +33,7 @@ def main() -> None:
         parser.error(f"--only: {', '.join(sorted(unknown))} is none of {', '.join(SECTIONS)}")
     report = Report()
     with tempfile.TemporaryDirectory(prefix="sheetbreak-bench-") as folder:
-        bench = Bench(Path(folder), quick=options.quick)
+        bench = Bench(Path(folder), quick=options.quick, against=options.against and options.against.resolve())
         try:
             for name in SECTIONS:
                 if name in names:

@@ -1,16 +1,25 @@
-"""Latency of a row from its sender to a reader of its score, at a steady rate."""
+"""Latency of a row from its sender to a reader of its score at a steady rate, and what a monitor costs at rest."""
 
+import contextlib
+import os
 import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 import numpy as np
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
+from benchmarks.kafka.bench import MANY, Bench, wait_for
 from benchmarks.kafka.broker import PARTITIONS
 from benchmarks.kafka.rate import cpu_seconds
+from benchmarks.kafka.report import Report
+
+RATE = 200.0
+"""Rows a second at which latency is measured."""
+_SETTLE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,20 +38,88 @@ class _Key(msgspec.Struct):
     time: str
 
 
+def latency(bench: Bench, report: Report) -> None:
+    """A steady 200 rows/s of 1,000 machines; one row a minute. With --against, the other checkout's monitor too."""
+    skip = int(4 * RATE)
+    rows = list(bench.mill.rows(MANY, skip + int(bench.paced_s * RATE)))
+    # The same sender and reader without a monitor in between: what broker and machine take of it today.
+    bench.broker.create_input("rows-alone")
+    some = rows[: len(rows) // 2]
+    alone = paced(bench, "rows-alone", scores="rows-alone", rows=some, skip=skip, pid=os.getpid())
+    report.add("200 rows/s: p99 from sender to a reader of the rows", alone.p99_ms, "ms")
+    found = [(name, _steady(bench, name, code, rows=rows, skip=skip)) for name, code in _contenders(bench)]
+    for name, (seen, state_share) in found:
+        report.add(f"{name}200 rows/s: p50 from sender to reader", seen.p50_ms, "ms")
+        report.add(f"{name}200 rows/s: p99 from sender to reader", seen.p99_ms, "ms", most=100)
+        report.add(f"{name}200 rows/s: state written over rows read", state_share, "×", most=1.0)
+        report.add(f"{name}200 rows/s: CPU", seen.cpu_share * 100, "% of a core", most=15)
+    shares = _at_rest(bench)
+    for name, share in shares.items():
+        report.add(f"{name}one row in {bench.rest_s} s: CPU", share * 100, "% of a core", most=0.5)
+    if bench.against:
+        now, before = found[0][1][0], found[1][1][0]
+        report.add("200 rows/s: CPU over before's", now.cpu_share / before.cpu_share, "×")
+        report.add("200 rows/s: p99 over before's", now.p99_ms / before.p99_ms, "×")
+        report.add("one row a minute: CPU over before's", shares[""] / shares[_BEFORE], "×")
+
+
+_BEFORE = "before: "
+
+
+def _contenders(bench: Bench) -> list[tuple[str, Path | None]]:
+    """(name, checkout) of each monitor that is measured."""
+    return [("", None), (_BEFORE, bench.against)] if bench.against else [("", None)]
+
+
+def _steady(
+    bench: Bench, name: str, checkout: Path | None, *, rows: list[tuple[bytes, bytes]], skip: int
+) -> tuple["Latency", float]:
+    """Latency at 200 rows/s, and bytes of state over bytes of rows."""
+    kind = "before" if name else "now"
+    prefix, topic = bench.outputs(f"paced-{kind}.", MANY), f"rows-paced-{kind}"
+    bench.broker.create_input(topic)
+    before = bench.broker.log_bytes(f"{prefix}monitor-state")
+    with bench.monitors(topic, prefix, checkout=checkout) as (process,):
+        wait_for(process, "partition-assigned", PARTITIONS)
+        found = paced(bench, topic, scores=f"{prefix}scores", rows=rows, skip=skip, pid=process.pid)
+    written = bench.broker.log_bytes(f"{prefix}monitor-state") - before
+    return found, written / bench.broker.log_bytes(topic)
+
+
+def _at_rest(bench: Bench) -> dict[str, float]:
+    """Share of a core by contender, all at the same time, while one row comes."""
+    topic = "rows-at-rest"
+    bench.broker.create_input(topic)
+    with contextlib.ExitStack() as stack:
+        running = {}
+        for name, checkout in _contenders(bench):
+            prefix = bench.outputs(f"rest-{'before' if name else 'now'}.", 1)
+            (running[name],) = stack.enter_context(bench.monitors(topic, prefix, checkout=checkout))
+        for process in running.values():
+            wait_for(process, "partition-assigned", PARTITIONS)
+        time.sleep(_SETTLE_S)
+        used, started = {name: cpu_seconds([p.pid]) for name, p in running.items()}, time.monotonic()
+        time.sleep(bench.rest_s / 2)
+        bench.broker.write(topic, bench.mill.rows(1, 1))
+        time.sleep(bench.rest_s / 2)
+        took_s = time.monotonic() - started
+        return {name: (cpu_seconds([p.pid]) - used[name]) / took_s for name, p in running.items()}
+
+
 def paced(
-    address: str,
+    bench: Bench,
     topic: str,
     *,
     scores: str,
     rows: Iterable[tuple[bytes, bytes]],
-    rate: float,
     skip: int,
     pid: int,
 ) -> Latency:
-    """Send (key, row) pairs at `rate` a second and time each until a read_committed reader has its score.
+    """Send (key, row) pairs at 200 a second and time each until a read_committed reader has its score.
 
     skip: rows sent first that do not count. Raises RuntimeError when scores do not come.
     """
+    address = bench.broker.address
     sent: dict[tuple[str, str], float] = {}
     seen: dict[tuple[str, str], float] = {}
     ended = threading.Event()
@@ -56,7 +133,7 @@ def paced(
     for number, (key, row) in enumerate(rows):
         if number == skip:
             cpu_from = time.monotonic(), cpu_seconds([pid])
-        time.sleep(max(0.0, started + number / rate - time.monotonic()))
+        time.sleep(max(0.0, started + number / RATE - time.monotonic()))
         about = decoder.decode(row)
         if number >= skip:
             sent[about.machine, about.time] = time.monotonic()

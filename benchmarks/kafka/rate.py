@@ -33,13 +33,14 @@ class Rate:
         return self.cpu_s / self.rows * 1e6
 
 
-def measure(done: Callable[[], int], pids: Sequence[int], *, skip: int, rows: int) -> Rate:
-    """The rate over at least `rows` rows, after the first `skip` from now on.
+def measure(done: Callable[[], int], pids: Sequence[int], *, skip: int, rows: int, first: int | None = None) -> Rate:
+    """The rate over at least `rows` rows, after the first `skip` from `first` on (default: from now on).
 
     From commit to commit, so that it does not matter how many rows a commit has. Raises RuntimeError when
     nothing moves for a minute.
     """
-    first = done()
+    if first is None:
+        first = done()
     start: tuple[int, float, float] | None = None
     at, moved = first, time.monotonic()
     while True:
@@ -67,14 +68,15 @@ def cpu_seconds(pids: Sequence[int]) -> float:
 class Process:
     """A program that runs until it is stopped; use as a context."""
 
-    def __init__(self, command: Sequence[str], *, log: Path) -> None:
+    def __init__(self, command: Sequence[str], *, log: Path, checkout: Path | None = None) -> None:
+        """checkout: where its code is; default: here."""
         self.log = log
         self._stderr = log.open("wb")
         clean = {name: value for name, value in os.environ.items() if not name.startswith("SHEETBREAK_")}
-        checkout = str(Path(__file__).resolve().parents[2])
-        environment = {**clean, "PYTHONPATH": checkout, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        code = checkout or Path(__file__).resolve().parents[2]
+        environment = {**clean, "PYTHONPATH": str(code), "TF_CPP_MIN_LOG_LEVEL": "3"}
         self._process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=self._stderr, stderr=self._stderr, env=environment
+            command, stdin=subprocess.DEVNULL, stdout=self._stderr, stderr=self._stderr, env=environment, cwd=log.parent
         )
 
     @property
@@ -107,8 +109,8 @@ class Process:
         ]
 
 
-def monitor(url: str, *, models: Path, prefix: str, instance: str, log: Path) -> Process:
+def monitor(url: str, *, models: Path, prefix: str, instance: str, log: Path, checkout: Path | None = None) -> Process:
     """The real monitor as a process; its group and its topics have the prefix."""
     command = [sys.executable, "-m", "monitor", url, "--models", str(models), "--metrics-port", "0"]
     options = ["--group", prefix + "group", "--instance-id", instance, "--topic-prefix", prefix]
-    return Process([*command, *options], log=log)
+    return Process([*command, *options], log=log, checkout=checkout)

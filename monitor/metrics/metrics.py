@@ -112,7 +112,7 @@ class Metrics:
             self.reloads.labels(result)
 
     def count(self, rows: RowBatch, results: Results) -> None:
-        """Take in what became of one partition's rows."""
+        """Take in what became of rows."""
         scored: dict[str, int] = {}
         now_s, times_us = self._clock(), rows.times_us.tolist()
         rejected = {place for place, _ in results.rejects}

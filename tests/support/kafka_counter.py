@@ -72,7 +72,7 @@ def main(url: str, prefix: str, instance: str, session_s: str) -> int:
         topic_prefix=prefix,
         session_timeout_s=float(session_s),
         max_rows=100,
-        commit_interval_s=0.01,  # many transactions, so that many kills meet one
+        latency_s=0.01,  # many transactions, so that many kills meet one
         security=Security(),
     )
     fenced = False

@@ -40,7 +40,7 @@ class KafkaRig:
         *,
         max_records: int = 500,
         instance: str = "one",
-        interval_s: float = 0.05,
+        latency_s: float = 0.05,
         session_s: float = SESSION_S,
     ) -> KafkaStream:
         options = KafkaOptions(
@@ -49,7 +49,7 @@ class KafkaRig:
             topic_prefix=self.prefix,
             max_rows=max_records,
             session_timeout_s=session_s,
-            commit_interval_s=interval_s,
+            latency_s=latency_s,
             # A slow machine's transactions are slow, not dead.
             transaction_timeout_s=2 * PATIENCE_S,
             hang_limit_s=2 * PATIENCE_S,

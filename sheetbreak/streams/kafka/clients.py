@@ -27,16 +27,10 @@ BATCH_BYTES = 1_000_000
 take a request more, and each waits for the one before."""
 MAX_RECORD_BYTES = 1024 * 1024
 """Kafka's own default, on both sides."""
-FETCH_MIN_BYTES = 512 * 1024
-"""So much is fetched at once without waiting: some 300 rows, so a backlog never waits."""
-FETCH_WAIT_MS = 10
-"""How long the broker gathers rows for us. The wait comes on top of the commit interval: a fetch is under way while
-we commit, and what it has just missed waits for the next one. Without any wait each row would be a fetch."""
 PARTITION_FETCH_BYTES = 8 * 1024 * 1024
 """A full batch from one partition; with kafka-python's 1 MiB a backlog comes in batches of a thousand rows."""
 METADATA_MS = 2_000
 """How old may be what we know of the input: a topic made again or grown is seen so soon."""
-_IDLE_WAIT_MS = 500
 SAY_EVERY_S = 60.0
 _KINDS = 1000
 _MANAGER_LOG = logging.getLogger("kafka.net.manager")
@@ -132,10 +126,7 @@ def new_group_consumer(address: Address, options: KafkaOptions, security: Securi
         metadata_max_age_ms=METADATA_MS,
         isolation_level="read_committed",  # also makes a new owner wait for its predecessor's pending offsets
         max_poll_records=options.max_rows,
-        max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
-        # The broker gathers, not we: less processor time than fetching every row for itself.
-        fetch_min_bytes=FETCH_MIN_BYTES if options.commit_interval_s else 1,
-        fetch_max_wait_ms=FETCH_WAIT_MS if options.commit_interval_s else _IDLE_WAIT_MS,
+        max_partition_fetch_bytes=PARTITION_FETCH_BYTES,  # how long the broker gathers: group/pace.py
         session_timeout_ms=_ms(options.session_timeout_s),
         heartbeat_interval_ms=_ms(options.session_timeout_s / 4),
         allow_auto_create_topics=False,

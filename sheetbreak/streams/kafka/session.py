@@ -35,6 +35,8 @@ _FIRST_STAMP_MS = 10**12
 _FRESH_S = 0.25
 """A topic is not deleted, made again and filled beyond where we were in so short a time."""
 _JOIN_S, _SAY_AGAIN_S = 30.0, 60.0
+IDLE_FRESH_S = 4.0
+"""While no row comes: twice as old as the client itself lets its metadata become."""
 _FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 0.1, 5.0
 
 log = logging.getLogger(__name__)
@@ -105,13 +107,13 @@ def _actions(options: KafkaOptions) -> str:
     return topic_name(ACTIONS, options.topic_prefix)
 
 
-def refuse_changed_input(session: Session, topic: str) -> None:
+def refuse_changed_input(session: Session, topic: str, *, older_than_s: float = _FRESH_S) -> None:
     """Raise OffsetOutOfRangeError when the input is not the topic that we settled in: what was polled is void.
 
     Deleted and made again it has other rows under the same offsets; grown, machines move among partitions. What we
-    know is asked for again unless it is fresh. Raises other errors of kafka-python, too.
+    know is asked for again where it is `older_than_s`. Raises other errors of kafka-python, too.
     """
-    refresh(session.consumer, older_than_s=_FRESH_S)
+    refresh(session.consumer, older_than_s=older_than_s)
     was, now = session.input, known_topic(session.consumer, topic)
     if now.partitions and now != was:
         raise OffsetOutOfRangeError(

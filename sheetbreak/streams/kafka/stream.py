@@ -18,16 +18,12 @@ from sheetbreak.streams.kafka.clients import close_producer, new_admin, new_prod
 from sheetbreak.streams.kafka.commit_thread import Watchdog, Worker, can_connect
 from sheetbreak.streams.kafka.errors import stream_error
 from sheetbreak.streams.kafka.group.membership import Membership, is_stable, unstick
+from sheetbreak.streams.kafka.group.pace import Pace
 from sheetbreak.streams.kafka.group.positions import Jumps, Place, StableOffsets
 from sheetbreak.streams.kafka.group.state_topic import MachineStates, read_state
-from sheetbreak.streams.kafka.options import (
-    Address,
-    KafkaOptions,
-    Security,
-    environment_security,
-    parse_address,
-)
+from sheetbreak.streams.kafka.options import Address, KafkaOptions, Security, environment_security, parse_address
 from sheetbreak.streams.kafka.session import (
+    IDLE_FRESH_S,
     Backoff,
     GroupWatch,
     Session,
@@ -87,10 +83,11 @@ class KafkaStream:
         self._group = GroupWatch(options.group, partial(new_admin, address, security))
         self._joined = False
         self._stable = StableOffsets()
-        self._polled_at = self._probed_at = float("-inf")
+        self._pace = Pace(options.latency_s)
+        self._probed_at = float("-inf")
 
     def poll(self, timeout_s: float) -> Batch:
-        """Rows gathered over the commit interval, or as many as a batch may hold.
+        """Rows that came, which waited for the latency at most, or as many as a batch may hold.
 
         Raises StreamUnavailable while the broker is away, StreamFenced when another has our instance id, and
         DataError when the topics are not as they should be or Kafka refuses us.
@@ -195,45 +192,37 @@ class KafkaStream:
     def _gather(self, session: Session, timeout_s: float) -> Batch:
         consumer, membership = session.consumer, self._membership
         end = time.monotonic() + timeout_s
-        due = self._polled_at + self._options.commit_interval_s
-        behind = time.monotonic() >= due
         records, actions = list[Record](), list[Record]()
         positions: dict[int, int] = {}
         size = 0
         while True:
-            until = min(end, due) if records or actions else end
-            wait_ms = max(0.0, until - time.monotonic()) * 1000
+            self._pace.set(consumer)
+            wait_ms = max(0.0, end - time.monotonic()) * 1000
             polled, jumped = poll_rows(consumer, wait_ms, max_records=self._options.max_rows - len(records))
             group = consumer.group_metadata()
             if membership.holds(group):
                 if jumped is not None:
                     raise jumped
+                first = not records and not actions
                 size += add_rows(records, positions, polled)
                 actions += session.actions.poll() if session.actions else ()
+                if first and (records or actions):
+                    end = min(end, self._pace.until(consumer, rows=bool(records)))
             else:
                 records, actions, positions, size = [], [], {}, 0
-                if is_stable(group):
-                    if session.actions:  # first: what fails here is done again, and nothing has changed
-                        session.actions.settle(consumer)
-                    assigned, revoked = membership.settle(consumer, group)
-                    self._joined = True
-                    self._group.joined(len(membership.places), session.input.partitions)
-                    if assigned or revoked:
-                        return self._rebalanced(assigned, revoked)
-                else:
-                    unstick(consumer, group)
-            now = time.monotonic()
+                rebalanced = self._settle(session, group)
+                if rebalanced is not None:
+                    return rebalanced
             if len(records) >= self._options.max_rows or size >= _BATCH_BYTES:
                 break
-            if now >= (min(end, due) if records or actions else end) and not (behind and polled and records):
-                break  # one poll more has the next rows fetched while these are scored
+            if time.monotonic() >= end and not (polled and records):
+                break  # after rows one poll more: it has the next ones fetched while these are scored
         if not records and not actions:
             self._probe(session)
             if not self._joined:
                 self._group.joining()
             return self._batch((), ready=self._joined)
         refuse_changed_input(session, self._names.rows)
-        self._polled_at = time.monotonic()
         for action in actions:  # a commit says where its partitions are, also where it is of actions alone
             positions.setdefault(action.partition, membership.starts[action.partition].offset)
         places = session.actions.take_places() if session.actions else {}
@@ -242,7 +231,18 @@ class KafkaStream:
     def _batch(self, records: Sequence[Record], **more: Any) -> Batch:
         return Batch(records, lost=self._jumps.take(), **more)
 
-    def _rebalanced(self, assigned: tuple[int, ...], revoked: tuple[int, ...]) -> Batch:
+    def _settle(self, session: Session, group: Any) -> Batch | None:
+        """Adopt a new assignment. Returns what the loop is to be told of it."""
+        if not is_stable(group):
+            unstick(session.consumer, group)
+            return None
+        if session.actions:  # first: what fails here is done again, and nothing has changed
+            session.actions.settle(session.consumer)
+        assigned, revoked = self._membership.settle(session.consumer, group)
+        self._joined = True
+        self._group.joined(len(self._membership.places), session.input.partitions)
+        if not assigned and not revoked:
+            return None
         log.info("event=rebalanced assigned=%s revoked=%s", assigned, revoked)
         self._states.forget(revoked)
         for partition in assigned:
@@ -252,7 +252,7 @@ class KafkaStream:
     def _probe(self, session: Session) -> None:
         """kafka-python polls on in silence while the broker is away: ask it something. Raises its errors."""
         if time.monotonic() - self._probed_at >= _PROBE_EVERY_S:
-            refuse_changed_input(session, self._names.rows)
+            refuse_changed_input(session, self._names.rows, older_than_s=IDLE_FRESH_S)
             session.consumer.end_offsets([TopicPartition(self._names.rows, 0)], timeout_ms=_ASK_MS)
             self._probed_at = time.monotonic()
 

@@ -14,6 +14,7 @@ from kafka.partitioner.default import DefaultPartitioner
 from sheetbreak.cli.topics import main as topics
 from sheetbreak.errors import DataError, StreamLost
 from sheetbreak.streams.kafka.clients import new_admin
+from sheetbreak.streams.kafka.group.pace import IDLE_WAIT_MS, Pace
 from sheetbreak.streams.kafka.group.state_topic import wrap
 from sheetbreak.streams.kafka.options import Security, parse_address
 from sheetbreak.streams.kafka.reading import follow
@@ -25,8 +26,13 @@ from tests.support.patience import PATIENCE_S, patiently, wait_for
 from tests.support.stream_checks import *  # noqa: F403 - the checks run here, on a broker
 from tests.support.stream_checks import answers, commit, parts, poll_until, records_of, restore, rows, values_of
 
-GATHERED_S = 60.0
-"""Rows are gathered for so long: enough for a rebalance on a busy machine, and what the last poll waits out."""
+
+class GathersOn(Pace):
+    """Gathers until the group is to be joined again, which whoever gathers hears from a heartbeat."""
+
+    def until(self, consumer: Any, *, rows: bool) -> float:
+        wait_for(lambda: consumer._coordinator.rejoin_needed)
+        return super().until(consumer, rows=rows) + 1.0
 
 
 @pytest.fixture
@@ -101,16 +107,20 @@ def test_rows_gathered_when_a_rebalance_came_between_come_again(broker: Broker) 
     rig = KafkaRig(broker, partitions=2)
     stop = threading.Event()
     try:
-        one = rig.open(instance="one", interval_s=GATHERED_S)
+        one = rig.open(instance="one")
         rig.feed(rows(1))
         first = next(batch for batch in poll_until(one, 1) if batch.records)
         commit(one, first, answers(first), [])
-        rig.feed(rows(5, first=1))  # they are gathered for the rest of the interval
+        one._pace = GathersOn(0.0)
+        rig.feed(rows(5, first=1))  # they are gathered until a rebalance comes
         two = Counter(rig.open(instance="two"))
         other = threading.Thread(target=lambda: [two.turn(0.1) for _ in iter(stop.is_set, True)])
         other.start()
-        batch = one.poll(PATIENCE_S)
-        assert (batch.records, batch.revoked) == ((), (1,)), "no rebalance came between: this test saw nothing"
+        gathered = [one.poll(1.0)]
+        while not gathered[-1].revoked:
+            gathered.append(one.poll(1.0))
+        assert ([*records_of(gathered)], gathered[-1].revoked) == ([], (1,))
+        one._pace = Pace(0.0)
         stop.set()
         other.join()
         assert values_of(poll_until(one, 5)) == rows(5, first=1)
@@ -417,3 +427,20 @@ def test_alerts_are_followed_from_the_first_one_on(rig: KafkaRig) -> None:
     assert next(following) == b"three"
     with pytest.raises(DataError, match="there is no topic"):
         next(follow(rig.broker.url(rig.prefix + "nothing")))
+
+
+def test_a_stream_without_rows_asks_seldom_and_one_with_rows_lets_the_broker_gather(broker: Broker) -> None:
+    """A fetch that finds too little is answered after `fetch_max_wait_ms`: how often we ask hangs on that alone."""
+    rig = KafkaRig(broker)
+    try:
+        stream = rig.open(latency_s=10.0)
+        wait_for(lambda: any(batch.assigned for batch in [patiently(lambda: stream.poll(0.1))]), nap_s=0)
+        assert stream._session is not None
+        fetcher = stream._session.consumer._fetcher
+        assert (fetcher.config["fetch_min_bytes"], fetcher.config["fetch_max_wait_ms"]) == (1, IDLE_WAIT_MS)
+        rig.feed(rows(3))
+        assert values_of(poll_until(stream, 3)) == rows(3)
+        assert fetcher.config["fetch_max_wait_ms"] == 10_000
+        assert fetcher.config["fetch_min_bytes"] > 1
+    finally:
+        rig.tear_down()

@@ -1,0 +1,80 @@
+"""Scoring of a batch: however its rows lie in partitions, each machine gets what it would get alone."""
+
+import random
+from collections import defaultdict
+from collections.abc import Mapping
+
+import pytest
+
+from monitor.scoring import ScoredBatch, score_batch
+from sheetbreak.engine.state import State
+from sheetbreak.streams.memory import MemoryStream, MemoryTopic
+from sheetbreak.streams.open import Opened
+from sheetbreak.streams.protocol import Batch, Output, Record
+from sheetbreak.wire.rows import WireDecoder
+from sheetbreak.wire.state import StateCodec
+from sheetbreak.wire.topics import OUTPUTS
+from tests.support.making import make_artifact, make_rows
+
+MODEL = make_artifact()
+CODEC = StateCodec(MODEL.manifest.schema)
+States = Mapping[int, Mapping[str, State]]
+
+
+def score(records: list[Record], states: States) -> ScoredBatch:
+    opened = Opened(
+        MemoryStream(MemoryTopic()), WireDecoder(MODEL.manifest.schema).decode, lambda r: {"offset": r.offset}, OUTPUTS
+    )
+    return score_batch(
+        Batch(records), opened, states_of=lambda p, _: states.get(p, {}), history={}, model=MODEL, codec=CODEC
+    )
+
+
+def one_by_one(records: list[Record]) -> tuple[list[Output], dict[tuple[int, str], dict[bytes, bytes]]]:
+    """Outputs of each record alone, in order, and the states afterwards."""
+    states: defaultdict[int, dict[str, State]] = defaultdict(dict)
+    outputs = []
+    for record in records:
+        scored = score([record], states)
+        outputs += scored.outputs
+        for partition, new in scored.states.items():
+            states[partition] |= new
+    return outputs, parts_of(states)
+
+
+def parts_of(states: States) -> dict[tuple[int, str], dict[bytes, bytes]]:
+    return {(p, m): CODEC.dump(m, None, state) for p, found in states.items() for m, state in found.items()}
+
+
+def mixed(seed: int, *, scattered: bool) -> list[Record]:
+    """Rows of three machines in three partitions, each machine's in order; scattered: one comes in two of them."""
+    draw = random.Random(seed)
+    waiting = {name: make_rows(60, machine=name, seed=number, upset=(40, 41)) for number, name in enumerate("abc")}
+    records: list[Record] = []
+    while waiting:
+        name = draw.choice(list(waiting))
+        partition = draw.choice((0, 1)) if scattered and name == "a" else "abc".index(name)
+        records.append(Record(waiting[name].pop(0), partition, len(records), 0))
+        if draw.random() < 0.02:
+            records.append(Record(b"{", partition, len(records), 0))
+        waiting = {name: rows for name, rows in waiting.items() if rows}
+    return records
+
+
+@pytest.mark.parametrize("scattered", [False, True])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_batch_of_several_partitions_gives_what_its_records_give_one_by_one(seed: int, scattered: bool) -> None:
+    records = mixed(seed, scattered=scattered)
+    outputs, states = one_by_one(records)
+    assert {output.topic for output in outputs} == OUTPUTS
+    assert ((1, "a") in states) is scattered
+    whole = score(records, {})
+    assert whole.outputs == outputs
+    assert parts_of(whole.states) == states
+    assert len(whole.results) == (3 if scattered else 1)
+    half = score(records[:90], {})
+    rest = score(records[90:], half.states)
+    assert half.outputs + rest.outputs == outputs
+    assert parts_of({p: {**half.states.get(p, {}), **rest.states.get(p, {})} for p in range(3)}) == states
+    for scored in (whole, half, rest):
+        assert {s.partition for s in scored.snapshots} == scored.states.keys()
