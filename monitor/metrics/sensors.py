@@ -11,7 +11,7 @@ from sheetbreak.engine.scores import TopSensor
 from sheetbreak.engine.state import Results
 
 MOST_MACHINES = 50
-"""With more machines than this, one series per machine and sensor is made only on request."""
+"""With more machines than this, sensors that do not lead have series only on request."""
 _LABELS = ("machine", "sensor")
 
 
@@ -47,11 +47,12 @@ class Sensors:
         shares = GaugeMetricFamily(
             "sheetbreak_sensor_error_share", "A sensor's part in the last score.", labels=_LABELS
         )
-        if self._all_series or machines <= MOST_MACHINES:
-            for name, last in known.items():
-                parts = last.contributions / (last.contributions.sum() or 1.0)
-                for sensor, share in zip(self._names, parts.tolist(), strict=True):
-                    shares.add_metric([name, sensor], share)
+        all_sensors = self._all_series or machines <= MOST_MACHINES
+        for name, last in known.items():
+            for sensor, share in (
+                self._shares(last) if all_sensors else ((top.sensor, top.share) for top in last.leading)
+            ):
+                shares.add_metric([name, sensor], share)
         yield shares
         text = (
             "of a leading sensor in the last row, plant units; while a row is over the threshold or an alert is open."
@@ -64,3 +65,7 @@ class Sensors:
                 expected.add_metric([name, top.sensor], top.expected)
         yield observed
         yield expected
+
+    def _shares(self, last: _Last) -> Iterator[tuple[str, float]]:
+        parts = last.contributions / (last.contributions.sum() or 1.0)
+        yield from zip(self._names, parts.tolist(), strict=True)
