@@ -143,6 +143,7 @@ def _train(csv: Path, named: str, models: Path, schema: Path | None) -> float:
     command = [sys.executable, "-m", "sheetbreak", "train", str(csv), "--models", str(models), "--family", family]
     command += [word for setting in settings.split(",") if setting for word in ("--set", setting)]
     command += ["--schema", str(schema)] if schema else []
+    command += ["--promote", "always"]
     begin = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - begin

@@ -47,6 +47,7 @@ COMMANDS = {
     ),
     "train": Command("trainer.commands.train:main", "trainer", "fit and evaluate a model, make it current"),
     "backtest": Command("trainer.commands.backtest:main", "trainer", "evaluate over a whole CSV; changes no model"),
+    "whatif": Command("trainer.commands.whatif:main", "trainer", "another policy on stored scores, in a second"),
     "compare": Command(
         "trainer.commands.compare:main", "trainer", "families and baselines side by side; changes no model"
     ),

@@ -19,7 +19,9 @@ from trainer.settings.families import family_names
 from trainer.settings.values import add_set_option
 
 if TYPE_CHECKING:
+    from trainer.data.labels import Labels
     from trainer.evaluation.folds import Fold
+    from trainer.training.pipeline import Recipe
 
 
 def main(argv: Sequence[str]) -> int:
@@ -56,6 +58,7 @@ def main(argv: Sequence[str]) -> int:
     configure_tensorflow()
     from trainer.evaluation.backtest import judge_folds, report_json, report_text
     from trainer.evaluation.folds import rolling_origin, run_fold
+    from trainer.evaluation.policy_file import SUFFIX
     from trainer.evaluation.scores_file import write_header, write_scores
     from trainer.training.pipeline import Recipe, check_recipe, settings_given
     from trainer.training.presets import preset_named
@@ -98,12 +101,39 @@ def main(argv: Sequence[str]) -> int:
         write_whole(options.json, json.dumps(found, indent=2, allow_nan=False) + "\n")
     if options.scores:
         write_whole(options.scores, scores.getvalue())
+        beside = options.scores.with_name(options.scores.name + SUFFIX)
+        write_whole(beside, _policy_file(folds, labels, recipe, data=history.name, scores=scores.getvalue()))
     if options.report:
         from trainer.report.backtest_page import backtest_page
 
         page = backtest_page(report, folds, rows=rows, labels=labels, schema=schema, recipe=recipe, name=history.name)
         write_whole(options.report, page)
     return 0
+
+
+def _policy_file(folds: "list[Fold]", labels: "Labels", recipe: "Recipe", *, data: str, scores: str) -> bytes:
+    """What `whatif` needs beside the scores."""
+    from trainer.evaluation.policy_file import FoldScores, pack_policy_file
+
+    return pack_policy_file(
+        folds[0].held_out,
+        labels,
+        [
+            FoldScores(
+                fit=fold.split.fit,
+                validation=fold.split.validation,
+                test=fold.split.test,
+                learned=fold.learned,
+                held_out=fold.held_out.score,
+                score=fold.held_out.score,
+            )
+            for fold in folds
+        ],
+        data=data,
+        policy=recipe.policy or recipe.preset.threshold,
+        alert=recipe.alert,
+        scores=scores.encode(),
+    )
 
 
 def _progress(label: str) -> Callable[[int], Progress] | None:

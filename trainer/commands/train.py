@@ -21,7 +21,7 @@ from sheetbreak.history.times.sampling import sampling_text
 from sheetbreak.rows import UNKNOWN, RowBatch, Schema
 from trainer.commands.parts.alert_options import ALERT_HELP, alert_policy
 from trainer.commands.parts.promotion import add_promote_option, carry_out, decision_text, give_verdict
-from trainer.commands.parts.provenance import epochs_file, provenance_of
+from trainer.commands.parts.provenance import SCORES, epochs_file, policy_file, provenance_of
 from trainer.data.labels import counted_labels, mostly_broken
 from trainer.data.reading import add_files, read_given
 from trainer.output.files import check_targets, write_whole
@@ -103,10 +103,13 @@ def main(argv: Sequence[str]) -> int:
         lambda: _to_judge(trained, rows, labels, held=None if test is None else held["test"]),
         asked_per_day=trained.promise.promised_per_day,
     )
+    files = found.files | {"evaluation/epochs.csv": epochs_file(trained)}
+    if test is None and not recipe.preset.random_split:
+        files |= policy_file(trained, labels, split, recipe, data=history.name, scores=files[SCORES])
     manifest = write(
         options.models,
         msgspec.structs.replace(made, training=provenance | {"promotion": verdict.as_json()}),
-        files=trained.files | found.files | {"evaluation/epochs.csv": epochs_file(trained)},
+        files=trained.files | files,
         golden=trained.golden,
         now=datetime.now(UTC),
     )

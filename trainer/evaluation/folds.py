@@ -16,6 +16,7 @@ from trainer.data.splits import Split, chronological
 from trainer.evaluation.peers import cheap_peers, costly_peers
 from trainer.metrics.scored_rows import ScoredRows, score_rows
 from trainer.output.progress import Progress
+from trainer.training.alarm_replay import ScoredHistory
 from trainer.training.fit import EpochLoss
 from trainer.training.pipeline import Recipe, train_pipeline
 
@@ -41,6 +42,10 @@ class Fold:
     """Test rows as each peer scores them, by name."""
     threshold: str
     """The policy that was deployed, with its parameter."""
+    held_out: ScoredHistory
+    """What `results` is made of..."""
+    learned: Ints
+    """...and the rows that the model was fitted on."""
     history: list[EpochLoss]
     """Losses of every epoch; empty for a model without trainable weights."""
     best_epoch: int | None
@@ -98,6 +103,8 @@ def run_fold(
         model=scored.of_file_rows(split.test),
         peers=by_peer,
         threshold=trained.artifact.manifest.threshold.policy,
+        held_out=trained.held_out,
+        learned=trained.learned,
         history=trained.fitted.history,
         best_epoch=trained.fitted.best_epoch,
         seconds=seconds,

@@ -72,11 +72,11 @@ def check_targets(paths: Iterable[Path | None]) -> None:
             raise DataError(f"{path} cannot be written; name a file in a directory that is there and is yours")
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, content: str | bytes) -> None:
     """The whole file or none. Raises DataError if it cannot be written."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        beside.write_text(text, encoding="utf-8")
+        beside.write_bytes(content.encode() if isinstance(content, str) else content)
         beside.replace(path)
     except OSError as cause:
         beside.unlink(missing_ok=True)

@@ -60,33 +60,33 @@ class ScoredHistory:
     ) -> None:
         """keep_levels: for another policy with the same threshold; 8 bytes a row and threshold."""
         self.rows, self.score, self.schema = rows, score, schema
-        self._admitted, self._break_is_stop = admitted, break_is_stop
+        self.admitted, self.break_is_stop = admitted, break_is_stop
         self._labels: list[int] = rows.broken.tolist()
         self._known = [None if one != one else one for one in score.tolist()]
         self._kept: dict[str, dict[str, Levels]] | None = {} if keep_levels else None
 
     def before(self, end: int) -> "ScoredHistory":
         """The rows up to that one, itself not among them."""
-        admitted = {machine: one.before(end) for machine, one in self._admitted.items()}
+        admitted = {machine: one.before(end) for machine, one in self.admitted.items()}
         return ScoredHistory(
             self.rows.take(slice(end)),
             self.score[:end],
             admitted=admitted,
             schema=self.schema,
-            break_is_stop=self._break_is_stop,
+            break_is_stop=self.break_is_stop,
         )
 
     def with_score(self, score: Floats) -> "ScoredHistory":
         """The same rows with other scores."""
         return ScoredHistory(
-            self.rows, score, admitted=self._admitted, schema=self.schema, break_is_stop=self._break_is_stop
+            self.rows, score, admitted=self.admitted, schema=self.schema, break_is_stop=self.break_is_stop
         )
 
     def alarms(self, threshold: Threshold, policy: AlertPolicy) -> Alarms:
         """What `advance` would raise with this threshold and this policy."""
         found = Alarms(self.score, np.zeros(len(self.rows), np.bool_), [])
         for machine, one in self._decided(self._rules(threshold, policy)).items():
-            steps = self._admitted[machine].steps
+            steps = self.admitted[machine].steps
             found.over[[steps[i][0] for i in one.levels.over]] = True
             found.alerts += one.alerts
         return found
@@ -98,7 +98,7 @@ class ScoredHistory:
         """
         rules = self._rules(threshold, policy)
         return put_together(
-            self._admitted,
+            self.admitted,
             self._decided(rules),
             known=self._known,
             score=self.score,
@@ -109,11 +109,11 @@ class ScoredHistory:
 
     def _rules(self, threshold: Threshold, policy: AlertPolicy) -> Rules:
         foretells = self.schema.lead_rows > 0
-        return Rules(threshold, policy, self._break_is_stop and foretells, foretells, version="")
+        return Rules(threshold, policy, self.break_is_stop and foretells, foretells, version="")
 
     def scored_places(self, machine: str) -> list[int]:
         """The places of a machine's rows that have a score, in order."""
-        steps = self._admitted[machine].steps
+        steps = self.admitted[machine].steps
         return [place for place, what, _ in steps if what == RUN and self._known[place] is not None]
 
     def decided(self, threshold: Threshold, policy: AlertPolicy) -> dict[str, Decided]:
@@ -133,7 +133,7 @@ class ScoredHistory:
                 odds=UNKNOWN_ODDS,
                 explain=_unnamed,
             )
-            for machine, one in self._admitted.items()
+            for machine, one in self.admitted.items()
         }
 
     def _decided(self, rules: Rules) -> dict[str, Decided]:
@@ -143,7 +143,7 @@ class ScoredHistory:
         return {
             machine: raise_alerts(
                 machine,
-                self._admitted[machine].steps,
+                self.admitted[machine].steps,
                 self._known,
                 self.rows,
                 levels=levels,
@@ -171,7 +171,7 @@ class ScoredHistory:
                 steering=None,
                 labels=(),
             )
-            for machine, one in self._admitted.items()
+            for machine, one in self.admitted.items()
         }
         if self._kept is not None:
             self._kept[key] = found

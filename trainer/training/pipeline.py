@@ -23,7 +23,7 @@ from sheetbreak.errors import DataError
 from sheetbreak.graph import onnx_reconstruct
 from sheetbreak.rows import RowBatch, Schema
 from trainer.data.inputs import Inputs, compute_inputs, fit_features, fit_scaler
-from trainer.data.labels import Labels
+from trainer.data.labels import Ints, Labels
 from trainer.data.splits import Split
 from trainer.data.windows import Windows
 from trainer.families import FAMILIES
@@ -91,6 +91,8 @@ class Trained:
     """What `honest` is made of, to try other thresholds on..."""
     evidence: Evidence
     """...and to choose them by."""
+    learned: Ints
+    """Rows that the model was fitted on."""
     promise: Promise
     inputs: Inputs
     fitted: Fitted
@@ -198,6 +200,7 @@ def train_pipeline(
         honest=honest.results(threshold, alert, contributions=contributions),
         held_out=honest,
         evidence=evidence,
+        learned=fit_ends,
         promise=promised(threshold, evidence, warnings),
         inputs=inputs,
         fitted=fitted,

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import genpareto
-from sklearn.metrics import precision_recall_curve
 
 from sheetbreak.engine.thresholds import Rate, Threshold
 from sheetbreak.errors import DataError
@@ -129,6 +127,8 @@ def pr_curve(evidence: Evidence, beta: float) -> Threshold:
 
     van Rijsbergen, "Information Retrieval" (1979): F = (1 + β²) P R / (β² P + R).
     """
+    from sklearn.metrics import precision_recall_curve  # half a second that `whatif` need not wait for
+
     labels = evidence.will_break
     if labels.all() or not labels.any():
         what = "is followed by a break" if not labels.any() else "is break-free"
@@ -168,6 +168,8 @@ def evt(evidence: Evidence, q: float) -> Threshold:
     Excesses over a high level are fitted with a generalised Pareto distribution: Pickands (1975); Coles, "An
     Introduction to Statistical Modeling of Extreme Values" (2001), section 4.3.
     """
+    from scipy.stats import genpareto  # a second that `whatif` need not wait for
+
     scores = evidence.scores[~evidence.will_break]
     if len(scores) < 2 * _TAIL_ROWS:
         raise DataError(

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sheetbreak.artifact import load
+from sheetbreak.artifact import list_versions, load
 from sheetbreak.cli.commands import dispatch, run
 from sheetbreak.engine.advance import advance
 from sheetbreak.errors import DataError
@@ -43,12 +43,12 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         where = ["--schema", str(folder / "plant.toml"), "--models", str(folder / models), "--family", family]
         settings = ["--set", f"latent={latent}", "--set", f"window={window}"]
-        assert run(dispatch, ["train", str(folder / mill), *where, *settings]) == 0
+        assert run(dispatch, ["train", str(folder / mill), *where, *settings, "--promote", "always"]) == 0
     return folder
 
 
 def versions(models: Path) -> list[str]:
-    return sorted(path.name for path in models.iterdir() if not path.is_symlink())
+    return list_versions(models)
 
 
 @pytest.mark.parametrize("window", [1, 4])

@@ -12,9 +12,12 @@ from sheetbreak.rows import BROKEN, RowBatch
 from sheetbreak.times import format_time
 
 if TYPE_CHECKING:
-    from trainer.data.labels import Ints
+    from trainer.data.labels import Ints, Labels
     from trainer.data.splits import Split
     from trainer.training.pipeline import Recipe, Trained
+
+SCORES = "evaluation/scores.csv"
+"""Within an artifact."""
 
 
 def provenance_of(
@@ -53,6 +56,27 @@ def epochs_file(trained: "Trained") -> bytes:
         kept = int(number == trained.fitted.best_epoch)
         lines.append(f"{number + 1},{loss.training!r},{loss.validation!r},{kept}")
     return ("\n".join(lines) + "\n").encode()
+
+
+def policy_file(
+    trained: "Trained", labels: "Labels", split: "Split", recipe: "Recipe", *, data: str, scores: bytes
+) -> dict[str, bytes]:
+    """What `whatif` needs of a training, by its path within the artifact."""
+    from trainer.evaluation.policy_file import SUFFIX, FoldScores, pack_policy_file
+
+    fold = FoldScores(
+        fit=split.fit,
+        validation=split.validation,
+        test=split.test,
+        learned=trained.learned,
+        held_out=trained.held_out.score,
+        score=trained.results.score,
+    )
+    policy = recipe.policy or recipe.preset.threshold
+    content = pack_policy_file(
+        trained.held_out, labels, [fold], data=data, policy=policy, alert=recipe.alert, scores=scores
+    )
+    return {SCORES + SUFFIX: content}
 
 
 def _last(rows: RowBatch, some: "Ints") -> str:

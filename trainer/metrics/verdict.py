@@ -1,0 +1,78 @@
+"""Verdict: what a policy's alarms would have cost and saved, in one sentence."""
+
+from dataclasses import dataclass
+
+from trainer.metrics.alarms import Deployed
+
+BREAK_COST, ALARM_COST = 10_000.0, 150.0
+"""Of a break (a mill's usual figure, see README), and of an operator who looks into an alarm for half an hour."""
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """In the user's currency."""
+
+    of_break: float = BREAK_COST
+    of_alarm: float = ALARM_COST
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Counts and what they are worth."""
+
+    breaks: int
+    warned: int
+    by_chance: float
+    """Breaks that as many alarms at other times would have warned of."""
+    alarms: int
+    false_alarms: int
+    costs: Costs
+
+    @classmethod
+    def of(cls, deployed: Deployed, costs: Costs) -> "Verdict":
+        """Of the longest horizon."""
+        last, breaks = deployed.horizons[-1], len(deployed.leads)
+        return cls(
+            breaks=breaks,
+            warned=last.warned,
+            by_chance=(last.chance or 0.0) * breaks,
+            alarms=deployed.alerts,
+            false_alarms=last.false_alarms,
+            costs=costs,
+        )
+
+    @property
+    def worst(self) -> float:
+        """No warning helped: each alarm cost what it costs."""
+        return -self.costs.of_alarm * self.alarms
+
+    @property
+    def best(self) -> float:
+        """Every break warned of was avoided."""
+        return self.costs.of_break * self.warned + self.worst
+
+    @property
+    def net(self) -> float:
+        """Breaks warned of beyond chance were avoided: what the model knows, and not how often it calls."""
+        return self.costs.of_break * (self.warned - self.by_chance) + self.worst
+
+    @property
+    def sentence(self) -> str:
+        """For somebody who reads nothing else."""
+        if not self.alarms:
+            return f"No alarm: none of {self.breaks} breaks warned of, and nobody called for nothing."
+        each = f": about {self.false_alarms / self.warned:.0f} false alarms a warned break" if self.warned else ""
+        counted = (
+            f"{self.warned} of {self.breaks} breaks warned of ({self.by_chance:.1f} by chance), {self.false_alarms} of "
+            f"{self.alarms} alarms false{each}"
+        )
+        worth = (
+            f"worth {money(self.worst)} if no warning helps to {money(self.best)} if every one does, at "
+            f"{self.costs.of_break:,.0f} a break and {self.costs.of_alarm:,.0f} an alarm."
+        )
+        return f"{counted}; {worth}"
+
+
+def money(amount: float) -> str:
+    """With its sign: +12,300."""
+    return f"{amount:+,.0f}".replace("-", "\N{MINUS SIGN}")
