@@ -38,6 +38,10 @@ class Labels:
         """(n,) The break-free rows: what a model learns from."""
         return self.judged & ~self.will_break
 
+    def before(self, end: int) -> "Labels":
+        """Of the rows up to that one, itself not among them; a label that looks further stays what it is."""
+        return Labels(self.will_break[:end], self.judged[:end], self.run[:end])
+
 
 def label_rows(rows: RowBatch, schema: Schema) -> Labels:
     """The default labels: none reaches across a stop, which is a gap longer than stop_gap_s or a break."""

@@ -10,6 +10,7 @@ were computed, to the bit. No pickle.
 import hashlib
 import io
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,7 +161,7 @@ def read_policy_file(scores: Path) -> Stored:
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as found:
             stored = _stored({name: found[name] for name in found.files})
-    except (ValueError, KeyError, IndexError, OSError, EOFError, zipfile.BadZipFile, msgspec.MsgspecError) as cause:
+    except (ValueError, LookupError, OSError, EOFError, zipfile.BadZipFile, zlib.error, msgspec.MsgspecError) as cause:
         raise DataError(f"{path} is damaged ({cause}); {remedy}") from cause
     if stored.facts.scores_sha256 != own:
         raise DataError(f"{path} is not of this {scores.name}, or that was changed; {remedy}")

@@ -62,5 +62,7 @@ def _replay(
         past=fold.past,
     )
     threshold = choose(evidence)
-    alarms = stored.history(fold.score).alarms(threshold, alert)
-    return threshold, score_rows(stored.rows, stored.labels, alarms, stored.facts.schema).of_file_rows(fold.judged)
+    history = stored.history(fold.score).before(int(fold.judged.max(initial=-1)) + 1)  # no later row bears on them
+    alarms = history.alarms(threshold, alert)
+    labels = stored.labels.before(len(history.rows))
+    return threshold, score_rows(history.rows, labels, alarms, stored.facts.schema).of_file_rows(fold.judged)

@@ -99,7 +99,7 @@ def _settled_share(history: ScoredHistory, policy: AlertPolicy, threshold: Thres
 def _alarm_counter(history: ScoredHistory, labels: Labels, policy: AlertPolicy) -> Callable[[Ints, Threshold], float]:
     """Counts what a monitor would raise that saw the history; labels: of its rows and perhaps of later ones."""
     rows, n = history.rows, len(history.rows)
-    of_rows = Labels(labels.will_break[:n], labels.judged[:n], labels.run[:n])
+    of_rows = labels.before(n)
 
     def false_alarms_per_day(counted: Ints, threshold: Threshold) -> float:
         """Of alerts that opened at the rows `counted`, by operating day of these."""

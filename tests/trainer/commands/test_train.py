@@ -78,7 +78,7 @@ def test_the_artifact_holds_what_the_contract_names_and_the_monitor_repeats_its_
     files = {str(p.relative_to(directory)) for p in directory.rglob("*") if p.is_file()}
     assert files == {
         "manifest.json", "model.onnx", "model.keras", "golden.npz",
-        "evaluation/scores.csv", "evaluation/roc.csv", "evaluation/epochs.csv",
+        "evaluation/scores.csv", "evaluation/roc.csv", "evaluation/epochs.csv", "evaluation/scores.csv.policy.npz",
     }  # fmt: skip
     held = scores_of(models)
     assert [line["row"] for line in held] == [str(row) for row in range(1080, 1800)]
