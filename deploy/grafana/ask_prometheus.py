@@ -37,6 +37,13 @@ class Answer(NamedTuple):
     value: float
 
 
+class Series(NamedTuple):
+    """One series of an answer: seconds since 1970 and finite values, at least one."""
+
+    labels: Mapping[str, str]
+    points: list[tuple[float, float]]
+
+
 def main(url: str) -> int:
     """Print every query's answer; 0 when each has one."""
     empty = 0
@@ -61,21 +68,40 @@ def queries(folder: Path = DASHBOARDS) -> Iterator[Query]:
 
 def ask(url: str, query: Query, variables: Mapping[str, str] = VARIABLES) -> Answer | None:
     """The answer of the Prometheus at `url`; None when no series has a finite number."""
-    expr = query.expr
-    for name, text in variables.items():
-        expr = expr.replace(name, text)
     if query.instant:
-        found = _get(f"{url}/api/v1/query", query=expr)
-        series = [(one["metric"], [one["value"]]) for one in found]
+        series = ask_instant(url, query.expr, variables)
     else:
         now = time.time()
-        found = _get(f"{url}/api/v1/query_range", query=expr, start=now - _RANGE_S, end=now, step=_STEP_S)
-        series = [(one["metric"], one["values"]) for one in found]
-    for labels, values in series:
-        numbers = [number for _, text in values if math.isfinite(number := float(text))]
-        if numbers:
-            return Answer(len(series), labels, numbers[-1])
-    return None
+        series = ask_range(url, query.expr, now - _RANGE_S, now, step_s=_STEP_S, variables=variables)
+    return Answer(len(series), series[0].labels, series[0].points[-1][1]) if series else None
+
+
+def ask_instant(url: str, expr: str, variables: Mapping[str, str] = VARIABLES) -> list[Series]:
+    """The series that a query has now, with finite numbers."""
+    found = _get(f"{url}/api/v1/query", query=_filled(expr, variables))
+    return _finite([(one["metric"], [one["value"]]) for one in found])
+
+
+def ask_range(
+    url: str, expr: str, start_s: float, end_s: float, *, step_s: float, variables: Mapping[str, str] = VARIABLES
+) -> list[Series]:
+    """The series that a query has between two times, seconds since 1970."""
+    found = _get(f"{url}/api/v1/query_range", query=_filled(expr, variables), start=start_s, end=end_s, step=step_s)
+    return _finite([(one["metric"], one["values"]) for one in found])
+
+
+def _filled(expr: str, variables: Mapping[str, str]) -> str:
+    for name, text in variables.items():
+        expr = expr.replace(name, text)
+    return expr
+
+
+def _finite(found: list[tuple[dict[str, str], list[tuple[float, str]]]]) -> list[Series]:
+    series = [
+        Series(labels, [(at, number) for at, text in values if math.isfinite(number := float(text))])
+        for labels, values in found
+    ]
+    return [one for one in series if one.points]
 
 
 def _get(address: str, **parameters: object) -> list[dict[str, Any]]:

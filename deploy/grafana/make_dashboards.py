@@ -11,10 +11,10 @@ from pathlib import Path
 from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.builders import table
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
-from grafana_foundation_sdk.models import dashboard as model
 from grafana_foundation_sdk.models import units
+from operators_page import sheet_break
 from panels import (
-    GREEN,
+    GREY,
     ON_MACHINE,
     ORANGE,
     PROMETHEUS,
@@ -22,14 +22,11 @@ from panels import (
     Query,
     bars,
     counts,
-    dashed,
     filled,
     lines,
-    named,
     new_dashboard,
     one_number,
     query,
-    timeline,
 )
 
 SCORED = 'outcome=~"scored|restarting"'
@@ -41,93 +38,20 @@ def main(folder: Path) -> None:
     """Write one file a dashboard."""
     folder.mkdir(parents=True, exist_ok=True)
     for dashboard in (sheet_break(), model_quality(), pipeline()):
-        built = dashboard.build()
-        text = json.dumps(built, cls=JSONEncoder, indent=2, sort_keys=True, ensure_ascii=False)
-        (folder / f"{built.uid}.json").write_text(text + "\n", encoding="utf-8")
-
-
-def sheet_break() -> build.Dashboard:
-    """What an operator looks at: state, score against threshold, which sensors, recent alerts."""
-    dashboard = new_dashboard("sheet-break", "Sheet break", "Is the sheet about to break, and which sensors say so?")
-    just_opened = f"sum by (machine) (increase(sheetbreak_alerts_total{{{ON_MACHINE}}}[1m]))"
-    is_open = f"max by (machine) (sheetbreak_alert_open{{{ON_MACHINE}}})"
-    panels = (
-        one_number("State", [(is_open, "{{machine}}")], steps=((None, GREEN), (1, RED)))
-        .mappings([model.ValueMap(options={"0": named("quiet", GREEN), "1": named("WARNING", RED)})])
-        .span(8),
-        bars(
-            "How unusual, against the threshold",
-            [(f"max by (machine) (sheetbreak_score_ratio{{{ON_MACHINE}}})", "{{machine}}")],
-            "1: at the threshold; from 1.3 a warning is critical.",
-            steps=((None, GREEN), (1, ORANGE), (1.3, RED)),
-        )
-        .min(0)
-        .max(2)
-        .span(8),
-        one_number(
-            "Time of the last row, by the plant's clock",
-            [(f"1000 * max by (machine) (sheetbreak_last_row_timestamp_seconds{{{ON_MACHINE}}})", "{{machine}}")],
-            unit=units.DatetimeISO,
-        ).span(8),
-        lines(
-            "Score and threshold",
-            [
-                (f"max by (machine) (sheetbreak_reconstruction_error{{{ON_MACHINE}}})", "{{machine}} score"),
-                (f"max by (machine) (sheetbreak_threshold{{{ON_MACHINE}}})", "{{machine}} threshold"),
-            ],
-            "The threshold follows the machine's last 1440 scored rows.",
-        )
-        .override_by_regexp("threshold$", dashed())
-        .height(9)
-        .span(24),
-        # A fast replay opens and closes some between two scrapes: those are shown for a minute.
-        timeline("Recent warnings", [(f"clamp_max({is_open} + ({just_opened} > bool 0), 1)", "{{machine}}")]).span(24),
-        bars(
-            "Sensors of the last row",
-            [(f"topk(10, sheetbreak_sensor_error_share{{{ON_MACHINE}}})", "{{machine}} {{sensor}}")],
-            "The ten largest parts of the score. The alert topic has what was observed and what was expected.",
-            unit=units.PercentUnit,
-        )
-        .height(9)
-        .span(12),
-        lines(
-            "Leading sensors",
-            [
-                (
-                    f"topk(5, avg_over_time(sheetbreak_sensor_error_share{{{ON_MACHINE}}}[1m]))",
-                    "{{machine}} {{sensor}}",
-                )
-            ],
-            unit=units.PercentUnit,
-        )
-        .height(9)
-        .span(12),
-        counts(
-            "Warnings within the hour",
-            [
-                (
-                    f"sum by (machine, severity) (increase(sheetbreak_alerts_total{{{ON_MACHINE}}}[1h]))",
-                    "{{machine}} {{severity}}",
-                )
-            ],
-        ).span(12),
-        counts(
-            "Breaks within the hour",
-            [
-                (
-                    f"sum by (machine, warned) (increase(sheetbreak_breaks_total{{{ON_MACHINE}}}[1h]))",
-                    "{{machine}} warned: {{warned}}",
-                )
-            ],
-            "Only where the feed says that the sheet broke.",
-        ).span(12),
-    )
-    return filled(dashboard, panels)
+        built = json.loads(json.dumps(dashboard.build(), cls=JSONEncoder))
+        for annotation in built["annotations"]["list"]:  # the SDK does not know these fields of the Prometheus source
+            annotation |= {
+                "titleFormat": "{{machine}}: {{severity}}",
+                "textFormat": "A warning opened",
+                "tagKeys": "machine,severity",
+            }
+        text = json.dumps(built, indent=2, sort_keys=True, ensure_ascii=False)
+        (folder / f"{built['uid']}.json").write_text(text + "\n", encoding="utf-8")
 
 
 def model_quality() -> build.Dashboard:
     """What an engineer looks at to trust the model: distribution, false alarms, warned breaks, drift."""
-    dashboard = new_dashboard("model", "Model", "Does the model still fit the machine?")
+    dashboard = new_dashboard("sheetbreak-model", "Model", "Does the model still fit the machine?")
     alerts = f"sum by (machine) (increase(sheetbreak_alerts_total{{{ON_MACHINE}}}[6h]))"
     rows = f"sum by (machine) (increase(sheetbreak_rows_total{{{ON_MACHINE}, {SCORED}}}[6h]))"
     breaks, warned = (
@@ -150,7 +74,7 @@ def model_quality() -> build.Dashboard:
             [("time() - min(sheetbreak_model_trained_timestamp_seconds)", "")],
             "From 30 days on it counts as old: sensors drift for weeks.",
             unit=units.Seconds,
-            steps=((None, GREEN), (30 * 86400, ORANGE)),
+            steps=((None, GREY), (30 * 86400, ORANGE)),
         ).span(6),
         one_number(
             "Breaks warned of",
@@ -227,13 +151,13 @@ def model_quality() -> build.Dashboard:
 
 def pipeline() -> build.Dashboard:
     """What whoever is on call looks at: rows, lag, latency, commits, dead letters, memory."""
-    dashboard = new_dashboard("pipeline", "Pipeline", "Do rows come in, and do scores go out in time?")
+    dashboard = new_dashboard("sheetbreak-pipeline", "Pipeline", "Do rows come in, and do scores go out in time?")
     rate = "[$__rate_interval]"
     panels = (
         one_number(
             "Monitors",
             [('sum(up{job="sheetbreak"})', "")],
-            steps=((None, RED), (1, GREEN)),
+            steps=((None, RED), (1, GREY)),
         ).span(6),
         one_number("Rows a second", [(f"sum(rate(sheetbreak_rows_total{rate}))", "")]).span(6),
         one_number(
@@ -243,7 +167,7 @@ def pipeline() -> build.Dashboard:
         one_number(
             "Dead letters",
             [('sum(increase(sheetbreak_rows_total{outcome="dead_letter"}[$__range]))', "")],
-            steps=((None, GREEN), (1, ORANGE)),
+            steps=((None, GREY), (1, ORANGE)),
         ).span(6),
         lines(
             "Rows a second, by what became of them",
@@ -282,6 +206,17 @@ def pipeline() -> build.Dashboard:
                 )
             ],
             "In five minutes. No name: the record says no machine.",
+        ).span(12),
+        lines(
+            "Messages that Alertmanager handed over, and could not",
+            [
+                (f"sum by (integration) (rate(alertmanager_notifications_total{rate}))", "{{integration}}"),
+                (
+                    f"sum by (integration) (rate(alertmanager_notifications_failed_total{rate}))",
+                    "{{integration}} failed",
+                ),
+            ],
+            "A second. Failed: docs/operating.md, SheetbreakNotDelivered.",
         ).span(12),
         lines(
             "Partitions each monitor reads",

@@ -3,17 +3,32 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from grafana_foundation_sdk.builders import bargauge, common, prometheus, stat, statetimeline, timeseries
+from grafana_foundation_sdk.builders import (
+    bargauge,
+    common,
+    prometheus,
+    stat,
+    statetimeline,
+    statushistory,
+    timeseries,
+)
 from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.models import common as common_model
 from grafana_foundation_sdk.models import dashboard as model
 from grafana_foundation_sdk.models import prometheus as prometheus_model
 from grafana_foundation_sdk.models import units
 
-PROMETHEUS = common_model.DataSourceRef(type_val="prometheus", uid="sheetbreak-prometheus")
-"""The uid that provisioning gives the datasource."""
+PROMETHEUS = common_model.DataSourceRef(type_val="prometheus", uid="${datasource}")
+"""The choice of datasource at the top of a dashboard."""
+PROVISIONED = "sheetbreak-prometheus"
+"""The uid that provisioning gives the datasource: what is chosen at first."""
 ON_MACHINE = 'machine=~"$machine"'
-GREEN, ORANGE, RED = "green", "orange", "red"
+GREY, BLUE, YELLOW, ORANGE, RED, PURPLE = "#8e8e8e", "#5794f2", "#f2cc0c", "#ff9830", "#d44a3a", "#b877d9"
+"""Grey is normal (ISA-101). Beside a colour stands a word: red and green are one for every twelfth man."""
+PERIOD_S = 120
+"""Between two rows of the published mill."""
+SHOWN_ROWS = 360
+"""That a dashboard shows at first: half a day at a row every two minutes."""
 HEIGHT = 8
 SHORT = 5
 
@@ -31,7 +46,13 @@ def new_dashboard(uid: str, title: str, description: str) -> build.Dashboard:
         .datasource(PROMETHEUS)
         .enable(True)
         .icon_color(RED)
-        .expr(f"sum by (machine) (increase(sheetbreak_alerts_total{{{ON_MACHINE}}}[1m])) > 0")
+        .expr(f"sum by (machine, severity) (increase(sheetbreak_alerts_total{{{ON_MACHINE}}}[1m])) > 0")
+    )
+    datasource = (
+        build.DatasourceVariable("datasource")
+        .label("Prometheus")
+        .type("prometheus")
+        .current(model.VariableOption(selected=True, text="Prometheus", value=PROVISIONED))
     )
     machine = (
         build.QueryVariable("machine")
@@ -51,12 +72,13 @@ def new_dashboard(uid: str, title: str, description: str) -> build.Dashboard:
         .uid(uid)
         .description(description)
         .tags(["sheetbreak"])
-        .time("now-30m", "now")
+        .time(f"now-{SHOWN_ROWS * PERIOD_S // 3600}h", "now")
         .refresh("10s")
         .timezone("browser")
         .tooltip(model.DashboardCursorSync.CROSSHAIR)
-        .link(others.keep_time(True))
+        .link(others.keep_time(True).include_vars(True))
         .annotation(warnings)
+        .with_variable(datasource)
         .with_variable(machine)
     )
 
@@ -100,7 +122,7 @@ def bars(
     description: str = "",
     *,
     unit: str = units.Short,
-    steps: Steps = ((None, GREEN),),
+    steps: Steps = ((None, GREY),),
 ) -> bargauge.Panel:
     """Last values as horizontal bars."""
     panel = bargauge.Panel().title(title).description(description).datasource(PROMETHEUS).unit(unit)
@@ -121,7 +143,7 @@ def one_number(
     description: str = "",
     *,
     unit: str = units.Short,
-    steps: Steps = ((None, GREEN),),
+    steps: Steps = ((None, GREY),),
 ) -> stat.Panel:
     """Last values, large."""
     panel = stat.Panel().title(title).description(description).datasource(PROMETHEUS).unit(unit)
@@ -131,11 +153,46 @@ def one_number(
     return panel
 
 
-def timeline(title: str, queries: Sequence[Query]) -> statetimeline.Panel:
-    """A row a series, coloured while it is 1."""
-    panel = statetimeline.Panel().title(title).datasource(PROMETHEUS).height(SHORT)
-    panel = panel.show_value(common_model.VisibilityMode.NEVER).thresholds(thresholds(((None, GREEN), (1, RED))))
-    panel = panel.mappings([model.ValueMap(options={"0": named("quiet", GREEN), "1": named("warning", RED)})])
+def machine_state(machines: str) -> str:
+    """PromQL: a number for what each machine does now, as STATES names it; the last for one of which nobody tells."""
+    known = " or ".join(
+        f'{number} * max by (machine) (sheetbreak_machine_state{{{machines}, state="{state}"}})'
+        for number, (state, _, _) in enumerate(STATES[:-1])
+    )
+    before = f"max by (machine) (last_over_time(sheetbreak_machine_state{{{machines}}}[6h]))"
+    lost = f"{before} unless on (machine) sheetbreak_machine_state"
+    return f"{known} or {len(STATES) - 1} * ({lost})"
+
+
+STATES = (
+    ("quiet", "quiet", GREY),
+    ("warning", "WARNING", RED),
+    ("warming_up", "warming up", BLUE),
+    ("stopped", "stopped", PURPLE),
+    ("no_rows", "no rows", ORANGE),
+    ("", "not watched", YELLOW),
+)
+"""The metric's word, what people read, and the colour."""
+
+
+def state_names() -> list[Any]:
+    """What the numbers of `machine_state` are shown as."""
+    return [model.ValueMap(options={str(n): named(text, colour) for n, (_, text, colour) in enumerate(STATES)})]
+
+
+def timeline(title: str, queries: Sequence[Query], description: str = "") -> statetimeline.Panel:
+    """A row a machine, in the colour and with the word of its state."""
+    panel = statetimeline.Panel().title(title).description(description).datasource(PROMETHEUS).height(SHORT)
+    panel = panel.show_value(common_model.VisibilityMode.AUTO).mappings(state_names())
+    for ref_id, (promql, text) in zip("ABCDEF", queries, strict=False):
+        panel.with_target(query(promql, text, ref_id))
+    return panel
+
+
+def heat_map(title: str, queries: Sequence[Query], description: str = "", *, steps: Steps) -> statushistory.Panel:
+    """A row a series, a cell a step of time, coloured by value."""
+    panel = statushistory.Panel().title(title).description(description).datasource(PROMETHEUS).height(SHORT)
+    panel = panel.show_value(common_model.VisibilityMode.NEVER).thresholds(thresholds(steps)).decimals(2)
     for ref_id, (promql, text) in zip("ABCDEF", queries, strict=False):
         panel.with_target(query(promql, text, ref_id))
     return panel

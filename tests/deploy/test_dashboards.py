@@ -12,6 +12,8 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from deploy.grafana.ask_prometheus import DASHBOARDS, queries
 from monitor.metrics.metrics import Metrics
+from monitor.metrics.series import NO_ROWS, QUIET, WARMING_UP, WARNING
+from sheetbreak.engine.state import STOPPED
 
 DEPLOY = DASHBOARDS.parent.parent
 
@@ -34,18 +36,41 @@ def test_the_json_is_what_the_script_makes(tmp_path: Path) -> None:
     made = {path.name: path.read_text() for path in tmp_path.glob("*.json")}
     committed = {path.name: path.read_text() for path in DASHBOARDS.glob("*.json")}
     assert made == committed, "run: python deploy/grafana/make_dashboards.py"
-    assert set(committed) == {"sheet-break.json", "model.json", "pipeline.json"}
+    assert set(committed) == {f"sheetbreak-{name}.json" for name in ("sheet", "model", "pipeline")}
 
 
-def test_every_query_goes_to_the_provisioned_datasource() -> None:
+def test_every_query_goes_to_the_chosen_datasource_which_at_first_is_the_provisioned_one() -> None:
     (source,) = read_yaml(DEPLOY / "grafana" / "provisioning" / "datasources" / "prometheus.yml")["datasources"]
     for path in DASHBOARDS.glob("*.json"):
         dashboard = json.loads(path.read_text())
+        chosen, *variables = dashboard["templating"]["list"]
+        assert (chosen["query"], chosen["current"]["value"]) == (source["type"], source["uid"])
         asked = [target["datasource"] for panel in dashboard["panels"] for target in panel["targets"]]
         asked += [panel["datasource"] for panel in dashboard["panels"]]
-        asked += [variable["datasource"] for variable in dashboard["templating"]["list"]]
+        asked += [variable["datasource"] for variable in variables]
         asked += [annotation["datasource"] for annotation in dashboard["annotations"]["list"]]
-        assert {(one["type"], one["uid"]) for one in asked} == {(source["type"], source["uid"])}
+        assert {(one["type"], one["uid"]) for one in asked} == {("prometheus", "${datasource}")}
+
+
+def test_the_operators_page_needs_no_scrolling_and_links_keep_the_machine() -> None:
+    for path in DASHBOARDS.glob("*.json"):
+        dashboard = json.loads(path.read_text())
+        assert all(link["includeVars"] and link["keepTime"] for link in dashboard["links"])
+        if path.stem == "sheetbreak-sheet":
+            assert max(at["y"] + at["h"] for at in (panel["gridPos"] for panel in dashboard["panels"])) <= 22
+        for row in {panel["gridPos"]["y"] for panel in dashboard["panels"]}:
+            assert sum(p["gridPos"]["w"] for p in dashboard["panels"] if p["gridPos"]["y"] == row) <= 24
+
+
+def test_every_state_of_a_machine_has_a_word_and_a_colour_of_its_own() -> None:
+    dashboard = json.loads((DASHBOARDS / "sheetbreak-sheet.json").read_text())
+    (panel,) = (panel for panel in dashboard["panels"] if panel["title"] == "State")
+    shown = panel["fieldConfig"]["defaults"]["mappings"][0]["options"]
+    words = [one["text"] for one in shown.values()]
+    assert words == ["quiet", "WARNING", "warming up", "stopped", "no rows", "not watched"]
+    assert len({one["color"] for one in shown.values()}) == len(words)
+    (target,) = panel["targets"]
+    assert set(re.findall(r'state="(\w+)"', target["expr"])) == {QUIET, WARNING, WARMING_UP, STOPPED, NO_ROWS}
 
 
 def test_every_metric_of_the_rules_and_dashboards_exists_in_the_code() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from deploy.grafana.ask_prometheus import Query, ask, queries
+from deploy.grafana.ask_prometheus import DASHBOARDS, Query, ask, queries
 from tests.deploy.test_dashboards import DEPLOY, read_yaml
 from tests.support.kafka_broker import Broker
 from tests.support.mill import mill_rows, save_model
@@ -67,7 +67,7 @@ def backfilled(folder: Path) -> Path:
     return data
 
 
-def fast_config(folder: Path, metrics_port: int) -> Path:
+def fast_config(folder: Path, metrics_port: int, alertmanager_port: int) -> Path:
     """The committed configuration for one monitor on this machine, scraped and judged every second."""
     config = read_yaml(DEPLOY / "prometheus" / "prometheus.yml")
     (job,) = (job for job in config["scrape_configs"] if job["job_name"] == "sheetbreak")
@@ -80,7 +80,10 @@ def fast_config(folder: Path, metrics_port: int) -> Path:
     content = {
         "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
         "rule_files": [str(path) for path in rule_files],
-        "scrape_configs": [job | {"scrape_timeout": "1s"}],
+        "scrape_configs": [
+            job | {"scrape_timeout": "1s"},
+            {"job_name": "alertmanager", "static_configs": [{"targets": [f"127.0.0.1:{alertmanager_port}"]}]},
+        ],
     }
     (folder / "prometheus.yml").write_text(json.dumps(content))
     return folder / "prometheus.yml"
@@ -94,13 +97,20 @@ def test_every_query_finds_data_in_a_prometheus_that_scraped_a_real_monitor(
     save_model(models)
     prefix = broker.create_topics(partitions=2)
     topic = prefix + "sensor-rows"
-    metrics_port, port = free_port(), free_port()
+    alertmanager = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
+    need(alertmanager, "no prometheus-alertmanager on the PATH; run scripts/install-test-tools")
+    metrics_port, port, alertmanager_port = free_port(), free_port(), free_port()
+    started(
+        *(alertmanager, f"--config.file={DEPLOY / 'alertmanager' / 'alertmanager.yml'}"),
+        *(f"--storage.path={tmp_path / 'alertmanager'}", "--cluster.listen-address="),
+        f"--web.listen-address=127.0.0.1:{alertmanager_port}",
+    )
     monitor = started(
         *(sys.executable, "-m", "monitor", broker.url(topic), "--models", models, "--topic-prefix", prefix),
         *("--metrics-port", metrics_port),
     )
     prometheus = started(
-        *("prometheus", f"--config.file={fast_config(tmp_path, metrics_port)}"),
+        *("prometheus", f"--config.file={fast_config(tmp_path, metrics_port, alertmanager_port)}"),
         *(f"--storage.tsdb.path={backfilled(tmp_path)}", f"--web.listen-address=127.0.0.1:{port}"),
     )
     url = f"http://127.0.0.1:{port}"
@@ -122,6 +132,11 @@ def test_every_query_finds_data_in_a_prometheus_that_scraped_a_real_monitor(
         assert json.load(answer)["data"] == ["pm1"]
     firing = 'ALERTS{alertname="SheetbreakBreakWarning", alertstate="firing", machine="pm1"}'
     seen(url, firing, monitor, prometheus)
+    draw = DEPLOY / "grafana" / "draw_dashboards.py"
+    command = [sys.executable, str(draw), url, str(tmp_path), "--hours", "0.02"]
+    drawn = subprocess.run(command, check=True, text=True, capture_output=True)
+    assert all(Path(line).read_bytes().startswith(b"\x89PNG") for line in drawn.stdout.split())
+    assert len(drawn.stdout.split()) == len(list(DASHBOARDS.glob("*.json")))
 
 
 def seen(url: str, expr: str, *logs: Path) -> None:
