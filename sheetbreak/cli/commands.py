@@ -61,6 +61,7 @@ COMMANDS = {
     "alerts": Command("sheetbreak.cli.alerts:main", "kafka", "watch an alert topic, one readable line an alert"),
     "act": Command("sheetbreak.cli.act:main", "kafka", "answer an alarm, shelve it, mask a sensor, name a cause"),
     "desk": Command("desk.main:main", "desk", "the shift's pages: every machine, its alarms, and the answers to them"),
+    "labels": Command("sheetbreak.cli.labels:main", "kafka", "what operators said, as a table for train --labels"),
     "topics": Command("sheetbreak.cli.topics:main", "kafka", "create or check the five topics"),
     "machines": Command("sheetbreak.cli.machines:main", "kafka", "list, retire or reset the machines that have state"),
     "models": Command("sheetbreak.cli.models:main", "monitor", "list, show, promote, use, verify or prune the models"),

@@ -20,6 +20,7 @@ from sheetbreak.history.reader import read_csv
 from sheetbreak.history.times.sampling import sampling_text
 from sheetbreak.rows import UNKNOWN, RowBatch, Schema
 from trainer.commands.parts.alert_options import ALERT_HELP, alert_policy
+from trainer.commands.parts.operators import read_operators
 from trainer.commands.parts.promotion import add_promote_option, carry_out, decision_text, give_verdict
 from trainer.commands.parts.provenance import SCORES, epochs_file, policy_file, provenance_of
 from trainer.data.labels import counted_labels, mostly_broken
@@ -46,6 +47,8 @@ def main(argv: Sequence[str]) -> int:
     schema, rows = history.schema, history.rows
     if options.until is not None:
         rows = _until(rows, options.until, history.name)
+    said = read_operators(options.labels, rows, schema)
+    rows = said.rows
     test = _read_test(options.test, schema) if options.test else None
     if test is not None and (known := _in_both(rows, test, timed=schema.time is not None)):
         print(f"warning: {known:,} rows of {options.test} are in {history.name} too: figures flatter", file=sys.stderr)
@@ -72,7 +75,7 @@ def main(argv: Sequence[str]) -> int:
         alert=alert_policy(options.alert),
     )
     check_recipe(recipe, schema)
-    labels = preset.labels(rows, schema)
+    labels = replace(preset.labels(rows, schema), left_out=said.left_out)
     split, split_text = _split(rows, labels, recipe, options)
     started = datetime.now(UTC)
     log_dir = options.models / "tensorboard" / f"{started:%Y%m%dT%H%M%SZ}" if preset.event_files else None
@@ -95,6 +98,7 @@ def main(argv: Sequence[str]) -> int:
     check_useful(trained.results, labels, schema, name=history.name)
     provenance = provenance_of(options, history, rows, recipe, split, split_text)
     provenance["promise"] = asdict(trained.promise)
+    provenance.update(said.counted)
     made = _described(trained, metrics=found.metrics, training=provenance)
     verdict = give_verdict(
         options.promote,
@@ -139,6 +143,7 @@ def main(argv: Sequence[str]) -> int:
         f"{history.name}: {len(rows):,} rows, {counted_labels(rows, schema)}; "
         f"trained on {len(split.fit):,}, validated on {len(split.validation):,}\n{sampling_text(schema)}\n"
     )
+    print(said.words, end="")
     print(f"threshold {trained.artifact.manifest.threshold.policy}: {trained.promise.words}")
     print(f"severity: {trained.promise.warnings}\n")
     print(held_out_text(found, schema, random_rows=_is_random(recipe, options), own_file=test is not None))
@@ -200,6 +205,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=whole_number(maximum=2**32 - 1), default=0, metavar="N", help="seed of the net")
     parser.add_argument("--models", type=Path, default=Path("models"), metavar="DIR", help="where models are kept")
+    parser.add_argument(
+        "--labels", type=Path, metavar="CSV", help="what operators said, as sheetbreak labels writes it"
+    )
     add_promote_option(parser)
     parser.add_argument("--json", action="store_true", help="print the manifest and nothing else")
     report_help = "write one HTML page of plots there, to be opened in a browser; it needs no network"

@@ -32,11 +32,14 @@ class Labels:
     run: Ints
     """(n,) the run of the machine that a row belongs to; every machine has its own. A break row ends its run.
     """
+    left_out: Bools | None = None
+    """(n,) rows that operators' labels keep from what a model learns; None: there are none."""
 
     @property
     def normal(self) -> Bools:
         """(n,) The break-free rows: what a model learns from."""
-        return self.judged & ~self.will_break
+        normal: Bools = self.judged & ~self.will_break
+        return normal if self.left_out is None else normal & ~self.left_out
 
     def before(self, end: int) -> "Labels":
         """Of the rows up to that one, itself not among them; a label that looks further stays what it is."""

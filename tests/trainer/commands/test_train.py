@@ -258,6 +258,21 @@ def test_the_same_seed_gives_the_same_scores_and_graph(mill: Path) -> None:
         assert (Path("one/current") / name).read_bytes() == (Path("two/current") / name).read_bytes()
 
 
+def test_what_operators_said_is_kept_from_the_fit_and_counted(mill: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = format_time(int(ROWS.times_us[0]))
+    end = format_time(int(ROWS.times_us[0]) + 40 * 120_000_000)
+    said = f"machine,kind,from,until,sensor,verdict\na,verdict,{first},{end},,true\na,mask,{first},{end},s1,\n"
+    Path("labels.csv").write_text(said)
+    assert train(mill, "--family", "pca", "--labels", "labels.csv", "--models", "said") == 0
+    counted = manifest_of(Path("said"))["training"]["labels"]
+    assert counted["true_alarms"] == 1
+    assert 0 < counted["rows_left_out"] == counted["masked_cells"] <= 40
+    told = f"labels.csv: {counted['masked_cells']} cells of 1 masked sensors count as missing, "
+    assert told + f"{counted['rows_left_out']} rows under 1 true alarms are left out" in capsys.readouterr().out
+    with pytest.raises(DataError, match=r"--labels none\.csv: No such file"):
+        train(mill, "--labels", "none.csv")
+
+
 def test_without_rows_to_test_the_validation_rows_are_shown_and_the_reader_is_told(
     mill: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,66 @@
+"""Operators' labels on a history: sensors out of service are missing, rows under a true alarm are not learnt from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sheetbreak.rows import RowBatch, Schema
+from sheetbreak.wire.labels import Label
+from trainer.data.labels import Bools
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A history with what operators said of it."""
+
+    rows: RowBatch
+    """NaN where a sensor was out of service."""
+    left_out: Bools
+    """(rows,) under an alarm that was true."""
+    masked_cells: int
+    masked_sensors: int
+    true_alarms: int
+    """That have rows here."""
+    doubts: tuple[str, ...]
+    """Labels that say nothing of this history, and why."""
+
+    @property
+    def words(self) -> str:
+        """For people."""
+        alarms = f"{int(self.left_out.sum()):,} rows under {self.true_alarms:,} true alarms are left out of the fit"
+        return f"{self.masked_cells:,} cells of {self.masked_sensors:,} masked sensors count as missing, {alarms}"
+
+    def as_json(self) -> dict[str, int]:
+        """For the manifest."""
+        rows = int(self.left_out.sum())
+        return {"masked_cells": self.masked_cells, "true_alarms": self.true_alarms, "rows_left_out": rows}
+
+
+def apply_labels(rows: RowBatch, schema: Schema, labels: Sequence[Label]) -> Applied:
+    """What operators said of these rows; times are the rows' own."""
+    machines = np.array(rows.machines)
+    masked, left_out = np.zeros(rows.values.shape, np.bool_), np.zeros(len(rows), np.bool_)
+    alarms, doubts = 0, dict[str, None]()
+    for label in labels:
+        own = machines == label.machine
+        if not own.any():
+            doubts[f"of machine {label.machine!r}, which the history has not"] = None
+            continue
+        own &= rows.times_us >= label.from_us
+        if label.until_us is not None:
+            own &= rows.times_us < label.until_us
+        if label.kind == "mask":
+            if label.sensor in schema.sensors:
+                masked[:, schema.sensors.index(label.sensor)] |= own
+            else:
+                doubts[f"of sensor {label.sensor!r}, which the history has not"] = None
+        elif label.kind == "verdict" and label.verdict == "true":
+            if label.until_us is None:
+                doubts["true alarms without an end"] = None
+            elif own.any():
+                left_out |= own
+                alarms += 1
+    values = np.where(masked, np.nan, rows.values) if masked.any() else rows.values
+    sensors = int(masked.any(axis=0).sum())
+    return Applied(replace(rows, values=values), left_out, int(masked.sum()), sensors, alarms, tuple(doubts))
