@@ -17,7 +17,7 @@ from sheetbreak.streams.kafka.admin.topics import Names, names_for
 from sheetbreak.streams.kafka.clients import close_producer, new_admin, new_producer
 from sheetbreak.streams.kafka.commit_thread import Watchdog, Worker, can_connect
 from sheetbreak.streams.kafka.errors import stream_error
-from sheetbreak.streams.kafka.group.membership import Membership, is_stable, unstick
+from sheetbreak.streams.kafka.group.membership import Membership, group_of, is_stable, unstick
 from sheetbreak.streams.kafka.group.pace import Pace
 from sheetbreak.streams.kafka.group.positions import Jumps, Place, StableOffsets
 from sheetbreak.streams.kafka.group.state_topic import MachineStates, read_state
@@ -199,7 +199,7 @@ class KafkaStream:
             self._pace.set(consumer)
             wait_ms = max(0.0, end - time.monotonic()) * 1000
             polled, jumped = poll_rows(consumer, wait_ms, max_records=self._options.max_rows - len(records))
-            group = consumer.group_metadata()
+            group = group_of(consumer)
             if membership.holds(group):
                 if jumped is not None:
                     raise jumped

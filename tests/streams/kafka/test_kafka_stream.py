@@ -12,7 +12,7 @@ from kafka.admin import ConfigResource, MemberToRemove
 from kafka.partitioner.default import DefaultPartitioner
 
 from sheetbreak.cli.topics import main as topics
-from sheetbreak.errors import DataError, StreamLost
+from sheetbreak.errors import DataError, StreamFenced, StreamLost
 from sheetbreak.streams.kafka.clients import new_admin
 from sheetbreak.streams.kafka.group.pace import IDLE_WAIT_MS, Pace
 from sheetbreak.streams.kafka.group.state_topic import wrap
@@ -442,5 +442,25 @@ def test_a_stream_without_rows_asks_seldom_and_one_with_rows_lets_the_broker_gat
         assert values_of(poll_until(stream, 3)) == rows(3)
         assert fetcher.config["fetch_max_wait_ms"] == 10_000
         assert fetcher.config["fetch_min_bytes"] > 1
+    finally:
+        rig.tear_down()
+
+
+def test_a_stream_without_rows_hears_that_another_has_its_instance_id(broker: Broker) -> None:
+    rig = KafkaRig(broker)
+    try:
+        idle = rig.open(instance="same")
+        turn_until(lambda: any(batch.assigned for batch in [patiently(lambda: idle.poll(0.1))]))
+        rival = Counter(rig.open(instance="same"))
+        turn_until(lambda: shares(rival) == [{0}], rival)
+
+        def fenced() -> bool:
+            try:
+                patiently(lambda: idle.poll(0.1))
+            except StreamFenced:
+                return True
+            return False
+
+        wait_for(fenced, nap_s=0)
     finally:
         rig.tear_down()

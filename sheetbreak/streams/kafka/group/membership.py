@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from kafka import TopicPartition
+from kafka.errors import FencedInstanceIdError
 from kafka.structs import MemberState
 
 from sheetbreak.streams.kafka.clients import CLIENT_ID
@@ -29,6 +30,21 @@ log = logging.getLogger(__name__)
 def is_stable(group: Any) -> bool:
     """Whether the consumer whose metadata this is has joined, and is not about to join again."""
     return bool(group.state == MemberState.STABLE and group.generation_id >= 0)
+
+
+def group_of(consumer: Any) -> Any:
+    """The group's metadata as the consumer knows them.
+
+    Raises FencedInstanceIdError when another member has taken our instance id: kafka-python then ends the heartbeat and
+    says nothing, and a consumer without rows would look at its place in the group for ever.
+    """
+    coordinator = consumer._coordinator  # noqa: SLF001 - nothing public tells it
+    with coordinator._lock:  # noqa: SLF001 - a join that ends sets all three under it
+        joined = coordinator.state is MemberState.STABLE and not coordinator.rejoining
+        beating = coordinator._heartbeat_enabled  # noqa: SLF001
+    if joined and not beating:
+        raise FencedInstanceIdError(f"group {coordinator.group_id}: another member has our instance id")
+    return consumer.group_metadata()
 
 
 def unstick(consumer: Any, group: Any) -> None:
