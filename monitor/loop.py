@@ -198,6 +198,11 @@ class Loop:
             self._metrics.show_states(states)
         self._metrics.forget(forgotten)
         self._tell_of_blind()
+        for machine, drifted in self._metrics.sensors.take_newly_drifted():
+            note = (
+                "they stand far from where training rows had them; what they do now is learned as normal: train again"
+            )
+            log.warning("event=drifted machine=%r sensors=%s note=%r", machine, ",".join(drifted[:10]), note)
         self._metrics.count_rejects(scored.rejects)
         self._metrics.count_missing(scored.missing)
         self._metrics.operators.count(scored.obeyed, scored.refused)

@@ -69,7 +69,7 @@ class Metrics:
         self._clock = clock
         self._period_s, self._gap_us = 120.0, 180_000_000
         self._blind: list[str] = []
-        self._sensors = Sensors(sensors, all_series=all_sensor_series)
+        self.sensors = Sensors(sensors, all_series=all_sensor_series)
         self._machines: dict[str, _Machine] = {}
         self.operators = Operators()
         registry.register(self)
@@ -135,7 +135,7 @@ class Metrics:
         for name, place in scored.items():
             machine = self._machines[name]
             machine.score, machine.threshold = float(results.score[place]), float(results.threshold[place])
-            self._sensors.show(name, results, place)
+            self.sensors.show(name, results, place, now_s=now_s)
         for _, event in results.alerts:
             if event.kind == "opened":
                 self._machines[event.machine].alerts[event.severity] += 1
@@ -184,7 +184,7 @@ class Metrics:
         for name in machines:
             self._machines.pop(name, None)
             self.operators.forget(name)
-            self._sensors.forget(name)
+            self.sensors.forget(name)
 
     def show_lag(self, lag: Mapping[int, int]) -> None:
         """Rows not yet read, by partition; partitions not named lose their series."""
@@ -254,7 +254,7 @@ class Metrics:
         )
         yield from self.operators.collect()
         yield self._states(machines)
-        yield from self._sensors.collect(len(machines.keys() - {""}))
+        yield from self.sensors.collect(len(machines.keys() - {""}))
         yield self._latency.collect()
 
     def _states(self, machines: Mapping[str, _Machine]) -> Metric:

@@ -79,6 +79,7 @@ def _advance(
     decided: dict[str, list[tuple[int, Decided]]] = {machine: [] for machine in places}
     known: Sequence[float | None] = [None] * len(rows)
     imputed: dict[int, tuple[str, ...]] = {}
+    drifted: dict[int, tuple[str, ...]] = {}
     labels: list[int] = rows.broken.tolist()
     for number in range(max((len(one.stretches) for one in admitted.values()), default=0)):
         stretches = {machine: one.stretches[number] for machine, one in admitted.items() if number < len(one.stretches)}
@@ -92,6 +93,7 @@ def _advance(
         known = scores.by_place(len(rows)) if not number else _either(known, scores.by_place(len(rows)))
         explained = _Explained(windows, features, scores, sensors)
         imputed |= explained.imputed
+        drifted |= explained.drifted
         for machine, stretch in stretches.items():
             was = now[machine]
             one = decide(
@@ -134,6 +136,7 @@ def _advance(
         (one.steps[0][0], "new") for machine, one in admitted.items() if machine in new and one.steps
     ]
     results.cold_starts.sort(key=_by_place)
+    results.drifted = drifted
     results.alerts = [(place, now[event.machine].orders.told(event)) for place, event in results.alerts]
     if masked is not None:
         found = {place: np.flatnonzero(masked[place]).tolist() for place in np.flatnonzero(masked.any(axis=1)).tolist()}
@@ -289,8 +292,13 @@ class _Explained:
         self._features, self._scores, self._sensors = features, scores, sensors
         self._ends = windows.ends
         self._number = {place: number for number, place in enumerate(scores.places)}
-        self.imputed = {windows.places[row]: self._names(gone) for row, gone in features.imputed.items()}
+        places = windows.places
+        self.imputed = {places[row]: self._names(gone) for row, gone in features.imputed.items()}
         """By place, a row's missing sensors."""
+        self.drifted = {
+            places[row]: self._names(far) for row, far in features.drifted.items() if places[row] in self._number
+        }
+        """By place, a scored row's sensors that stand far from where training had them."""
 
     def __call__(self, place: int, /, *, named: bool) -> Cause:
         number = self._number[place]

@@ -23,6 +23,9 @@ MASK_AFTER_ROWS = 30
 """A sensor missing for longer counts as normal (z = 0) until it is back."""
 MAX_MISSING_SHARE = 0.2
 """A row in which more than this share of the sensors is missing is refused."""
+DRIFTED_SD = 6.0
+"""A sensor whose moving mean is as many training spreads from its training level has changed for good, it seems: on the
+published mill's training rows no sensor ever is, weeks later two of 59 are."""
 LARGEST = 1e30
 """A reading counts as no larger than this, in any unit, so that no square or quotient of readings is infinite."""
 
@@ -45,6 +48,8 @@ class FeatureParams:
     """Rows after a restart during which mean and variance are held: they look unlike the run to come."""
     clip_sd: Positive = 6.0
     """A value counts as at most this many standard deviations away inside the update."""
+    level_sd: tuple[float, ...] = ()
+    """Spread of all training rows around their medians, what a standing change is measured in; empty: none is told."""
     offset: tuple[float, ...] = ()
     """What a machine's state is relative to: the training medians, so that a sensor far from nought loses no digit of
     its spread; empty in models made before, whose states are in plant units."""
@@ -81,6 +86,8 @@ class Features(NamedTuple):
     """Row -> sensors that were missing."""
     masked: dict[int, list[int]]
     """Row -> sensors missing for so long that they count as normal."""
+    drifted: dict[int, list[int]]
+    """Row -> sensors whose moving mean is far from where training rows had it."""
 
     def without(self, masked: Bools, normal: Floats) -> "Features":
         """The same with these cells, (n, sensors), at what is normal for them: nothing is missing there."""
@@ -116,6 +123,8 @@ class FeatureFold:
             clip_sd=params.clip_sd,
             floor=self._start_variance * params.floor_ratio**2,
         )
+        spread = np.asarray(params.level_sd, np.float64)
+        self._far = DRIFTED_SD * np.where(spread > 0, spread, np.inf) if len(spread) else None
         self._none_missing = np.zeros(len(self._fallback), np.uint8)
 
     @property
@@ -170,6 +179,7 @@ class FeatureFold:
             )
         else:
             z, centre, spread = filled.values.copy(), np.zeros_like(values), np.ones_like(values)
+        drifted = self._drifted(centre)
         observed = filled.values
         if self.offset is not None:
             centre = centre + self.offset
@@ -181,7 +191,14 @@ class FeatureFold:
             mean, variance = moments[:, i].copy()  # a machine that is not seen again must not keep those of all
             rows = min(state.rows + lengths[i], max(self.params.warm_up_rows, 1)) if self._streaming else state.rows
             after.append(FeatureState(mean, variance, last, missing, rows, self.offset))
-        return after, Features(z, observed, centre, spread, filled.imputed, filled.masked)
+        return after, Features(z, observed, centre, spread, filled.imputed, filled.masked, drifted)
+
+    def _drifted(self, centre: Floats) -> dict[int, list[int]]:
+        """Row -> sensors; centre: (rows, sensors) moving means, above the offset."""
+        if self._far is None:
+            return {}
+        far = np.abs(centre - self._home) > self._far
+        return {row: np.flatnonzero(far[row]).tolist() for row in np.flatnonzero(far.any(axis=1)).tolist()}
 
     def _fill(self, states: Sequence[FeatureState], values: Floats, lengths: Sequence[int]) -> "_Filled":
         """Put the last value of a machine's sensor where it is missing."""

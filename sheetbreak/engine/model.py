@@ -87,6 +87,7 @@ def check_manifest(manifest: Manifest) -> None:
     for name, entries, needed in (
         ("features.fallback", manifest.features.fallback, True),
         ("features.start_sd", manifest.features.start_sd, streaming),
+        ("features.level_sd", manifest.features.level_sd, False),
         ("features.offset", manifest.features.offset, False),
         ("scaler.centre", manifest.scaler.centre, True),
         ("scaler.scale", manifest.scaler.scale, True),

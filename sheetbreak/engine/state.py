@@ -130,6 +130,8 @@ class Results:
     """Rows before which a run ended, or might have, and why: "break", "clock", "gap", "short-gap", "lost-rows"."""
     cold_starts: list[tuple[int, str]] = field(default_factory=list)
     """Rows at which a machine is cold, and why: "new", "clock"."""
+    drifted: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    """A scored row's sensors far from where training rows had them: what they do now is learned as normal."""
     masked: dict[int, tuple[str, ...]] = field(default_factory=dict)
     """A row's sensors that operators took out of service: their readings count as normal."""
 

@@ -69,6 +69,8 @@ class _ScoreMessage(msgspec.Struct, kw_only=True):
     top: list[_Top] | msgspec.UnsetType = msgspec.UNSET
     masked: Sequence[str] | msgspec.UnsetType = msgspec.UNSET
     """Left out where operators took no sensor out of service."""
+    health: Mapping[str, Sequence[str]] | msgspec.UnsetType = msgspec.UNSET
+    """{"drifted": sensors}; left out where there is none."""
 
 
 _encoder = msgspec.json.Encoder()
@@ -127,6 +129,9 @@ def _encode_score(
     if score == score:
         message.score, message.threshold, message.ratio, message.over = score, level, ratio_of(score, level), over
         message.rarity = rarity if rarity == rarity else None
+    drifted = results.drifted.get(place)
+    if drifted:
+        message.health = {"drifted": drifted}
     top = results.top.get(place) if over else None
     if top:
         message.top = _tops(top, plant)

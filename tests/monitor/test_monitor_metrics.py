@@ -36,6 +36,7 @@ CONTRACT = {
     "sheetbreak_sensor_error_share": {"machine", "sensor"},
     "sheetbreak_sensor_observed": set(),  # none while it is quiet: a test of its own
     "sheetbreak_sensor_expected": set(),
+    "sheetbreak_sensor_health": set(),
     "sheetbreak_last_row_timestamp_seconds": {"machine"},
     "sheetbreak_consumer_lag_rows": {"partition"},
     "sheetbreak_rows_lost": {"partition"},
@@ -210,7 +211,7 @@ def test_above_fifty_machines_sensors_that_do_not_lead_have_series_only_on_reque
         s for s in SENSORS if many.sample("sheetbreak_sensor_error_share", machine="pm3", sensor=s) is not None
     } == leading
     assert many.sample("sheetbreak_score_ratio", machine="pm3") is not None
-    many.metrics._sensors._all_series = True
+    many.metrics.sensors._all_series = True
     assert many.sample("sheetbreak_sensor_error_share", machine="pm3", sensor="x1") is not None
 
 

@@ -92,7 +92,10 @@ def fit_features(
     # One that never moved has no spread: a hundredth of its size is one, whatever its unit.
     start_sd = np.where(early > _ROUNDING * whole, early, whole)
     start_sd = np.where(still, _NO_SPREAD * np.abs(np.array(fallback)), start_sd)
-    return FeatureParams(kind, fallback, start_sd=tuple(start_sd.tolist()), offset=fallback)
+    level_sd = np.where(still, start_sd, np.sqrt(np.nanmean((near - np.array(fallback)) ** 2, axis=0)))
+    return FeatureParams(
+        kind, fallback, start_sd=tuple(start_sd.tolist()), level_sd=tuple(level_sd.tolist()), offset=fallback
+    )
 
 
 def compute_inputs(
