@@ -6,7 +6,7 @@ monitor answers, the last warning holds. Not pure: one lock, since the feed writ
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -130,8 +130,10 @@ class Standing:
 class Board:
     """All machines. `utc_offset_s` is the plant's, as the last alert told it; None: none did."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, monitor_waits: Callable[[], bool] = lambda: False) -> None:
         self._lock = threading.Lock()
+        self.monitor_waits = monitor_waits
+        """Whether a monitor is known to have answered every row."""
         self._machines: dict[str, Machine] = {}
         self._partitions: dict[int, int] = {}
         """When something was last heard of each, on the wall clock."""
@@ -200,7 +202,7 @@ class Board:
         state, held = known, None
         if silent_ms > machine.pauses.limit_ms:
             others_heard = now_ms - self._partitions[machine.partition] <= machine.pauses.limit_ms
-            state, held = ("no rows" if others_heard else "not watched"), known
+            state, held = ("no rows" if others_heard or self.monitor_waits() else "not watched"), known
         return Standing(
             machine=machine.name,
             state=state,

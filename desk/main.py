@@ -90,6 +90,7 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--days", type=whole_number(minimum=1, maximum=400), default=8, help="days of scores to keep")
     parser.add_argument("--topic-prefix", default="", metavar="P", help="stands before all topics' names")
+    parser.add_argument("--group", default="sheetbreak-monitor", help="the monitors' consumer group")
     add_log_format(parser)
     access = parser.add_argument_group(
         "access (a token comes from SHEETBREAK_DESK_TOKEN, or SHEETBREAK_DESK_TOKEN_FILE)"
@@ -141,7 +142,12 @@ def _feed(options: argparse.Namespace, store: Store, *, is_kafka: bool) -> Feed:
         from desk.feeds.kafka import KafkaFeed
 
         return KafkaFeed(
-            options.source, prefix=options.topic_prefix, days=options.days, positions=store.positions(), now_ms=_now_ms
+            options.source,
+            prefix=options.topic_prefix,
+            group=options.group,
+            days=options.days,
+            positions=store.positions(),
+            now_ms=_now_ms,
         )
     from desk.feeds.lines import LinesFeed
 

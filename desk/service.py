@@ -37,6 +37,7 @@ class Desk:
     ) -> None:
         self.store, self.board, self.status, self.clock, self.now_ms = store, board, status, clock, now_ms
         self.public_origin = public_origin
+        board.monitor_waits = lambda: status.answers and status.monitor_waits
         self.changed: Callable[[], None] = lambda: None
         self.stop = threading.Event()
         self._sink, self._sending = sink, threading.Lock()

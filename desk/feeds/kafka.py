@@ -8,12 +8,14 @@ from collections.abc import Callable, Mapping
 from desk.feeds.status import Status, Take
 from desk.messages import Arrived
 from sheetbreak.errors import DataError, SheetbreakError
+from sheetbreak.streams.kafka.admin.watching import GroupWatch
 from sheetbreak.streams.kafka.options import Address, parse_address
 from sheetbreak.streams.kafka.reading import Follower
-from sheetbreak.wire.topics import ACTIONS, ALERTS, DEAD_LETTERS, SCORES
+from sheetbreak.wire.topics import ACTIONS, ALERTS, DEAD_LETTERS, ROWS, SCORES
 
 _POLL_S = 0.2
 _BEHIND_EVERY_S = 1.0
+_WATCH_EVERY_S = 5.0
 _ALL_BUT = 500
 """So few messages left are not a backlog any more: they come while we read."""
 _DAY_MS = 86_400_000
@@ -34,12 +36,15 @@ class KafkaFeed:
         source: str,
         *,
         prefix: str,
+        group: str,
         days: int,
         positions: Mapping[tuple[str, int], int],
         now_ms: Callable[[], int],
     ) -> None:
         self._address = _servers(source)
         self._topics = tuple(prefix + name for name in (SCORES, ALERTS, ACTIONS, DEAD_LETTERS))
+        self._group, self._rows = group, prefix + ROWS
+        self._watch: GroupWatch | None = None
         self._since_ms = {prefix + SCORES: now_ms() - days * _DAY_MS}
         self._positions = dict(positions)
         self.status = Status(str(self._address))
@@ -74,20 +79,42 @@ class KafkaFeed:
                 self._read(self._follower, take, stop)
             except SheetbreakError as error:
                 self._tell_away(error)
+                self._stop_watching()
                 self._follower.close()
                 self._follower = None
                 stop.wait(_AGAIN_S)
         if self._follower is not None:
             self._follower.close()
+        self._stop_watching()
+
+    def _look_at_monitors(self) -> None:
+        """Whether they are there; where that cannot be asked (no right to), it is not known."""
+        try:
+            self._watch = self._watch or GroupWatch(self._address, group=self._group, topic=self._rows)
+            seen = self._watch.look()
+            self.status.monitor_waits = seen.members > 0 and seen.waiting == 0
+        except SheetbreakError as error:
+            if self.status.monitor_waits or self._watch is None:
+                log.warning("event=monitors-not-seen group=%s reason=%r", self._group, str(error))
+            self.status.monitor_waits = False
+            self._stop_watching()
+
+    def _stop_watching(self) -> None:
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
 
     def _read(self, follower: Follower, take: Take, stop: threading.Event) -> None:
-        looked_at = 0.0
+        looked_at = asked_at = 0.0
         while not stop.is_set():
             records = follower.poll(_POLL_S)
             if time.monotonic() - looked_at > _BEHIND_EVERY_S:
                 looked_at = time.monotonic()
                 self.status.behind, self.status.missing = follower.behind(), follower.missing
                 self.status.live = self.status.live or self.status.behind <= _ALL_BUT
+            if time.monotonic() - asked_at > _WATCH_EVERY_S:
+                asked_at = time.monotonic()
+                self._look_at_monitors()
             if records:
                 arrived = [
                     Arrived(message, one.timestamp_ms, one.value, one.partition)

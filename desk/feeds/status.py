@@ -25,6 +25,8 @@ class Status:
     """The pipe's writer is gone."""
     missing: tuple[str, ...] = ()
     """Topics that are not there."""
+    monitor_waits: bool = False
+    """A monitor is there and has answered every row: a machine that is silent sends none."""
     foreign: int = 0
     """Records that are no message of a monitor."""
     foreign_last: str = ""

@@ -67,7 +67,6 @@ def alarm_page(desk: Desk, params: Params) -> Page:
             "alarm": alarm,
             "shelved_until_us": shelved_until_us,
             "standing": desk.board.standing(alarm.machine, desk.now_ms()),
-            "sent": params.get("sent", ""),
             "ask_name": whole(params, "ask", default=0, most=1),
         },
     )

@@ -78,7 +78,9 @@
   };
   function connect() {
     if (source) source.close();
-    source = new EventSource(`/events?page=${encodeURIComponent(location.pathname + location.search)}`);
+    const here = new URL(location.href);
+    here.searchParams.delete("sent"); // all who look at a page share one rendering
+    source = new EventSource(`/events?page=${encodeURIComponent(here.pathname + here.search)}`);
     source.addEventListener("beat", hear);
     source.addEventListener("csrf", (event) => sign(JSON.parse(event.data)));
     source.addEventListener("page", (event) => {

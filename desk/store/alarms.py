@@ -167,7 +167,7 @@ def _add_events(db: sqlite3.Connection, alarm: Alarm) -> None:
 def said_of(db: sqlite3.Connection, alarm: Alarm) -> list[Said]:
     """What operators said of one alarm, in order: by its id, or of whichever was open then."""
     rows = db.execute(
-        "SELECT * FROM actions WHERE alert_id = :id OR (alert_id IS NULL AND action = 'acknowledge' AND "
+        "SELECT * FROM actions WHERE alert_id = :id OR (alert_id IS NULL AND action NOT IN ('verdict', 'cause') AND "
         "machine = :machine AND time_us BETWEEN :opened AND :closed) ORDER BY rowid",
         {
             "id": alarm.alert_id,

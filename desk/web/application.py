@@ -150,7 +150,8 @@ class Web:
             return HTMLResponse(self._views.problem("Not sent", f"{error}. Try again when Kafka answers."), 503)
         except SheetbreakError as error:
             return HTMLResponse(self._views.problem("Not done", str(error)), 400)
-        response = RedirectResponse(back, 303)
+        joint = "&" if "?" in back else "?"
+        response = RedirectResponse(f"{back}{joint}sent={action.action}", 303)
         if not session.user:
             self._gate.keep_name(response, who)
         self._gate.keep(response, session)

@@ -10,6 +10,7 @@ from desk.pages import PAGES, Page, Params
 from desk.service import Desk
 from desk.web.live import Rendered
 from sheetbreak.times import duration
+from sheetbreak.wire.actions import KINDS
 
 _SYMBOLS = {
     "quiet": "●",
@@ -52,6 +53,7 @@ class Views:
     def _make(self, path: str, params: Params) -> tuple[jinja2.Template, Page, dict[str, Any]]:
         page = PAGES[path](self._desk, params)
         own = {"title": page.title, "path": path, "status": self._desk.status, "who": "", "fixed": False}
+        own["sent"] = params.get("sent", "") if params.get("sent", "") in KINDS else ""
         return _environment().get_template(page.template), page, self._common | page.fill | own
 
     def live(self, path: str, params: Params) -> Rendered:
@@ -67,12 +69,12 @@ class Views:
 
     def login(self, mode: str, target: str, problem: str) -> str:
         """The form that asks for a token, or for a name and a password."""
-        own = {"mode": mode, "target": target, "problem": problem, "title": "log in", "path": ""}
+        own = {"sent": "", "mode": mode, "target": target, "problem": problem, "title": "log in", "path": ""}
         return _environment().get_template("login.html").render(self._common | own)
 
     def problem(self, title: str, text: str) -> str:
         """A page that says why something was not done."""
-        own = {"title": title, "text": text, "path": ""}
+        own = {"sent": "", "title": title, "text": text, "path": ""}
         return _environment().get_template("problem.html").render(self._common | own)
 
 

@@ -165,7 +165,8 @@ def test_an_action_is_sent_and_told_and_the_name_is_remembered(rig: DeskRig, cap
     caplog.set_level("INFO")
     client = warned(rig).client()
     answer = client.post("/actions", ACKNOWLEDGE | {"csrf": client.csrf()})
-    assert (answer.status_code, answer.headers["location"]) == (303, "/alarms")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/alarms?sent=acknowledge")
+    assert "Sent: acknowledge" in client.get(answer.headers["location"]).text
     assert [(one.action, one.machine, one.alert_id, one.by) for one in rig.sent()] == [
         ("acknowledge", "pm1", "pm1-1", "Aino")
     ]
@@ -210,7 +211,7 @@ def test_a_form_that_cannot_be_done_says_why(rig: DeskRig, fields: dict[str, str
 def test_nobody_is_sent_elsewhere(rig: DeskRig, target: str) -> None:
     client = warned(rig).client()
     answer = client.post("/actions", ACKNOWLEDGE | {"csrf": client.csrf(), "next": target})
-    assert answer.headers["location"] == "/"
+    assert answer.headers["location"] == "/?sent=acknowledge"
 
 
 def test_every_answer_carries_the_policy(rig: DeskRig) -> None:

@@ -72,6 +72,15 @@ def test_a_machine_silent_while_another_is_heard_has_no_rows(rig: DeskRig) -> No
     assert standing(rig, "pm2").state == "quiet"
 
 
+def test_a_silence_while_a_monitor_waits_for_rows_is_that_of_the_feed(rig: DeskRig) -> None:
+    rig.take(*(score(row) for row in range(10)), apart_ms=SECOND)
+    rig.now_ms += 600 * SECOND
+    rig.status.monitor_waits = True
+    assert standing(rig).state == "no rows"
+    rig.status.answers = False  # what the brokers said of it is old
+    assert standing(rig).state == "not watched"
+
+
 def test_what_was_written_before_the_desk_started_is_not_now(rig: DeskRig) -> None:
     rig.now_ms += 3600 * SECOND
     rig.take_old([score(row) for row in range(100)])

@@ -99,7 +99,7 @@ class Browser:
     def click(self, selector: str) -> None:
         """With the mouse, on the middle of an element, which is scrolled to first."""
         found = f"document.querySelector({json.dumps(selector)})"
-        self.wait(found)
+        self.wait(f"!!{found}")
         box = self.run(
             f"(() => {{ const e = {found}; e.scrollIntoView({{block: 'center'}}); const r = e.getBoundingClientRect(); "
             "return [r.x + r.width / 2, r.y + r.height / 2]; })()"
