@@ -121,6 +121,21 @@ class Broker:
         return done.stdout.strip()
 
 
+class Cluster(Broker):
+    """Three brokers, of which one at a time may be stopped."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.settings = ["--brokers", "3"]
+
+    def stop_node(self, node: int) -> None:
+        """In good order: it hands over what it leads."""
+        self._run("stop", "--node", str(node))
+
+    def start_node(self, node: int) -> None:
+        self._run("start", "--node", str(node), "--heap", HEAP, "--wait", str(PATIENCE_S))
+
+
 def need_java() -> None:
     """Java to run a broker, and Maven where its jars are not there yet."""
     need(shutil.which("java"), "a real Kafka broker needs Java 17 or later on the PATH")
@@ -138,4 +153,4 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     broker.kill()
 
 
-__all__ = ["ROWS", "TOPICS", "Broker", "broker", "need_java"]
+__all__ = ["ROWS", "TOPICS", "Broker", "Cluster", "broker", "need_java"]
