@@ -65,6 +65,7 @@ COMMANDS = {
     "topics": Command("sheetbreak.cli.topics:main", "kafka", "create or check the five topics"),
     "machines": Command("sheetbreak.cli.machines:main", "kafka", "list, retire or reset the machines that have state"),
     "models": Command("sheetbreak.cli.models:main", "monitor", "list, show, promote, use, verify or prune the models"),
+    "completion": Command("sheetbreak.cli.completion:main", "all", "completion of commands and options for your shell"),
 }
 
 
@@ -79,6 +80,10 @@ def dispatch(argv: Sequence[str]) -> int:
         case []:
             print(_overview(), file=sys.stderr)
             return USER
+        case ["help" | "-h" | "--help", name, *rest] if name in COMMANDS:
+            return command(name)([*rest, "--help"])
+        case ["help", name, *_] if not name.startswith("-"):
+            raise DataError(_unknown(name))
         case ["-h" | "--help" | "help", *_]:
             print(_overview())
             return DONE
@@ -90,10 +95,14 @@ def dispatch(argv: Sequence[str]) -> int:
         case [name, *rest] if name in COMMANDS:
             return command(name)(rest)
         case [name, *_]:
-            near = difflib.get_close_matches(name, COMMANDS, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"the commands are {', '.join(COMMANDS)}"
-            raise DataError(f"there is no command {name!r}; {hint}")
+            raise DataError(_unknown(name))
     raise AssertionError("unreachable")
+
+
+def _unknown(name: str) -> str:
+    near = difflib.get_close_matches(name, COMMANDS, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"the commands are {', '.join(COMMANDS)}"
+    return f"there is no command {name!r}; {hint}"
 
 
 def command(name: str) -> Main:

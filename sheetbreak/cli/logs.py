@@ -16,13 +16,25 @@ from typing import Any
 import msgspec
 
 FORMATS = ("text", "json")
+LEVELS = ("debug", "info", "warning", "error")
 _OPTION, _VARIABLE = "--log-format", "SHEETBREAK_LOG_FORMAT"
 _KEY = re.compile(r"(?:^| )([\w-]+)=")
 _PLACE = re.compile(r"%[-+ #0-9.]*[a-zA-Z]")
 _OURS = frozenset({"time", "level"})
 """Fields of every line; a row's own time, say, becomes `row_time`."""
 
+_asked: list[int] = []
+"""What --log-level named, if it did."""
+
 log = logging.getLogger(__name__)
+
+
+def set_level(level: str) -> None:
+    """Log lines from one of LEVELS on, in this process; a command that has no log lines of its own gets those."""
+    _asked[:] = [logging.getLevelNamesMapping()[level.upper()]]
+    if not logging.getLogger().handlers:
+        log_to_stderr("text")
+    logging.getLogger().setLevel(_asked[-1])
 
 
 def add_log_format(parser: ArgumentParser) -> None:
@@ -36,10 +48,11 @@ def add_log_format(parser: ArgumentParser) -> None:
 
 
 def log_to_stderr(log_format: str) -> None:
-    """Everything from INFO on, our own events and what libraries say: one line each, times in UTC."""
+    """Everything from INFO, or what --log-level named, on: our own events and what libraries say, times in UTC."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLine() if log_format == "json" else _text_line())
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    level = _asked[-1] if _asked else logging.INFO
+    logging.basicConfig(level=level, handlers=[handler], force=True)
     if log_format == "json":
         logging.captureWarnings(True)
         threading.excepthook = _log_of_thread

@@ -19,9 +19,12 @@ import shlex
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from sheetbreak.cli.logs import LEVELS, set_level
 from sheetbreak.errors import DataError
 
 _WORDS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+_WORDS_OF_A_COMMAND = 2
+"""As in "sheetbreak train": a sub-command has its parent's options."""
 _WITHOUT_VARIABLE = (argparse._HelpAction, argparse._VersionAction)
 
 
@@ -40,6 +43,9 @@ class OptionParser(argparse.ArgumentParser):
             settings["epilog"] = "example:\n  " + example.strip().replace("\n", "\n  ")
         super().__init__(prog=prog, description=description, **settings)
         self._described: set[argparse.Action] = set()
+        if len(prog.split()) == _WORDS_OF_A_COMMAND:
+            level_help = f"log lines from this level on: {', '.join(LEVELS)}; default: info where a command runs on"
+            self.add_argument("--log-level", choices=LEVELS, metavar="LEVEL", help=level_help)
 
     # The overload of the base class (namespace given or not) tells callers nothing that they use.
     def parse_known_args(  # type: ignore[override]
@@ -50,6 +56,8 @@ class OptionParser(argparse.ArgumentParser):
         Raises DataError for a bad option or variable.
         """
         self._describe_variables()
+        if _catching:
+            raise _Caught(self)
         flags = self._flags()
         before = {action: (action.default, action.required) for action in flags}
         try:
@@ -63,6 +71,8 @@ class OptionParser(argparse.ArgumentParser):
         for action in flags:
             if action.default is not argparse.SUPPRESS and not hasattr(options, action.dest):
                 setattr(options, action.dest, self._from_environment(action))
+        if level := getattr(options, "log_level", None):
+            set_level(level)
         return options, rest
 
     def error(self, message: str) -> NoReturn:
@@ -106,6 +116,34 @@ class OptionParser(argparse.ArgumentParser):
         value = self._get_value(action, text)
         self._check_value(action, value)
         return value
+
+
+_catching = False
+"""Whether the next parser that is asked to parse is only wanted itself."""
+
+
+class _Caught(BaseException):
+    """A parser, whole, before it has parsed anything."""
+
+    def __init__(self, parser: OptionParser) -> None:
+        super().__init__()
+        self.parser = parser
+
+
+def parser_of(main: Callable[[Sequence[str]], int]) -> OptionParser:
+    """The parser of a command, which is run up to the moment at which it parses its arguments.
+
+    Raises DataError where a library that the command needs is not installed.
+    """
+    global _catching  # noqa: PLW0603 - commands make their parsers themselves, each in its own place
+    _catching = True
+    try:
+        main([])
+    except _Caught as caught:
+        return caught.parser
+    finally:
+        _catching = False
+    raise RuntimeError("a command parsed no arguments")
 
 
 def variable_of(action: argparse.Action) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sheetbreak.errors import DataError
+from sheetbreak.streams.kafka.options import LIKE_A_BROKER
 from sheetbreak.streams.open import SCHEMES
 from sheetbreak.streams.protocol import ActionSink
 from sheetbreak.wire.actions import Action, encode_action
@@ -21,6 +22,8 @@ def open_actions(target: str, *, prefix: str = "", between: Callable[[], None] =
     and the action may then have been written or not. Contacts no broker yet. Raises DataError for another target.
     """
     name, separator, _ = target.partition("://")
+    if not separator and LIKE_A_BROKER.fullmatch(target) and not Path(target).exists():
+        raise DataError(f"{target}: there is no such file; did you mean kafka://{target}?")
     scheme = SCHEMES.get(name) if separator or not name else SCHEMES[""]
     if scheme is None:
         raise DataError(f"{target}: expected kafka://host:9092, or a file to which actions are added")

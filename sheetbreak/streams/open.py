@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from sheetbreak.errors import DataError
 from sheetbreak.rows import Decoded, Schema
+from sheetbreak.streams.kafka.options import LIKE_A_BROKER
 from sheetbreak.streams.protocol import ActionSink, Record, RowSink, Stream
 from sheetbreak.wire.rows import WireDecoder
-from sheetbreak.wire.topics import ACTIONS, ALERTS, OUTPUTS
+from sheetbreak.wire.topics import ACTIONS, ALERTS, OUTPUTS, ROWS
 
 if TYPE_CHECKING:
     from sheetbreak.streams.kafka.options import KafkaOptions
@@ -81,6 +82,9 @@ def scheme_of(address: str, *, option: str = "") -> Scheme:
     scheme = SCHEMES.get(name) if separator else SCHEMES[_FILES]
     if scheme is None or (separator and not name):
         raise DataError(f"{option} {address}".lstrip() + f": expected {in_words()}")
+    if not separator and LIKE_A_BROKER.fullmatch(address) and not Path(address).exists():
+        meant = f"kafka://{address}" + ("" if "/" in address else f"/{ROWS}")
+        raise DataError(f"{option} {address}".lstrip() + f": there is no such file; did you mean {meant}?")
     return scheme
 
 

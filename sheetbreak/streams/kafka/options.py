@@ -15,6 +15,8 @@ from sheetbreak.wire.topics import ACTIONS, STATE, TOPICS
 PREFIX = "SHEETBREAK_KAFKA_"
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,249}")
 """What Kafka allows for a topic and for a static member's id."""
+LIKE_A_BROKER = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*:\d{2,5}(/[A-Za-z0-9._-]*)?")
+"""What is a Kafka address but for its scheme."""
 _PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 _MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 _WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
@@ -52,7 +54,8 @@ def parse_address(url: str, *, needs_topic: bool = True) -> Address:
     example = "expected kafka://host:9092/topic" if needs_topic else "expected kafka://host:9092"
     scheme, _, rest = url.partition("://")
     if scheme != "kafka":
-        raise DataError(f"{url}: not a Kafka address; {example}")
+        meant = f"; did you mean kafka://{url}?" if LIKE_A_BROKER.fullmatch(url) else ""
+        raise DataError(f"{url}: not a Kafka address{meant}; {example}")
     hosts, _, topic = rest.partition("/")
     if "@" in hosts:  # the message must not show what stands before it
         raise DataError(
