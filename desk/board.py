@@ -121,10 +121,10 @@ class Standing:
 
     @property
     def urgency(self) -> int:
-        """What the shift must look at comes first."""
-        critical = self.alert is not None and self.alert.critical
-        order = ("WARNING", "not watched", "no rows", "stopped", "warming up", "quiet")
-        return order.index(self.state) - (1 if critical and self.state == "WARNING" else 0)
+        """What the shift must look at comes first; the others keep their places, where a shift looks for them."""
+        if self.state == "WARNING":
+            return 0 if self.alert is not None and self.alert.critical else 1
+        return {"not watched": 2, "no rows": 3}.get(self.state, 4)
 
 
 class Board:

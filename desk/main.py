@@ -42,7 +42,10 @@ def main(argv: Sequence[str]) -> int:
         return _add_user(options)
     log_to_stderr(options.log_format)
     rules = environment_rules(
-        options.host, users=options.users, proxy_header=options.proxy_header, public_url=options.public_url
+        options.published_on or options.host,
+        users=options.users,
+        proxy_header=options.proxy_header,
+        public_url=options.public_url,
     )
     zone = zone_named(options.timezone) if options.timezone else None
     is_kafka = "://" in options.source
@@ -94,6 +97,9 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
     add_log_format(parser)
     access = parser.add_argument_group(
         "access (a token comes from SHEETBREAK_DESK_TOKEN, or SHEETBREAK_DESK_TOKEN_FILE)"
+    )
+    access.add_argument(
+        "--published-on", metavar="ADDRESS", help="of a container: where its port is reached; open if that is loopback"
     )
     access.add_argument("--users", type=Path, metavar="FILE", help="names and hashed passwords")
     access.add_argument("--add-user", metavar="NAME", help="ask for a password, add NAME to --users, and end")

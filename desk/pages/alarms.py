@@ -4,7 +4,7 @@ from desk.pages.page import NotThere, Page, Params, whole
 from desk.service import Desk
 from desk.store.alarms import Alarm, find_alarm, list_alarms, shelf
 
-_SHOWN = 100
+_SHOWN = 50
 STATUSES = ("all", "open", "unacknowledged", "shelved", "unjudged")
 _ASKED = 2000
 """Alarms that are looked through for those of a status."""

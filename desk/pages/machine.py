@@ -11,7 +11,7 @@ HOUR_US = 3_600_000_000
 SPANS = {"2h": 2, "12h": 12, "1d": 24, "3d": 72, "7d": 168}
 """Hours by the word in the link."""
 _SENSORS, _SMALL = 4, 110
-_WIDE, _NARROW = 1180, 366
+_WIDE, _NARROW = 1216, 366
 
 
 def machine_page(desk: Desk, params: Params) -> Page:

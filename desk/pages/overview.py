@@ -29,9 +29,9 @@ def overview_page(desk: Desk, _params: Params) -> Page:
     """All machines, the most urgent first."""
     standings = desk.board.standings(desk.now_ms())
     with desk.store.reading() as db:
-        tiles = [_tile(db, one) for one in standings]
         ends = [one.row_us for one in standings if one.row_us and one.state not in ("no rows", "not watched")]
         end_us = max(ends or [one.row_us for one in standings], default=0)
+        tiles = [_tile(db, one, end_us) for one in standings]
         lanes = _lanes(db, sorted(standings, key=lambda one: one.machine), end_us) if end_us else []
     counts: dict[str, int] = {}
     for one in standings:
@@ -48,17 +48,17 @@ def overview_page(desk: Desk, _params: Params) -> Page:
             "held": held,
             "watched": sum(one.state not in ("no rows", "not watched") for one in standings),
             "end_us": end_us,
-            "wide": draw_lanes(lanes, end_us, clock=desk.clock, width=1180) if lanes else "",
+            "wide": draw_lanes(lanes, end_us, clock=desk.clock, width=1216) if lanes else "",
             "narrow": draw_lanes(lanes, end_us, clock=desk.clock, width=366) if lanes else "",
         },
     )
 
 
-def _tile(db: sqlite3.Connection, standing: Standing) -> Tile:
+def _tile(db: sqlite3.Connection, standing: Standing, end_us: int) -> Tile:
     open_alert = standing.alert
     alarm = find_alarm(db, open_alert.alert_id) if open_alert is not None else None
     top = open_alert.top[:_LEADING] if open_alert is not None else ()
-    lasting_us = max(standing.row_us - standing.since_us, 0)
+    lasting_us = max(max(standing.row_us, end_us) - standing.since_us, 0)
     return Tile(standing, alarm, top, shelf(db, standing.machine), standing.since_us, lasting_us)
 
 

@@ -12,14 +12,14 @@ _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 10080)
 
 
 def time_marks(start_us: int, end_us: int, *, clock: PlantClock, most: int) -> list[tuple[int, str]]:
-    """At whole hours or minutes of the plant's clock: where, and what is written."""
+    """At whole hours or minutes of the plant's clock, none at the right edge: where, and what is written."""
     span = max(end_us - start_us, 1)
     step = next((one for one in _STEPS if span / (one * _MINUTE_US) <= most), _STEPS[-1])
     first = clock.local(start_us)
     midnight = first.replace(hour=0, minute=0, second=0, microsecond=0)
     marks: list[tuple[int, str]] = []
     moment = midnight + timedelta(minutes=((first - midnight) // timedelta(minutes=step) + 1) * step)
-    while (at := to_us(moment)) <= end_us and len(marks) <= most:
+    while (at := to_us(moment)) <= end_us - span // 40 and len(marks) <= most:
         daily = step >= 1440 or (moment.hour == moment.minute == 0)
         marks.append((at, f"{moment:%d %b}" if daily else f"{moment:%H:%M}"))
         moment += timedelta(minutes=step)

@@ -17,7 +17,7 @@ from tests.support.services import need
 from tests.support.start_scripts import elsewhere
 
 ROOT = Path(__file__).resolve().parents[2]
-OURS = ("topics", "trainer", "replay", "monitor")
+OURS = ("topics", "trainer", "replay", "monitor", "desk")
 TEXT = (ROOT / "docker-compose.yml").read_text()
 COMPOSE: dict[str, Any] = msgspec.yaml.decode(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
@@ -29,7 +29,7 @@ def test_the_services_are_those_of_the_contract() -> None:
 
 def test_ports_are_published_on_this_machine_alone_unless_another_address_is_named() -> None:
     published = [port for service in SERVICES.values() for port in service.get("ports", ())]
-    assert len(published) == 4
+    assert len(published) == 5
     assert all(port.startswith("${BIND_ADDRESS:-127.0.0.1}:") for port in published)
 
 
@@ -56,7 +56,8 @@ def test_our_containers_write_to_volumes_and_tmp_alone(name: str) -> None:
     assert SERVICES[name]["read_only"] is True
     assert SERVICES[name]["tmpfs"] == ["/tmp"]
     writable = [mount for mount in SERVICES[name].get("volumes", ()) if not mount.endswith(":ro")]
-    assert writable == (["models:/models", "history:/history"] if name == "trainer" else [])
+    own = {"trainer": ["models:/models", "history:/history"], "desk": ["desk:/desk"]}
+    assert writable == own.get(name, [])
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
@@ -89,6 +90,13 @@ def test_monitors_can_be_scaled() -> None:
     (found_by,) = job["dns_sd_configs"]
     port = int(SERVICES["monitor"]["environment"]["SHEETBREAK_METRICS_PORT"])
     assert (found_by["names"], found_by["port"]) == (["monitor"], port)
+
+
+def test_the_desk_is_open_only_where_it_is_published_on_this_machine_alone() -> None:
+    environment = SERVICES["desk"]["environment"]
+    published = environment["SHEETBREAK_PUBLISHED_ON"]
+    assert SERVICES["desk"]["ports"] == [f"{published}:${{DESK_PORT:-8080}}:8080"]
+    assert environment["SHEETBREAK_DESK_TOKEN"] == "${DESK_TOKEN:-}"
 
 
 def test_every_setting_stands_in_the_example_with_its_default() -> None:
@@ -146,7 +154,7 @@ def stages() -> dict[str, list[str]]:
     return found
 
 
-@pytest.mark.parametrize("target", ["monitor", "trainer", "replay"])
+@pytest.mark.parametrize("target", ["monitor", "trainer", "replay", "desk"])
 def test_images_run_as_nobody_in_particular_and_install_by_hash(target: str) -> None:
     lines = stages()[target]
     assert [line for line in lines if line.startswith("USER")][-1] == "USER sheetbreak"
@@ -166,7 +174,7 @@ def test_the_monitors_image_has_no_tensorflow() -> None:
     assert not [name for name in names if "tensor" in name or "keras" in name]
 
 
-@pytest.mark.parametrize("service", ["trainer", "replay", "monitor"])
+@pytest.mark.parametrize("service", ["trainer", "replay", "monitor", "desk"])
 def test_the_variables_that_a_container_gets_are_options_of_its_program(service: str) -> None:
     command = {"trainer": "train"}.get(service, service)
     options = subprocess.run(

@@ -9,8 +9,12 @@ import pytest
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> "subprocess.CompletedProcess[str]":
-    folder = tmp_path_factory.mktemp("demo")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.fixture(scope="module")
+def demo(folder: Path) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "sheetbreak", "demo", "--days", "10", "--play-seconds", "2"]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
@@ -23,6 +27,15 @@ def test_the_demo_ends_in_a_table_of_breaks_and_warnings(demo: "subprocess.Compl
     assert breaks > 2
     assert 0 < warned <= breaks
     assert false < 20
+
+
+def test_the_demo_ends_by_saying_how_to_see_its_run_in_the_desk(
+    demo: "subprocess.CompletedProcess[str]", folder: Path
+) -> None:
+    (command,) = re.findall(r"^  sheetbreak (desk demo/\S+ --actions demo/\S+)$", demo.stdout, re.MULTILINE)
+    said = (folder / command.split()[1]).read_bytes()
+    assert said.count(b'"topic":"scores"') > 1000
+    assert said.count(b'"kind":"opened"') > 0
 
 
 def test_the_demo_shows_alerts_with_a_sentence_each(demo: "subprocess.CompletedProcess[str]") -> None:

@@ -20,6 +20,8 @@ from sheetbreak.errors import DataError
 from sheetbreak.history.reader import read_csv
 from sheetbreak.rows import RowBatch, Schema
 
+OUTPUT = "monitor.ndjson"
+"""What the monitor said in the demo: scores and alerts."""
 TRAINED_SHARE = 0.75
 """Of the simulated rows; the rest is replayed."""
 
@@ -56,7 +58,11 @@ def main(argv: Sequence[str]) -> int:
     events = _play(mill, history, models, first=first, speed=days * 86_400 / options.play_seconds)
     breaks = [b for b in read_causes(folder / "mill.causes.csv") if b.row >= first]
     print(demo_table(_with_times(breaks, rows), events, operating_days=_operating_days(played, schema)))
-    print(f"\nThe mill, its causes, the model and the monitor's log are in {folder}/.")
+    print(f"\nThe mill, its causes, the model, the monitor's output and its log are in {folder}/.")
+    print(
+        "See this run as the shift would, at http://127.0.0.1:8080 (Ctrl-C ends it):\n"
+        f"  sheetbreak desk {folder / OUTPUT} --actions {folder / 'actions.ndjson'}"
+    )
     return 0
 
 
@@ -83,7 +89,8 @@ def _play(mill: Path, history: Path, models: Path, *, first: int, speed: float) 
     assert monitor.stdout is not None
     replay.stdout.close()  # the monitor has it; the replay then notices when the monitor is gone
     try:
-        events = _watch(monitor.stdout)
+        with (models.parent / OUTPUT).open("wb") as kept:
+            events = _watch(monitor.stdout, kept)
     finally:
         for program in (replay, monitor):
             program.terminate() if program.poll() is None and sys.exc_info()[0] else None
@@ -96,10 +103,12 @@ def _play(mill: Path, history: Path, models: Path, *, first: int, speed: float) 
     return events
 
 
-def _watch(lines: IO[bytes]) -> list[dict[str, Any]]:
+def _watch(lines: IO[bytes], kept: IO[bytes]) -> list[dict[str, Any]]:
+    """The alerts, shown live with the scores; every line is kept."""
     view = LiveView(sys.stderr, clock=time.monotonic)
     alerts = []
     for line in lines:
+        kept.write(line)
         message = msgspec.json.decode(line)
         if message["topic"] == "alerts":
             alerts.append(message)
