@@ -1,6 +1,6 @@
 """Fleet of simulated machines on one broker: what monitors score, hold and restore, and what larger fleets would take.
 
-    python -m benchmarks.kafka.fleet [--machines 1,1000,10000] [--monitors 1,2] [--json FILE]
+    python -m benchmarks.kafka.fleet [--machines 1,1000,10000] [--monitors 1,2] [--json FILE] [--against CHECKOUT]
 
 Every machine has its history behind it; a backlog of all of them in turn is scored. What is extrapolated is said with
 its formula. Memory is a monitor's own peak, which a backlog makes; processor time is that of all monitors.
@@ -46,6 +46,7 @@ def main() -> None:
     parser.add_argument("--machines", default="1,1000,10000", metavar="N,…")
     parser.add_argument("--monitors", default="1,2", metavar="N,…")
     parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="measure another one beside it")
     options = parser.parse_args()
     found: list[Seen] = []
     with tempfile.TemporaryDirectory(prefix="sheetbreak-fleet-") as folder:
@@ -56,6 +57,9 @@ def main() -> None:
                     print(f"{machines} machines, {monitors} monitors …", file=sys.stderr, flush=True)
                     found.append(see(bench, machines, monitors))
                     print(_line(found[-1]), flush=True)
+                    if options.against:
+                        before = see(bench, machines, monitors, checkout=options.against.resolve())
+                        print(f"before: {_line(before)}", flush=True)
         finally:
             bench.close()
     print(f"load {os.getloadavg()}, {os.cpu_count()} cores")
@@ -64,13 +68,13 @@ def main() -> None:
         options.json.write_text(json.dumps([asdict(one) for one in found], indent=2) + "\n")
 
 
-def see(bench: Bench, machines: int, monitors: int) -> Seen:
-    """Score a backlog."""
+def see(bench: Bench, machines: int, monitors: int, *, checkout: Path | None = None) -> Seen:
+    """Score a backlog, with the monitors of a checkout (default: this one)."""
     topic = bench.topic(machines)
-    prefix = bench.outputs(f"fleet-{machines}-{monitors}.", machines)
+    prefix = bench.outputs(f"fleet-{machines}-{monitors}{'-before' if checkout else ''}.", machines)
     progress = bench.progress(prefix, topic)
     first = progress.rows()
-    with bench.monitors(topic, prefix, count=monitors) as running:
+    with bench.monitors(topic, prefix, count=monitors, checkout=checkout) as running:
         if monitors > 1:
             wait_until_shared(running)
             first = progress.rows()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from monitor.scoring import ScoredBatch, score_batch
+from monitor.scoring import PART_ROWS, ScoredBatch, score_batch
 from sheetbreak.engine.state import State
 from sheetbreak.streams.memory import MemoryStream, MemoryTopic
 from sheetbreak.streams.open import Opened
@@ -78,3 +78,22 @@ def test_a_batch_of_several_partitions_gives_what_its_records_give_one_by_one(se
     assert parts_of({p: {**half.states.get(p, {}), **rest.states.get(p, {})} for p in range(3)}) == states
     for scored in (whole, half, rest):
         assert {s.partition for s in scored.snapshots} == scored.states.keys()
+
+
+@pytest.mark.parametrize("machines", [1, 5])
+def test_a_large_batch_taken_in_parts_gives_what_small_ones_give(machines: int) -> None:
+    each = 2 * PART_ROWS // machines + 40
+    of = [make_rows(each, machine=f"pm{n}", seed=n, upset=(each // 2,)) for n in range(machines)]
+    records = [Record(rows[i], n, i, 0) for i in range(each) for n, rows in enumerate(of)]
+    whole = score(records, {})
+    assert len(whole.results) > 1
+    outputs: list[Output] = []
+    states: defaultdict[int, dict[str, State]] = defaultdict(dict)
+    for start in range(0, len(records), PART_ROWS // 2):
+        scored = score(records[start : start + PART_ROWS // 2], states)
+        assert len(scored.results) == 1
+        outputs += scored.outputs
+        for partition, new in scored.states.items():
+            states[partition] |= new
+    assert whole.outputs == outputs
+    assert parts_of(whole.states) == parts_of(states)
