@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from sheetbreak.cli.options import OptionParser, whole_number
 from sheetbreak.rows import BROKEN
 from trainer.commands.parts.alert_options import ALERT_HELP, alert_policy
+from trainer.commands.parts.costs import add_costs, given_costs
 from trainer.data.labels import counted_labels, mostly_broken
 from trainer.data.reading import add_files, read_given
 from trainer.output.files import check_targets, write_whole
@@ -44,7 +45,8 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--baselines", action="store_true", help=baselines_help)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
     parser.add_argument("--scores", type=Path, metavar="FILE", help="write the score of every held-out row there (CSV)")
-    report_help = "write one HTML page of plots there, to be opened in a browser; it needs no network"
+    report_help = "write one HTML page of plots there, to be opened in a browser without a network, and FILE.alarms.csv"
+    add_costs(parser)
     parser.add_argument("--report", type=Path, metavar="FILE.html", help=report_help)
     options = parser.parse_args(argv)
     check_targets([options.json, options.scores, options.report])
@@ -104,10 +106,21 @@ def main(argv: Sequence[str]) -> int:
         beside = options.scores.with_name(options.scores.name + SUFFIX)
         write_whole(beside, _policy_file(folds, labels, recipe, data=history.name, scores=scores.getvalue()))
     if options.report:
+        from trainer.report.alarms import alarms_file
         from trainer.report.backtest_page import backtest_page
 
-        page = backtest_page(report, folds, rows=rows, labels=labels, schema=schema, recipe=recipe, name=history.name)
-        write_whole(options.report, page)
+        written = backtest_page(
+            report,
+            folds,
+            rows=rows,
+            labels=labels,
+            schema=schema,
+            recipe=recipe,
+            name=history.name,
+            costs=given_costs(options),
+        )
+        write_whole(options.report, written.page)
+        write_whole(alarms_file(options.report), written.alarms)
     return 0
 
 

@@ -20,6 +20,7 @@ from sheetbreak.history.reader import read_csv
 from sheetbreak.history.times.sampling import sampling_text
 from sheetbreak.rows import UNKNOWN, RowBatch, Schema
 from trainer.commands.parts.alert_options import ALERT_HELP, alert_policy
+from trainer.commands.parts.costs import add_costs, given_costs
 from trainer.commands.parts.operators import read_operators
 from trainer.commands.parts.promotion import add_promote_option, carry_out, decision_text, give_verdict
 from trainer.commands.parts.provenance import SCORES, epochs_file, policy_file, provenance_of
@@ -118,10 +119,12 @@ def main(argv: Sequence[str]) -> int:
         now=datetime.now(UTC),
     )
     if options.report:
+        from trainer.report.alarms import alarms_file
         from trainer.report.train_page import train_page
 
-        page = train_page(
+        report = train_page(
             manifest,
+            trained.artifact,
             trained.fitted,
             held=held,
             found=found,
@@ -129,8 +132,10 @@ def main(argv: Sequence[str]) -> int:
             labels=labels,
             random_rows=_is_random(recipe, options),
             name=history.name,
+            costs=given_costs(options),
         )
-        write_whole(options.report, page)
+        write_whole(options.report, report.page)
+        write_whole(alarms_file(options.report), report.alarms)
     directory = options.models / manifest.version
     decision = carry_out(options.models, manifest, verdict)
     what_became = decision_text(options.models, decision)
@@ -210,7 +215,8 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     add_promote_option(parser)
     parser.add_argument("--json", action="store_true", help="print the manifest and nothing else")
-    report_help = "write one HTML page of plots there, to be opened in a browser; it needs no network"
+    report_help = "write one HTML page of plots there, to be opened in a browser without a network, and FILE.alarms.csv"
+    add_costs(parser)
     parser.add_argument("--report", type=Path, metavar="FILE.html", help=report_help)
     options = parser.parse_args(argv)
     if options.split and options.test:

@@ -10,6 +10,7 @@ from sheetbreak.engine.admission import REST, Admitted, admit
 from sheetbreak.engine.advance import advance
 from sheetbreak.engine.features import FeatureFold, Features
 from sheetbreak.engine.model import Artifact
+from sheetbreak.engine.scores import Scores
 from sheetbreak.engine.state import Missing, Results, State
 from sheetbreak.engine.windows import Windows, cold_memory, make_windows
 from sheetbreak.rows import RowBatch, Schema, by_machine
@@ -84,6 +85,18 @@ def parts_of(
             memories[i] = memory
         position = np.concatenate([np.arange(begins[i] + first, begins[i] + min(lengths[i], some.stop)) for i in going])
         yield Part(windows, features, order[position[windows.ends][:, None] + np.arange(1 - length, 1)])
+
+
+def expect_history(rows: RowBatch, model: Artifact) -> Floats:
+    """(rows, sensors) what the model makes of each sensor by the others, plant units; NaN where a row has no score."""
+    manifest = model.manifest
+    found = np.full(rows.values.shape, np.nan)
+    admitted = admit_history(rows, manifest.schema, break_is_stop=manifest.break_is_stop)
+    for windows, features, _ in parts_of(admitted, rows, using=model.features, length=manifest.window):
+        if len(windows):
+            scores = Scores(windows, reconstruct=model.reconstruct, scorer=model.scorer, normal=model.features.normal)
+            found[scores.places] = scores.in_plant_units(features)[1]
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sheetbreak.engine.model import Artifact
 from sheetbreak.engine.state import Results
 from sheetbreak.errors import DataError
 from sheetbreak.rows import RowBatch, Schema
@@ -42,6 +43,8 @@ class Fold:
     """Test rows as each peer scores them, by name."""
     threshold: str
     """The policy that was deployed, with its parameter."""
+    artifact: Artifact
+    """The model, without a version."""
     held_out: ScoredHistory
     """What `results` is made of..."""
     learned: Ints
@@ -103,6 +106,7 @@ def run_fold(
         model=scored.of_file_rows(split.test),
         peers=by_peer,
         threshold=trained.artifact.manifest.threshold.policy,
+        artifact=trained.artifact,
         held_out=trained.held_out,
         learned=trained.learned,
         history=trained.fitted.history,

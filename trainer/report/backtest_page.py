@@ -3,17 +3,20 @@
 from collections.abc import Sequence
 
 from sheetbreak.rows import RowBatch, Schema
+from sheetbreak.wire.messages import Plant
 from trainer.data.labels import Labels
 from trainer.evaluation.backtest import BacktestReport
 from trainer.evaluation.folds import LATER, Fold
 from trainer.evaluation.peers import TITLES
+from trainer.metrics.verdict import Costs
+from trainer.report.alarms import Report, alarms_csv, alarms_section, list_alarms
 from trainer.report.figures_table import figures_table, scorers_table
 from trainer.report.judgement import Judged, Judgement
 from trainer.report.page import Page, Section, render_page
 from trainer.report.plots.event import fold_auc_plot, fold_recall_plot, lead_plot, recall_plot
 from trainer.report.plots.health import health_section
 from trainer.report.plots.training import loss_plot
-from trainer.report.sections import breaks_section, events_section, known, row_section
+from trainer.report.sections import breaks_section, events_section, known, row_section, verdict_of
 from trainer.training.pipeline import Recipe
 
 
@@ -26,19 +29,24 @@ def backtest_page(
     schema: Schema,
     recipe: Recipe,
     name: str,
-) -> str:
-    """The page as HTML. name: of the CSV."""
+    costs: Costs,
+) -> Report:
+    """The page as HTML, and its alarms. name: of the CSV."""
     period_s = schema.period_s
     judged = Judged(
         stretches=[
-            Judgement(name=f"fold {fold.number}", figures=figures, batch=rows, results=fold.results)
+            Judgement(
+                name=f"fold {fold.number}", figures=figures, batch=rows, results=fold.results, model=fold.artifact
+            )
             for fold, figures in zip(folds, report.model, strict=True)
         ],
         evaluation=report.overall.model,
         period_s=period_s,
         sensors=schema.sensors,
         lead_rows=schema.lead_rows,
+        plant=Plant.of(schema),
     )
+    alarms = list_alarms(judged)
     own = f"{recipe.preset.name}, {recipe.family}"
     peers = {title: peer for peer, title in TITLES.items() if peer in report.peers}
     by_fold = [one.model for one in report.folds]
@@ -60,6 +68,7 @@ def backtest_page(
     losses = loss_plot({f"fold {fold.number}": (fold.history, fold.best_epoch) for fold in folds})
     page = Page(
         title=f"Backtest of {name}",
+        verdict=verdict_of(report.overall.model, costs, lead_rows=schema.lead_rows),
         facts=[
             f"{own}, seed {recipe.seed}: {len(folds)} times trained on the past, judged on the rows that follow.",
             "Figures are means over the folds, counts are sums.",
@@ -77,7 +86,8 @@ def backtest_page(
                 others=[fold_auc_plot({"model": by_fold})],
             ),
             row_section(judged),
-            *breaks_section(judged),
+            *alarms_section(judged, alarms),
+            *breaks_section(judged, alarms),
             Section(
                 title="Training",
                 parts=known([losses]),
@@ -86,4 +96,4 @@ def backtest_page(
             health_section(rows, schema, labels),
         ],
     )
-    return render_page(page)
+    return Report(render_page(page), alarms_csv(judged, alarms))

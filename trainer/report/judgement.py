@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sheetbreak.engine.model import Artifact
 from sheetbreak.engine.state import Results
 from sheetbreak.rows import RowBatch
+from sheetbreak.wire.messages import ANY_PLANT, Plant
 from trainer.data.labels import Floats, Ints
 from trainer.metrics.evaluation import Evaluation, Figures
 from trainer.metrics.scored_rows import ScoredRows
@@ -22,6 +24,8 @@ class Judgement:
     """The history that the rows' numbers count in."""
     results: Results
     """The model's, of every row of `batch`."""
+    model: Artifact | None = None
+    """To ask what it expected; None: it is not shown."""
 
     @property
     def rows(self) -> ScoredRows:
@@ -54,6 +58,8 @@ class Judged:
     period_s: float
     sensors: tuple[str, ...]
     lead_rows: int
+    plant: Plant = ANY_PLANT
+    """Its clock and units."""
 
     @property
     def positives_named(self) -> str:

@@ -63,6 +63,8 @@ class Table:
     says: str
     heads: Sequence[str]
     lines: Sequence[tuple[str, Sequence[Cell]]]
+    folded: str = ""
+    """What a reader opens to see the lines; empty: they are seen at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +85,8 @@ class Page:
     facts: Sequence[str]
     """What it was made from, a line each."""
     sections: Sequence[Section]
+    verdict: str = ""
+    """One sentence for who reads nothing else."""
 
 
 def render_page(page: Page) -> str:
@@ -108,6 +112,7 @@ def render_page(page: Page) -> str:
             "</head>",
             "<body>",
             f"<header><h1>{_html(page.title)}</h1>",
+            f'<p class="verdict">{_html(page.verdict)}</p>' if page.verdict else "",
             *(f"<p>{_html(fact)}</p>" for fact in page.facts),
             "<noscript><p>The plots need JavaScript; the tables do not.</p></noscript></header>",
             "<main>",
@@ -137,10 +142,10 @@ def _table(table: Table) -> str:
         + "</tr>"
         for name, cells in table.lines
     )
-    return (
-        f'<div class="card wide"><h3>{_html(table.title)}</h3><p>{_html(table.says)}</p><div class="scroll">'
-        f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div></div>"
-    )
+    lines = f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>'
+    if table.folded:
+        lines = f"<details><summary>{_html(table.folded)}</summary>{lines}</details>"
+    return f'<div class="card wide"><h3>{_html(table.title)}</h3><p>{_html(table.says)}</p>{lines}</div>'
 
 
 def _cell(cell: Cell, head: str) -> str:

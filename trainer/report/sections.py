@@ -2,9 +2,13 @@
 
 from collections.abc import Sequence
 
+from trainer.metrics.evaluation import Evaluation
 from trainer.metrics.scored_rows import counts_events
+from trainer.metrics.verdict import Costs, Verdict
+from trainer.report.alarms import Alarm
 from trainer.report.judgement import Judged
 from trainer.report.page import Plot, Section
+from trainer.report.plots.curves import curves_plot
 from trainer.report.plots.row import confusion_plot, error_plot, precision_recall_plot, roc_plot
 from trainer.report.plots.sensor import breaks_plot, worst_sensors_plot
 
@@ -33,11 +37,20 @@ def events_section(plots: Sequence[Plot | None], judged: Judged, *, others: Sequ
     return Section(title="Breaks and false alarms", note=note, parts=[*counted, *known(others)])
 
 
-def breaks_section(judged: Judged) -> list[Section]:
-    """The time before each break; none where a row foretells nothing."""
-    plots = known([breaks_plot(judged)])
+def breaks_section(judged: Judged, alarms: Sequence[Alarm]) -> list[Section]:
+    """The time around each break and each false alarm; none where a row foretells nothing."""
+    if not judged.lead_rows:
+        return []
+    plots = known([breaks_plot(judged), curves_plot(judged, alarms)])
     note = "" if plots else "These rows hold no break that could be looked at."
-    return [Section(title="Break by break", note=note, parts=plots)] if judged.lead_rows else []
+    return [Section(title="Break by break", note=note, parts=plots)]
+
+
+def verdict_of(evaluation: Evaluation, costs: Costs, *, lead_rows: int) -> str:
+    """What the deployed alarms would have cost and saved; nothing where they warn of nothing that is to come."""
+    if not lead_rows or evaluation.deployed is None:
+        return ""
+    return Verdict.of(evaluation.deployed, costs).sentence
 
 
 def known(plots: Sequence[Plot | None]) -> list[Plot]:

@@ -8,6 +8,9 @@ h1 { font-size: 1.6rem; line-height: 1.2; margin: 0 0 .4rem; overflow-wrap: anyw
 h2 { font-size: 1.25rem; margin: 2.2rem 0 .5rem; }
 h3 { font-size: 1.02rem; margin: 0 0 .25rem; }
 header p { margin: .1rem 0; color: #4b5563; overflow-wrap: anywhere; }
+header .verdict { margin: .5rem 0 .7rem; padding: 12px 16px; font-size: 1.15rem; line-height: 1.4; color: #111827;
+  background: #fff; border: 1px solid #d8dce2; border-left: 5px solid #0072B2; border-radius: 8px; }
+summary { cursor: pointer; padding: 8px 0; font-weight: 600; }
 .note { margin: 0 0 .7rem; color: #4b5563; max-width: 80ch; overflow-wrap: anywhere; }
 .parts { display: flex; flex-wrap: wrap; gap: 14px; }
 .card { flex: 1 1 calc(50% - 7px); margin: 0; padding: 14px 16px; min-width: 0;

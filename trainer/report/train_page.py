@@ -2,17 +2,20 @@
 
 from collections.abc import Mapping
 
-from sheetbreak.engine.model import Manifest
+from sheetbreak.engine.model import Artifact, Manifest
 from sheetbreak.rows import RowBatch
+from sheetbreak.wire.messages import Plant
 from trainer.data.labels import Labels
 from trainer.evaluation.holdout import Held, HeldOut
+from trainer.metrics.verdict import Costs
+from trainer.report.alarms import Report, alarms_csv, alarms_section, list_alarms
 from trainer.report.figures_table import figures_table
 from trainer.report.judgement import Judged, Judgement
 from trainer.report.page import Page, Section, render_page
 from trainer.report.plots.event import lead_plot, recall_plot
 from trainer.report.plots.health import health_section
 from trainer.report.plots.training import loss_plot
-from trainer.report.sections import breaks_section, events_section, known, row_section
+from trainer.report.sections import breaks_section, events_section, known, row_section, verdict_of
 from trainer.training.fit import Fitted
 
 _TITLES = {"validation": "validation rows", "test": "test rows"}
@@ -25,6 +28,7 @@ _NO_TEST = "No row was left to test on: these rows chose epoch and threshold, an
 
 def train_page(
     manifest: Manifest,
+    model: Artifact,
     fitted: Fitted,
     *,
     held: Mapping[str, Held],
@@ -33,18 +37,21 @@ def train_page(
     labels: Labels,
     random_rows: bool,
     name: str,
-) -> str:
-    """The page as HTML. rows, labels: the history trained on; name: of its CSV."""
+    costs: Costs,
+) -> Report:
+    """The page as HTML, and its alarms. rows, labels: the history trained on; name: of its CSV."""
     schema = manifest.schema
     part = "test" if "test" in held else "validation"
     evaluation, figures, of = found.evaluations[part], found.figures[part], held[part]
     judged = Judged(
-        stretches=[Judgement(name=_TITLES[part], figures=figures, batch=of.rows, results=of.results)],
+        stretches=[Judgement(name=_TITLES[part], figures=figures, batch=of.rows, results=of.results, model=model)],
         evaluation=evaluation,
         period_s=schema.period_s,
         sensors=schema.sensors,
         lead_rows=schema.lead_rows,
+        plant=Plant.of(schema),
     )
+    alarms = [] if random_rows else list_alarms(judged)
     columns = {_TITLES[which]: found.evaluations[which] for which in ("test", "validation") if which in held}
     note = _RANDOM if random_rows else _NO_TEST if part == "validation" else ""
     losses = loss_plot({"training": (fitted.history, fitted.best_epoch)})
@@ -62,7 +69,7 @@ def train_page(
             judged,
         ),
         row_section(judged),
-        *([] if random_rows else breaks_section(judged)),
+        *([] if random_rows else [*alarms_section(judged, alarms), *breaks_section(judged, alarms)]),
         Section(
             title="Training",
             parts=known([losses]),
@@ -70,9 +77,10 @@ def train_page(
         ),
         health_section(rows, schema, labels),
     ]
-    return render_page(
+    page = render_page(
         Page(
             title=f"Model {manifest.version}",
+            verdict=verdict_of(evaluation, costs, lead_rows=schema.lead_rows),
             facts=[
                 f"Trained on {name}: {manifest.family}, preset {manifest.preset}, {manifest.threshold.policy}.",
                 f"Plots show the {_TITLES[part]}"
@@ -81,3 +89,4 @@ def train_page(
             sections=sections,
         )
     )
+    return Report(page, alarms_csv(judged, alarms))

@@ -1,5 +1,6 @@
 """The report as a user gets it: the command's page, opened in a real Chromium as a desktop and as a phone would."""
 
+import csv
 import json
 import re
 from collections.abc import Iterator
@@ -8,21 +9,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sheetbreak.artifact import load
+from sheetbreak.engine.advance import advance_explained
 from sheetbreak.errors import DataError
+from sheetbreak.history.reader import read_csv
 from sheetbreak.rows import RowBatch
-from sheetbreak.times import format_time
+from sheetbreak.times import format_time, parse_time
 from tests.support.browser import Browser
 from tests.support.histories import mill_like
 from tests.support.scored_examples import make_rows
 from trainer.commands import backtest, train
 from trainer.metrics.evaluation import measure, summarise
 from trainer.report.compare_page import compare_page
+from trainer.report.style import label
 
 SENSORS = ("</script><script>window.hacked=1</script>", "<img src=x onerror=window.hacked=1>", "1", "1999-05-01", "s4")
 MACHINES = ("<b>pm1", "pm&2")
 FILE = "<i>mill&.csv"
 PLANT = '[columns]\ntime = "time"\nbroken = "broken"\nmachine = "machine"\n'
-EVERYWHERE = {"error", "roc", "precision-recall", "confusion", "sensors", "breaks", "recall", "lead"}
+EVERYWHERE = {"error", "roc", "precision-recall", "confusion", "sensors", "breaks", "curves", "recall", "lead"}
 HEALTH = {"gaps", "faults", "drift"}
 MOST_ELEMENTS = 20_000
 
@@ -77,6 +82,7 @@ def see(browser: Browser, page: Path, *, width: int) -> None:
     browser.requests.clear()
     browser.open(page, width=width)
     browser.wait("document.documentElement.dataset.drawnAfterMs")
+    browser.run("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
 
 
 DRAWN = """Object.fromEntries([...document.querySelectorAll(".plot")].map((plot) => [plot.id,
@@ -161,6 +167,57 @@ def test_the_figures_on_the_page_are_those_of_the_json(folder, browser):
     assert values["mean |z|, no model"][:2] == [peer["roc_auc"], peer["average_precision"]]
     bars = browser.run("document.getElementById('fold-auc').data[0].y")
     assert bars == [pytest.approx(fold["roc_auc"], rel=1e-3) for fold in found["folds"]]
+
+
+def test_the_page_begins_with_what_it_would_have_cost_and_saved(folder):
+    deployed = json.loads((folder / "b.json").read_text())["overall"]["deployed"]
+    last, breaks, alarms = deployed["horizons"][-1], len(deployed["leads"]), deployed["alerts"]
+    page = (folder / "backtest.html").read_text(encoding="utf-8")
+    found = re.search(r'<h1>[^\n]*</h1>\n<p class="verdict">(.*?)</p>', page)
+    assert found
+    verdict = found[1]
+    assert verdict.startswith(f"{last['warned']} of {breaks} breaks warned of (")
+    assert f"{last['false_alarms']} of {alarms} alarms false" in verdict
+    most = f"{10_000 * last['warned'] - 150 * alarms:,}"
+    assert f"to +{most} if every one does, at 10,000 a break and 150 an alarm." in verdict
+
+
+def test_the_list_of_alarms_has_each_of_them_on_the_page_and_as_csv(folder):
+    deployed = json.loads((folder / "b.json").read_text())["overall"]["deployed"]
+    last = deployed["horizons"][-1]
+    with (folder / "backtest.alarms.csv").open(newline="", encoding="utf-8") as file:
+        listed = list(csv.DictReader(file))
+    assert len(listed) == deployed["alerts"] > 0
+    false = [alarm for alarm in listed if alarm["followed"] == "no break"]
+    assert len(false) == last["false_alarms"]
+    assert len({(one["machine"], one["break"]) for one in listed if one["break"]}) == last["warned"]
+    assert all(alarm["opened"] <= (alarm["closed"] or "9") for alarm in listed)
+    page = (folder / "backtest.html").read_text(encoding="utf-8")
+    (table,) = re.findall(r"<details>(.*?)</details>", page)
+    assert table.count('<th scope="row">') == len(listed)
+    assert table.count(">no break<") == len(false)
+
+
+def test_the_curves_are_the_readings_and_what_the_model_expected_around_each_event(folder, browser):
+    """Of a training: its model can be asked again, as a notebook does."""
+    see(browser, folder / "train.html", width=1280)
+    drawn = browser.run(
+        "document.getElementById('curves').data.slice(0, 2).map((trace) => [trace.x0, trace.dx, trace.y])"
+    )
+    sensor = browser.run("document.getElementById('curves').layout.yaxis.title.text")
+    shown = browser.run("document.getElementById('curves-choice').options[0].textContent")
+    model = load(folder / "models")
+    _, rows = read_csv(folder / FILE, sensors_from=model.manifest.schema)
+    at = next(i for i, name in enumerate(SENSORS) if label(name, chars=16) == sensor)
+    machine = next(name for name in MACHINES if f" · {name} · " in shown)
+    _, _, expectation = advance_explained({}, rows, model)
+    for (begin, step_ms, curve), values in zip(drawn, (rows.values, expectation.expected), strict=True):
+        begin_us = parse_time(begin.replace(" ", "T") + "Z")
+        own = {int(t): i for i, t in enumerate(rows.times_us.tolist()) if rows.machines[i] == machine}
+        places = [(own.get(begin_us + n * round(step_ms * 1000)), y) for n, y in enumerate(curve)]
+        seen = [(values[place, at], y) for place, y in places if y is not None]
+        assert len(seen) > 20
+        assert all(y == pytest.approx(value, rel=1e-3, abs=1e-4) for value, y in seen)
 
 
 def test_the_page_is_one_file_that_stands_alone(folder):
