@@ -43,7 +43,8 @@ class Labels:
 
     def before(self, end: int) -> "Labels":
         """Of the rows up to that one, itself not among them; a label that looks further stays what it is."""
-        return Labels(self.will_break[:end], self.judged[:end], self.run[:end])
+        left_out = None if self.left_out is None else self.left_out[:end]
+        return Labels(self.will_break[:end], self.judged[:end], self.run[:end], left_out)
 
 
 def label_rows(rows: RowBatch, schema: Schema) -> Labels:
