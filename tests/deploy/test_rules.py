@@ -1,6 +1,7 @@
 """Prometheus' rules and Alertmanager's routes: what fires, what must not, whom it reaches, what silences it."""
 
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -36,6 +37,11 @@ def run(*command: str | Path) -> str:
     done = subprocess.run([str(word) for word in command], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def run_or_says(*command: str | Path) -> str:
+    done = subprocess.run([str(word) for word in command], check=False, capture_output=True, text=True)
+    return done.stdout + done.stderr if done.returncode else ""
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +107,23 @@ def test_routes_are_valid_with_and_without_webhooks(amtool: str, tmp_path: Path,
     assert [hook["url"] for hook in told["engineers"]] == list(webhooks.values())
 
 
+def test_receivers_of_ones_own_take_the_place_of_the_webhooks_and_the_examples_are_valid(
+    amtool: str, tmp_path: Path
+) -> None:
+    own = tmp_path / "own"
+    shutil.copytree(ALERTMANAGER, own)
+    example = (ALERTMANAGER / "receivers.example.yml").read_text()
+    (own / "receivers.yml").write_text(re.sub(r"(?m)^    # (?=[a-z0-9]+_configs:|  )", "    ", example))
+    if "msteamsv2" in run_or_says(amtool, "check-config", own_config := started_config(tmp_path, {}, config=own)):
+        # an Alertmanager that is too old for Teams' workflows
+        own_config.write_text(re.sub(r"(?m)^    msteamsv2_configs:\n(      .*\n)+", "", own_config.read_text()))
+    run(amtool, "check-config", own_config)
+    operators, engineers = read_yaml(own_config)["receivers"]
+    assert {"name", "email_configs"} <= operators.keys()
+    assert {"name", "pagerduty_configs", "webhook_configs"} == engineers.keys()
+    assert read_yaml(own_config)["route"] == read_yaml(ALERTMANAGER / "alertmanager.yml")["route"]
+
+
 @pytest.mark.parametrize("name", sorted(alerts()))
 def test_an_alert_reaches_those_whom_it_names(amtool: str, name: str) -> None:
     labels = [f"{key}={value}" for key, value in alerts()[name]["labels"].items()]
@@ -154,9 +177,9 @@ def in_state(url: str, state: str) -> set[str]:
     return {alert["labels"]["alertname"] for alert in listed if alert["status"]["state"] == state}
 
 
-def started_config(folder: Path, webhooks: dict[str, str]) -> Path:
+def started_config(folder: Path, webhooks: dict[str, str], *, config: Path = ALERTMANAGER) -> Path:
     """The configuration as the container's start script makes it."""
-    places = {"/etc/alertmanager/": f"{ALERTMANAGER}/", "/tmp/": f"{folder}/", "exec /bin/alertmanager": ": "}
+    places = {"/etc/alertmanager/": f"{config}/", "/tmp/": f"{folder}/", "exec /bin/alertmanager": ": "}
     script = elsewhere((ALERTMANAGER / "start.sh").read_text(), places)
     subprocess.run(["sh", "-c", script], check=True, env={"PATH": "/usr/bin:/bin", **webhooks})
     return folder / "alertmanager.yml"
