@@ -9,7 +9,7 @@ from monitor.health import Health
 from monitor.homes import Homes
 from monitor.machines import MAX_NEW, SILENT_DAYS, Machines
 from monitor.metrics.metrics import Metrics
-from monitor.operators import waiting_in
+from monitor.operators import tell_of_actions, waiting_in
 from monitor.reload import ModelWatch
 from monitor.scoring import ScoredBatch, score_batch
 from sheetbreak.engine.state import Missing, State
@@ -206,8 +206,7 @@ class Loop:
         self._metrics.count_rejects(scored.rejects)
         self._metrics.count_missing(scored.missing)
         self._metrics.operators.count(scored.obeyed, scored.refused)
-        for action in scored.obeyed:
-            log.info("event=action machine=%s action=%s by=%r", action.machine, action.action, action.by)
+        tell_of_actions(scored.obeyed, scored.states.values())
         self._tell_of_stops(scored)
         self._tell_of_dead_letters(scored)
         self._homes.see(scored.states, now_s=self._clock.monotonic())

@@ -4,6 +4,7 @@ On Kafka a batch's actions come before its rows. From a file an action waits unt
 time; what waits is kept with the machines' states, so that a crash loses and repeats none.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -13,11 +14,14 @@ from sheetbreak.engine.state import Acknowledged, State, cold_state
 from sheetbreak.errors import RowError
 from sheetbreak.rows import RowBatch, by_machine
 from sheetbreak.streams.protocol import Record, Snapshot
+from sheetbreak.times import format_time
 from sheetbreak.wire.actions import Action, decode_action, refuse_action
 
 _KEY = b"\0action\0"
 """Before the line of an action that waits; no machine's part of state has such a key."""
 Refused = Callable[[Record, RowError], None]
+
+log = logging.getLogger(__name__)
 
 
 class Waiting(NamedTuple):
@@ -112,6 +116,22 @@ def obey(state: State | None, action: Action, model: Artifact) -> State:
         case "verdict" | "cause":  # kept on the topic, for `labels`
             return state
     return state if orders == state.orders else replace(state, orders=orders)
+
+
+def tell_of_actions(actions: Sequence[Action], states: Iterable[Mapping[str, State]]) -> None:
+    """In the log, with what makes one of no effect. states: after the batch."""
+    last_us = {name: state.clock.last_us for some in states for name, state in some.items()} if actions else {}
+    for action in actions:
+        at_us = last_us.get(action.machine)
+        if action.until_us is not None and at_us is not None and action.until_us <= at_us:
+            note = f"it ends at {format_time(action.until_us)}, and the machine's rows are at {format_time(at_us)}"
+            log.warning("event=action-over machine=%s action=%s by=%r note=%r", *_named(action), note)
+        else:
+            log.info("event=action machine=%s action=%s by=%r", *_named(action))
+
+
+def _named(action: Action) -> tuple[str, str, str]:
+    return action.machine, action.action, action.by
 
 
 def _sensor(action: Action, model: Artifact) -> str:

@@ -126,6 +126,16 @@ def test_a_shelved_machines_alerts_are_published_and_say_until_when(models: Path
     ]
 
 
+def test_an_action_that_is_over_by_the_rows_own_time_is_told(models: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    monitored(models, ([], mill_rows(60)), ([act("shelve", until=30), act("mask", sensor="x3")], []))
+    events = [record.getMessage() for record in caplog.records if "event=action" in record.getMessage()]
+    over, done = events
+    assert over.startswith("event=action-over machine=pm1 action=shelve by='Aino' ")
+    assert "it ends at 1999-05-01T01:00:00Z, and the machine's rows are at 1999-05-01T01:58:00Z" in over
+    assert done == "event=action machine=pm1 action=mask by='Aino'"
+
+
 def test_unshelving_ends_a_shelf_and_verdicts_and_causes_are_counted(models: Path) -> None:
     said = [
         act("shelve", until=900),
