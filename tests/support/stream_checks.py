@@ -287,13 +287,13 @@ def test_a_deleted_part_is_gone_whether_it_was_kept_or_not(rewinding_rig: Rig) -
     stream = rewinding_rig.open(max_records=10)
     batches = [batch for batch in poll_until(stream, 30) if batch.records]
     kept_in = batches[0].records[0].partition
-    stream.commit(batches[0], [], parts(kept_in, one=b"1", two=b"2", three=b"3"))
-    stream.commit(batches[1], [], parts(kept_in, one=None, two=b"4", never=None))
-    stream.commit(batches[2], [], parts(kept_in, three=None))
+    commit(stream, batches[0], [], parts(kept_in, one=b"1", two=b"2", three=b"3"))
+    commit(stream, batches[1], [], parts(kept_in, one=None, two=b"4", never=None))
+    commit(stream, batches[2], [], parts(kept_in, three=None))
     rewinding_rig.feed(rows(1, first=30))
     again = rewinding_rig.open()
     poll_until(again, 1)
-    assert again.restore(kept_in) == {b"two": b"4"}
+    assert restore(again, kept_in) == {b"two": b"4"}
 
 
 def test_parts_of_a_batch_that_was_not_committed_are_not_kept(rewinding_rig: Rig) -> None:

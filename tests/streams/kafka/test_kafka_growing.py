@@ -13,8 +13,8 @@ from sheetbreak.streams.kafka.options import Security, parse_address
 from sheetbreak.streams.protocol import Snapshot
 from tests.support.kafka_broker import Broker
 from tests.support.kafka_rig import KafkaRig
-from tests.support.patience import wait_for
-from tests.support.stream_checks import answers, poll_until
+from tests.support.patience import patiently, wait_for
+from tests.support.stream_checks import answers, commit, poll_until, restore
 
 MACHINES = [b"pm%d" % number for number in range(12)]
 
@@ -45,14 +45,14 @@ def answer(rig: KafkaRig) -> None:
     for machine in MACHINES:
         rig.feed([b'"' + machine + b'"'], partition=where(machine, None))
     stream = rig.open()
-    wait_for(lambda: stream.poll(0.1).assigned)
+    wait_for(lambda: patiently(lambda: stream.poll(0.1)).assigned)
     for partition in range(2):
-        stream.restore(partition)
+        restore(stream, partition)
     for batch in poll_until(stream, len(MACHINES)):
         if batch.records:
             found = [(record.partition, record.value.strip(b'"')) for record in batch.records]
             state = [Snapshot(p, m + b"\0" + part, m + part) for p, m in found for part in (b"core", b"t00")]
-            stream.commit(batch, answers(batch), state)
+            commit(stream, batch, answers(batch), state)
 
 
 def test_each_machines_state_is_where_its_key_goes_and_nothing_is_said_to_be_missing(
@@ -66,17 +66,17 @@ def test_each_machines_state_is_where_its_key_goes_and_nothing_is_said_to_be_mis
     assert f"{moved} machines' state moved" in capsys.readouterr().out
     assert main(["check", rig.broker.url(), "--topic-prefix", rig.prefix]) == 0
     stream = rig.open()
-    wait_for(lambda: stream.poll(0.1).assigned)
+    wait_for(lambda: patiently(lambda: stream.poll(0.1)).assigned)
     for partition in range(3):
         mine = [machine for machine in MACHINES if now(machine, None) == partition]
         expected = {m + b"\0" + part: m + part for m in mine for part in (b"core", b"t00")}
-        assert stream.restore(partition) == expected
+        assert restore(stream, partition) == expected
     assert "state-" not in caplog.text
     answered = len(rig.published())
     rig.feed([b"1"], partition=2)
     batch = next(batch for batch in poll_until(stream, 1) if batch.records)
     assert [(record.partition, record.offset) for record in batch.records] == [(2, 0)], "nothing is read twice"
-    stream.commit(batch, answers(batch), [])
+    commit(stream, batch, answers(batch), [])
     assert len(rig.published()) == answered + 1
 
 
