@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvicorn
 
@@ -18,14 +19,20 @@ from desk.access.passwords import add_user
 from desk.board import Board
 from desk.clock import PlantClock, zone_named
 from desk.feeds import Feed
+from desk.notify import Notifier
 from desk.service import Desk
 from desk.store import Store
 from desk.store.rebuilding import rebuild
 from desk.web import Web
 from sheetbreak.cli.logs import add_log_format, log_to_stderr
 from sheetbreak.cli.options import OptionParser, whole_number
-from sheetbreak.errors import DataError, StreamUnavailable
+from sheetbreak.errors import DataError, StreamError, StreamUnavailable
 from sheetbreak.streams.actions import ActionSink, open_actions
+from sheetbreak.streams.kafka.options import parse_address
+from sheetbreak.wire.topics import ALERTS
+
+if TYPE_CHECKING:
+    from sheetbreak.streams.kafka.group.election import Election
 
 DONE, BUG, INTERRUPTED = 0, 1, 130
 _SEND_S = 15.0
@@ -94,6 +101,11 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--days", type=whole_number(minimum=1, maximum=400), default=8, help="days of scores to keep")
     parser.add_argument("--topic-prefix", default="", metavar="P", help="stands before all topics' names")
     parser.add_argument("--group", default="sheetbreak-monitor", help="the monitors' consumer group")
+    parser.add_argument(
+        "--alertmanager",
+        metavar="URL",
+        help="hand alerts to this Alertmanager (http://localhost:9093); of several desks of the same brokers one does",
+    )
     add_log_format(parser)
     access = parser.add_argument_group(
         "access (a token comes from SHEETBREAK_DESK_TOKEN, or SHEETBREAK_DESK_TOKEN_FILE)"
@@ -177,6 +189,7 @@ def _serve(options: argparse.Namespace, desk: Desk, feed: Feed, web: Web, *, mod
             server.should_exit = True
             web.hub.close_soon()
 
+    notifying = _notify(options, desk)
     reader = threading.Thread(target=read, name="feed", daemon=True)
     reader.start()
     shown = options.public_url or f"http://{_bracketed(options.host)}:{listener.getsockname()[1]}"
@@ -187,10 +200,59 @@ def _serve(options: argparse.Namespace, desk: Desk, feed: Feed, web: Web, *, mod
     finally:
         desk.stop.set()
         reader.join(10)
+        if notifying is not None:
+            notifying.join(10)
     if failed:
         raise failed[0]
     log.info("event=ended source=%s", feed.status.source)
     return INTERRUPTED if server.interrupted else DONE
+
+
+def _notify(options: argparse.Namespace, desk: Desk) -> threading.Thread | None:
+    """A thread that tells Alertmanager, where one is named. Raises DataError."""
+    if not options.alertmanager:
+        return None
+    elected = _Elected(options) if "://" in options.source else None
+    notifier = Notifier(options.alertmanager, desk, holds=elected.holds if elected is not None else lambda: True)
+
+    def run() -> None:
+        try:
+            notifier.run(desk.stop)
+        finally:
+            if elected is not None:
+                elected.close()
+
+    thread = threading.Thread(target=run, name="notify", daemon=True)
+    thread.start()
+    return thread
+
+
+class _Elected:
+    """This desk's candidacy among those of the same brokers; opened when it is first asked for."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._address = parse_address(options.source, needs_topic=False)
+        self._prefix = options.topic_prefix
+        self._election: Election | None = None
+
+    def holds(self) -> bool:
+        """Raises StreamError; the next question tries anew."""
+        from sheetbreak.streams.kafka.group.election import Election
+
+        try:
+            if self._election is None:
+                group = f"{self._prefix}sheetbreak-desk"
+                self._election = Election(self._address, group=group, topic=self._prefix + ALERTS)
+            return self._election.holds()
+        except StreamError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Leave."""
+        if self._election is not None:
+            self._election.close()
+            self._election = None
 
 
 class _Server(uvicorn.Server):

@@ -27,6 +27,8 @@ class Status:
     """Topics that are not there."""
     monitor_waits: bool = False
     """A monitor is there and has answered every row: a machine that is silent sends none."""
+    notify_problem: str = ""
+    """Why Alertmanager is not told."""
     foreign: int = 0
     """Records that are no message of a monitor."""
     foreign_last: str = ""

@@ -4,7 +4,7 @@ Each statement may be done again with the same message and changes nothing then:
 have no other order than that of their topic, which is that of their rowid.
 """
 
-FORMAT = "1"
+FORMAT = "2"
 TABLES = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE positions (topic TEXT, partition INTEGER, next INTEGER NOT NULL, PRIMARY KEY (topic, partition))
@@ -17,7 +17,8 @@ CREATE TABLE scores (
 CREATE TABLE breaks (machine TEXT, time_us INTEGER, PRIMARY KEY (machine, time_us)) WITHOUT ROWID;
 CREATE TABLE alerts (
     alert_id TEXT PRIMARY KEY, machine TEXT NOT NULL, opened_us INTEGER NOT NULL, last_us INTEGER NOT NULL,
-    closed_us INTEGER, critical INTEGER NOT NULL, peak REAL, subject TEXT, local_time TEXT, at_ms INTEGER NOT NULL
+    closed_us INTEGER, critical INTEGER NOT NULL, peak REAL, subject TEXT, local_time TEXT, first_ms INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX alerts_by_time ON alerts (opened_us);
 CREATE INDEX alerts_by_machine ON alerts (machine, opened_us);
@@ -44,12 +45,12 @@ SCORE = "INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 
 BREAK = "INSERT OR IGNORE INTO breaks VALUES (?, ?)"
 ALERT = """
 INSERT INTO alerts VALUES (:alert_id, :machine, :opened_us, :time_us, :closed_us, :critical, :ratio, :subject,
-    :local_time, :at_ms)
+    :local_time, :at_ms, :at_ms)
 ON CONFLICT (alert_id) DO UPDATE SET
     last_us = max(last_us, excluded.last_us), closed_us = coalesce(excluded.closed_us, closed_us),
     critical = max(critical, excluded.critical), peak = max(coalesce(peak, 0), coalesce(excluded.peak, 0)),
     subject = coalesce(excluded.subject, subject), local_time = coalesce(excluded.local_time, local_time),
-    at_ms = max(at_ms, excluded.at_ms)
+    first_ms = min(first_ms, excluded.first_ms), at_ms = max(at_ms, excluded.at_ms)
 """
 EVENT = """
 INSERT OR REPLACE INTO events VALUES (:alert_id, :time_us, :kind, :severity, :ratio, :message, :top, :odds, :shelved_us)

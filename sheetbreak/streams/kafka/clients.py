@@ -137,6 +137,22 @@ def new_group_consumer(address: Address, options: KafkaOptions, security: Securi
     )
 
 
+def new_elector(address: Address, security: Security, *, group: str) -> Any:
+    """A KafkaConsumer of a group whose partitions are tokens, and are not read. Raises errors of kafka-python."""
+    return _build(
+        KafkaConsumer,
+        KafkaNetClient,
+        **_common(address, security),
+        group_id=group,
+        enable_auto_commit=False,
+        partition_assignment_strategy=[RangePartitionAssignor],
+        auto_offset_reset="latest",
+        session_timeout_ms=10_000,
+        heartbeat_interval_ms=2_500,
+        allow_auto_create_topics=False,
+    )
+
+
 def new_reader(address: Address, security: Security, *, isolation_level: str = "read_committed") -> Any:
     """A KafkaConsumer outside any group. Raises errors of kafka-python."""
     return _build(

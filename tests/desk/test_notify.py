@@ -1,0 +1,156 @@
+"""Notification: a real Alertmanager tells once of each alert, and that it has ended by the monitor's word alone."""
+
+import json
+import shutil
+import subprocess
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from desk.notify import Notifier
+from sheetbreak.errors import DataError
+from sheetbreak.streams.kafka.group.election import Election
+from sheetbreak.streams.kafka.options import parse_address
+from tests.support.desk_rig import DeskRig, action, alert, score
+from tests.support.kafka_broker import Broker
+from tests.support.patience import PATIENCE_S, wait_for
+from tests.support.services import need
+
+CONFIG = """
+route: {{receiver: shift, group_by: [alert_id], group_wait: 0s, group_interval: 1s, repeat_interval: 12h}}
+receivers:
+  - name: shift
+    webhook_configs: [{{url: "http://127.0.0.1:{port}/", send_resolved: true}}]
+"""
+
+
+@pytest.fixture
+def told() -> Iterator[tuple[int, list[dict[str, Any]]]]:
+    """Where a webhook listens, and what it was told."""
+    messages: list[dict[str, Any]] = []
+
+    class Webhook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            messages.extend(json.loads(self.rfile.read(int(self.headers["Content-Length"])))["alerts"])
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Webhook)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield server.server_address[1], messages
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def alertmanager(tmp_path: Path, told: tuple[int, list[dict[str, Any]]]) -> Iterator[str]:
+    program = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
+    need(program, "no prometheus-alertmanager on the PATH; run scripts/install-test-tools")
+    (tmp_path / "config.yml").write_text(CONFIG.format(port=told[0]))
+    address = f"127.0.0.1:{Broker.free_port()}"
+    command = [str(program), f"--config.file={tmp_path / 'config.yml'}", f"--storage.path={tmp_path / 'data'}"]
+    command += [f"--web.listen-address={address}", "--cluster.listen-address="]
+    with (tmp_path / "alertmanager.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    wait_for(lambda: answers(f"http://{address}/-/ready"), says=(tmp_path / "alertmanager.log").read_text)
+    yield f"http://{address}"
+    process.kill()
+    process.wait()
+
+
+def answers(url: str) -> bool:
+    try:
+        urllib.request.urlopen(url, timeout=PATIENCE_S).close()
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def notifying(rig: DeskRig, url: str) -> Iterator[None]:
+    stop = threading.Event()
+    notifier = Notifier(url, rig.desk, holds=lambda: True, again_s=1.0)
+    thread = threading.Thread(target=notifier.run, args=(stop,))
+    thread.start()
+    yield
+    stop.set()
+    thread.join(PATIENCE_S)
+
+
+def test_one_message_opens_and_one_ends_whichever_desk_and_whatever_is_silent(
+    rig: DeskRig, alertmanager: str, told: tuple[int, list[dict[str, Any]]]
+) -> None:
+    messages = told[1]
+    rig.now_ms = time.time_ns() // 1_000_000
+    rig.desk.public_origin = "https://desk.mill.example"
+    rig.take(score(0), score(1, ratio=1.5), alert(1))
+    with notifying(rig, alertmanager):
+        wait_for(lambda: messages)
+        rig.now_ms += 3_600_000  # neither the monitor nor the feed says a word
+        rig.status.answers = False
+        time.sleep(2.5)  # it is posted again
+    rig.now_ms = time.time_ns() // 1_000_000
+    with notifying(rig, alertmanager):  # another desk, which knows nothing of the first
+        rig.take(score(2), alert(3, "closed", opened=1, message="pm1: back to normal."))
+        wait_for(lambda: len(messages) > 1)
+    assert [one["status"] for one in messages] == ["firing", "resolved"]
+    assert messages[0]["labels"]["machine"] == "pm1"
+    said = messages[0]["annotations"]
+    assert said["sensors"] == "x1 reads 3.5 bar, expected 2.5 bar"
+    assert said["summary"] == "pm1: the sheet may break soon: x1 reads 3.5."
+    assert said["link"] == "https://desk.mill.example/alarm?id=pm1-1"
+    assert said["plant_time"] == "1999-05-01 00:02 UTC"
+    assert said["odds"] == "3 of the last 10 warnings were followed by a break within the hour"
+    assert messages[1]["annotations"]["ended"] == "pm1: back to normal."
+
+
+def test_an_alert_of_a_shelved_machine_is_not_announced_until_it_is_unshelved(rig: DeskRig) -> None:
+    notifier = Notifier("http://127.0.0.1:9", rig.desk, holds=lambda: True)
+    rig.take(score(0), action(0, "shelve", until="1999-05-02T00:00:00Z"), score(1, ratio=1.5), alert(1))
+    rig.take(score(1, machine="pm2", ratio=1.5), alert(1, machine="pm2"))
+    assert [one["labels"]["machine"] for one in notifier.alerts()] == ["pm2"]
+    rig.take(action(1, "unshelve"))
+    assert sorted(one["labels"]["machine"] for one in notifier.alerts()) == ["pm1", "pm2"]
+    rig.take(action(1, "shelve", until="1999-05-02T00:00:00Z", comment="again"))  # it was announced: it is not resolved
+    assert sorted(one["labels"]["machine"] for one in notifier.alerts()) == ["pm1", "pm2"]
+
+
+def test_an_alertmanager_that_is_away_is_told_on_every_page(rig: DeskRig) -> None:
+    rig.take(score(0), score(1, ratio=1.5), alert(1))
+    with notifying(rig, f"http://127.0.0.1:{Broker.free_port()}"):
+        wait_for(lambda: rig.status.notify_problem)
+    assert "Nobody is called" in rig.page("/")
+    with pytest.raises(DataError, match="expected http"):
+        Notifier("alertmanager:9093", rig.desk, holds=lambda: True)
+
+
+def test_of_several_desks_one_is_elected_and_another_when_it_leaves(broker: Broker) -> None:
+    prefix = broker.create_topics(partitions=2)
+    address = parse_address(broker.url(), needs_topic=False)
+    candidates = [Election(address, group=prefix + "desk", topic=prefix + "alerts") for _ in range(3)]
+    try:
+        held = wait_for(lambda: exactly_one(candidates))
+        assert held is not None
+        held.close()
+        candidates.remove(held)
+        wait_for(lambda: exactly_one(candidates))
+    finally:
+        for one in candidates:
+            one.close()
+
+
+def exactly_one(candidates: list[Election]) -> Election | None:
+    holding = [one for one in candidates if one.holds()]
+    return holding[0] if len(holding) == 1 else None
