@@ -38,6 +38,8 @@ _MODEL_BYTES = 2 * 1024 * 1024 * 1024
 """Most that protobuf, and so ONNX, takes."""
 _VERSION = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]+$")
 Loaded = TypeVar("Loaded")
+_LEAST_BYTES = 128 * 1024
+"""Of an artifact: its graph, manifest and scores; a directory without room for so much is full."""
 
 
 def save(models: Path, manifest: Manifest, *, files: Mapping[str, bytes], golden: Float32s, now: datetime) -> Manifest:
@@ -71,15 +73,37 @@ def write(models: Path, manifest: Manifest, *, files: Mapping[str, bytes], golde
     content[MANIFEST] = msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
     _decode_manifest(content[MANIFEST], "the model")
     check_golden(Artifact.of(manifest, graph.reconstruct), graph, content[GOLDEN])
+    beside = models / f".{manifest.version}.{os.getpid()}.tmp"
     try:
         models.mkdir(parents=True, exist_ok=True)
-        beside = models / f".{manifest.version}.{os.getpid()}.tmp"
         _write_all(beside, content)
         beside.rename(models / manifest.version)
         sync_directory(models)
+    except BaseException as cause:
+        shutil.rmtree(beside, ignore_errors=True)
+        if isinstance(cause, OSError):
+            raise unwritable(models, cause) from cause
+        raise
+    return manifest
+
+
+def check_writable(models: Path) -> None:
+    """Raises ArtifactError where no artifact could be written: before a long training, not after it."""
+    probe = models / f".probe.{os.getpid()}.tmp"
+    there = models.is_dir()
+    try:
+        models.mkdir(parents=True, exist_ok=True)
+        try:
+            with probe.open("wb") as file:
+                file.write(bytes(_LEAST_BYTES))
+                file.flush()
+                os.fsync(file.fileno())
+        finally:
+            probe.unlink(missing_ok=True)
+            if not there:
+                models.rmdir()
     except OSError as cause:
         raise unwritable(models, cause) from cause
-    return manifest
 
 
 def load(models: Path, version: str | None = None) -> Artifact:

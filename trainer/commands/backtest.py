@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sheetbreak.cli.options import OptionParser, whole_number
 from sheetbreak.rows import BROKEN
+from sheetbreak.times import duration
 from trainer.commands.parts.alert_options import ALERT_HELP, alert_policy
 from trainer.commands.parts.costs import add_costs, given_costs
 from trainer.data.labels import counted_labels, mostly_broken
@@ -59,7 +60,7 @@ def main(argv: Sequence[str]) -> int:
 
     configure_tensorflow()
     from trainer.evaluation.backtest import judge_folds, report_json, report_text
-    from trainer.evaluation.folds import rolling_origin, run_fold
+    from trainer.evaluation.folds import ORIGINS, rolling_origin, run_fold
     from trainer.evaluation.policy_file import SUFFIX
     from trainer.evaluation.scores_file import write_header, write_scores
     from trainer.training.pipeline import Recipe, check_recipe, settings_given
@@ -87,6 +88,12 @@ def main(argv: Sequence[str]) -> int:
             parts = {"validation": split.validation, "test": split.test}
             write_scores(scores, rows, labels, fold.results, parts=parts, fold=number)
         folds.append(fold)
+        if not sys.stderr.isatty():  # on a terminal a bar shows it
+            left_s = (time.perf_counter() - begin) / number * (len(ORIGINS) - number)
+            left = f", about {duration(round(left_s))} left" if number < len(ORIGINS) else ""
+            print(
+                f"backtest: fold {number} of {len(ORIGINS)} in {fold.seconds:.1f} s{left}", file=sys.stderr, flush=True
+            )
     report = judge_folds(folds)
     broken = int((rows.broken == BROKEN).sum())
     print(f"{history.name}: {len(rows):,} rows, {counted_labels(rows, schema)}\n")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from sheetbreak.artifact import MANIFEST, write
+from sheetbreak.artifact import MANIFEST, check_writable, write
 from sheetbreak.artifact.promotion import PROMOTED
 from sheetbreak.cli.options import OptionParser, whole_number
 from sheetbreak.engine.model import Manifest
@@ -223,6 +223,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         raise DataError("--split and --test exclude each other: with --test the last fifth of the history validates")
     if options.models.exists() and not options.models.is_dir():
         raise DataError(f"--models {options.models} is not a directory; name one to keep models in")
+    check_writable(options.models)
     check_targets([options.report])
     return options
 

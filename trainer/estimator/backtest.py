@@ -199,7 +199,9 @@ def _nested_lines(found: "Mapping[str, Evaluation]", what: str) -> list[dict[str
         elif content["deployed"]:
             whole = content["deployed"]
             common = {key: value for key, value in whole.items() if key not in ("horizons", "leads")}
-            lines += [{"fold": name} | one | common for one in whole["horizons"]]
+            for one in whole["horizons"]:
+                low, high = one.pop("recall_interval") or (None, None)
+                lines.append({"fold": name} | one | {"recall_low": low, "recall_high": high} | common)
     return lines
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from sheetbreak.times import duration
 from trainer.metrics.alarms import Deployed
 from trainer.metrics.confusion import Confusion
-from trainer.metrics.evaluation import Evaluation, Interval
+from trainer.metrics.evaluation import FEWEST_BREAKS, Evaluation, Interval
 from trainer.metrics.events import HORIZONS
 from trainer.metrics.hindsight import BUDGETS
 from trainer.metrics.scored_rows import SECONDS_PER_DAY, a_day_counts
@@ -72,9 +72,11 @@ def deployed_table(evaluations: Mapping[str, Evaluation], *, period_s: float, he
         f"deployed policy: alerts opened, breaks warned of in % (chance); false: no break within {longest}{in_rows}",
         f"{head:<{width}}{ahead}{false:<11}{'in alarm':<10}median lead",
     ]
+    counted = ""
     for name, found in evaluations.items():
         if found.deployed is None:
             continue
+        counted = _counted(name, found, period_s)
         cells = [f"{percent(h.recall)} ({percent(h.chance)})" for h in found.deployed.horizons]
         lead = found.deployed.median_lead_minutes
         lines.append(
@@ -84,7 +86,21 @@ def deployed_table(evaluations: Mapping[str, Evaluation], *, period_s: float, he
             + f"{percent(found.deployed.time_in_alarm) + ' %':<10}"
             + (duration(lead * 60) if lead is not None else NONE)
         )
-    return "\n".join(lines)
+    return "\n".join([*lines, *filter(None, [counted])])
+
+
+def _counted(name: str, found: Evaluation, period_s: float) -> str:
+    """How many breaks the last line's share is made of, and how far so few may mislead."""
+    assert found.deployed
+    longest = found.deployed.horizons[-1]
+    if longest.recall_interval is None:
+        return ""
+    low, high = longest.recall_interval
+    few = "; so few breaks say next to nothing" if found.breaks < FEWEST_BREAKS else ""
+    return (
+        f"{name}: {longest.warned} of {found.breaks} breaks within {duration(longest.horizon_rows * period_s)}, "
+        f"95 % {percent(low)}–{percent(high)} %{few}"
+    )
 
 
 def scorer_table(
@@ -170,6 +186,8 @@ def deployed_line(found: Deployed, *, breaks: int, period_s: float) -> str:
     lead = f", median lead {duration(median * 60)}" if median is not None else ""
     unit = "a day" if a_day_counts(period_s) else "in 1,000 rows"
     chance = f" (by chance {longest.chance * breaks:.1f})" if longest.chance is not None else ""
+    if (exact := longest.recall_interval) is not None:
+        chance += f", 95 % {percent(exact[0])}–{percent(exact[1])} %"
     return (
         f"  Deployed threshold: {longest.warned} of {breaks} breaks warned of within "
         f"{duration(longest.horizon_rows * period_s)}{chance}{lead};\n"

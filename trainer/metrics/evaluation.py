@@ -23,6 +23,8 @@ from trainer.metrics.row_metrics import average_precision, roc_auc, weighted_met
 from trainer.metrics.scored_rows import ScoredRows, joined
 
 Interval = tuple[float, float]
+FEWEST_BREAKS = 5
+"""With fewer there is no interval of an area: blocks drawn anew hold the same one or two breaks again and again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Evaluation:
     roc_auc: float | None
     """None, as below, where a class is missing."""
     roc_auc_interval: Interval | None
+    """95 %, as below; None under FEWEST_BREAKS."""
     average_precision: float | None
     average_precision_interval: Interval | None
     recall: list[Recall]
@@ -142,15 +145,18 @@ def summarise(measured: Sequence[Figures], *, deployed: bool = True) -> Evaluati
     was deployed (where `deployed` says that the rows tell) is counted over all of them.
     """
     rows = joined([one.rows for one in measured])
+    told = rows.lead_rows == 0 or int(rows.break_starts.sum()) >= FEWEST_BREAKS
     return Evaluation(
         rows=int(rows.judged.sum()),
         positives=int(rows.will_break[rows.judged].sum()),
         breaks=int(rows.break_starts.sum()),
         operating_days=rows.days,
         roc_auc=_mean([one.roc_auc for one in measured]),
-        roc_auc_interval=interval(mean_known([one.resampled_auc for one in measured])),
+        roc_auc_interval=interval(mean_known([one.resampled_auc for one in measured])) if told else None,
         average_precision=_mean([one.average_precision for one in measured]),
-        average_precision_interval=interval(mean_known([one.resampled_precision for one in measured])),
+        average_precision_interval=interval(mean_known([one.resampled_precision for one in measured]))
+        if told
+        else None,
         recall=[
             _recall(point, [one.points[point] for one in measured if one.points])
             for point in next((one.points for one in measured if one.points), {})

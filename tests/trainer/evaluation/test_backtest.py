@@ -313,7 +313,10 @@ def test_a_file_without_labels_is_scored_and_judged_with_dashes(tmp_path, capsys
     assert (found["overall"]["roc_auc"], found["overall"]["breaks"], found["overall"]["recall"]) == (None, 0, [])
     assert found["later"]["auc_gain_interval"] == {"rows-since-break": None, "mean-abs-z": None}
     said = capsys.readouterr()
-    assert said.err == ""
+    told = said.err.splitlines()
+    assert [line[:21] for line in told] == [f"backtest: fold {i} of 8" for i in range(1, 9)]
+    assert "left" in told[0]
+    assert "left" not in told[-1]
     assert "–" in said.out
 
 

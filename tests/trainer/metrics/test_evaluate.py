@@ -12,12 +12,14 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from sheetbreak.artifact import load
 from sheetbreak.engine.advance import advance
 from sheetbreak.rows import BROKEN, INTACT, RowBatch
+from tests.support.histories import mill_like, schema_of
 from tests.support.mill import PERIOD_US, SENSORS, START_US, mill_values, save_model
 from tests.support.scored_examples import make_rows, scored_rows
 from trainer.data.labels import label_rows
 from trainer.evaluation.tables import deployed_table, evaluation_table, fold_table, scorer_table
+from trainer.metrics.alarms import share_interval
 from trainer.metrics.evaluation import evaluate, mean_known, measure
-from trainer.metrics.scored_rows import ScoredRows, score_rows
+from trainer.metrics.scored_rows import ScoredRows, score_rows, unscored_rows
 
 
 def two_folds() -> list[ScoredRows]:
@@ -210,3 +212,19 @@ def test_an_alert_of_one_machine_is_not_open_on_another(tmp_path):
     found = score_rows(rows, label_rows(rows, model.manifest.schema), results, model.manifest.schema)
     assert found.alert_open[150:160].all()
     assert not found.alert_open[n:].any()
+
+
+def test_a_share_of_few_breaks_has_the_exact_interval_and_an_area_of_few_has_none():
+    assert share_interval(0, 5) == pytest.approx((0.0, 0.5218), abs=1e-4)  # 1 - .025 ** (1 / 5)
+    assert share_interval(5, 5) == pytest.approx((0.4782, 1.0), abs=1e-4)
+    assert share_interval(1, 10) == pytest.approx((0.0025, 0.4450), abs=1e-4)
+    assert share_interval(0, 0) is None
+    history = mill_like(900, break_every=200)
+    rows = unscored_rows(history, label_rows(history, schema_of(6)), schema_of(6))
+    few = evaluate([rows.with_score(np.random.default_rng(1).normal(size=len(rows)))])
+    assert (few.breaks, few.roc_auc is None, few.roc_auc_interval) == (4, False, None)
+    assert few.average_precision_interval is None
+    assert few.deployed
+    assert few.deployed.horizons[-1].recall_interval == share_interval(0, 4)
+    table = deployed_table({"all 1": few}, period_s=120)
+    assert "all 1: 0 of 4 breaks within 60 min, 95 % 0–60 %; so few breaks say next to nothing" in table
