@@ -203,6 +203,10 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+SCORES = ("s.csv", "s.csv.policy.npz")
+"""`whatif` reads the policies of the folds beside their scores."""
+
+
 def test_the_files_hold_what_the_contract_says(written: Path):
     found = json.loads((written / "b.json").read_text())
     assert [fold["fold"] for fold in found["folds"]] == list(range(1, 9))
@@ -218,7 +222,7 @@ def test_the_files_hold_what_the_contract_says(written: Path):
     assert all(fold["seconds"] > 0 for fold in found["folds"])
     assert found["seconds"] >= sum(fold["seconds"] for fold in found["folds"])
     assert (found["data"]["rows"], found["seed"], found["family"]) == (1800, 3, "pca")
-    assert sorted(p.name for p in written.iterdir()) == ["b.json", "mill.csv", "plant.toml", "s.csv"]
+    assert sorted(p.name for p in written.iterdir()) == ["b.json", "mill.csv", "plant.toml", *SCORES]
 
 
 def test_the_figures_can_be_computed_again_from_the_scores_file(written: Path):
