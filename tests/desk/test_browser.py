@@ -4,7 +4,9 @@ import json
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +71,26 @@ def shows(browser: Browser, text: str) -> None:
     browser.wait(f"document.body.innerText.replace(/\\s+/g, ' ').includes({json.dumps(text)})")
 
 
+@contextmanager
+def feeding(desk: DeskProcess, *, first: int) -> Iterator[None]:
+    """Rows go on coming: a machine of which nothing is heard would soon be "not watched"."""
+    stop = threading.Event()
+
+    def feed() -> None:
+        row = first
+        while not stop.wait(0.5):
+            desk.write("scores", score(row, ratio=1.5))
+            row += 1
+
+    thread = threading.Thread(target=feed)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(PATIENCE_S)
+
+
 def tab_to(browser: Browser, selector: str) -> None:
     """With the keyboard alone."""
     for _ in range(60):
@@ -84,8 +106,9 @@ def test_a_shift_sees_an_alert_and_answers_it(desk: DeskProcess, browser: Browse
     # An alert appears in a page that is open, without anybody touching it.
     desk.write("scores", *(score(row) for row in range(20)), score(20, ratio=1.5))
     desk.write("alerts", alert(20))
-    shows(browser, "1 of 1: the sheet may break")
-    assert browser.run("document.title") == "1 WARNING · sheetbreak"
+    with feeding(desk, first=21):
+        shows(browser, "1 of 1: the sheet may break")
+        browser.wait("document.title === '1 WARNING · sheetbreak'")
     # Acknowledged with the keyboard; who it is is asked for once.
     tab_to(browser, "#ack-pm1-20")
     browser.press("Enter")
@@ -97,7 +120,8 @@ def test_a_shift_sees_an_alert_and_answers_it(desk: DeskProcess, browser: Browse
     shows(browser, "acknowledged by Aino")
     (acknowledged,) = wait_for(desk.actions)
     assert (acknowledged["action"], acknowledged["by"]) == ("acknowledge", "Aino")
-    assert (acknowledged["alert_id"], acknowledged["time"]) == ("pm1-20", at(20))
+    assert acknowledged["alert_id"] == "pm1-20"
+    assert acknowledged["time"] >= at(20)  # on the rows' clock
     # Judged with the mouse on a phone, which nothing makes wider than it is.
     for path in ("/", "/machine?name=pm1", "/alarms", "/shift", "/performance", "/dead-letters", "/alarm?id=pm1-20"):
         browser.open(desk.url + path, width=390)

@@ -101,7 +101,7 @@ class DeskRig:
         )
         given = {"users": None, "proxy_header": None, "public_url": None} | access
         self.rules: Rules = rules_from(host, environment=environment or {}, **given)
-        self.gate = Gate(self.rules)
+        self.gate = Gate(self.rules, clock=lambda: self.now_ms / 1000)
         self.web = Web(self.desk, self.gate)
 
     def take(self, *values: bytes, apart_ms: int = 0) -> "DeskRig":
