@@ -6,7 +6,7 @@ from itertools import pairwise
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sheetbreak.engine.advance import advance
@@ -37,6 +37,7 @@ def test_orders_that_went_through_bytes_are_the_same_and_none_adds_no_byte(order
 
 @pytest.mark.parametrize("window", [1, 3])
 @pytest.mark.parametrize("missing", ["hold", "model"])
+@settings(max_examples=25)  # four times over
 @given(cuts=st.lists(st.integers(1, ROWS - 1), max_size=4), orders=orders)
 def test_where_a_batch_ends_changes_no_bit_of_what_is_masked(
     window: int, missing: Missing, cuts: list[int], orders: Orders
