@@ -12,7 +12,7 @@ import re
 import shutil
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
 from io import BufferedReader
@@ -89,19 +89,19 @@ def write(models: Path, manifest: Manifest, *, files: Mapping[str, bytes], golde
 
 def check_writable(models: Path) -> None:
     """Raises ArtifactError where no artifact could be written: before a long training, not after it."""
-    probe = models / f".probe.{os.getpid()}.tmp"
-    there = models.is_dir()
+    there = models
+    while not there.exists() and there != there.parent:
+        there = there.parent  # nothing is made yet: two trainings may begin at once
+    probe = there / f".probe.{os.getpid()}.tmp"
     try:
-        models.mkdir(parents=True, exist_ok=True)
         try:
             with probe.open("wb") as file:
                 file.write(bytes(_LEAST_BYTES))
                 file.flush()
                 os.fsync(file.fileno())
         finally:
-            probe.unlink(missing_ok=True)
-            if not there:
-                models.rmdir()
+            with suppress(OSError):
+                probe.unlink(missing_ok=True)
     except OSError as cause:
         raise unwritable(models, cause) from cause
 
