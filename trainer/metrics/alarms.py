@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import beta
+from scipy.special import betaincinv  # not scipy.stats, for which `whatif` would wait a second
 
 from sheetbreak.engine.alerts import WARNED_ROWS
 from trainer.data.labels import Bools, Floats, Ints
@@ -163,6 +163,6 @@ def share_interval(hits: int, of: int) -> tuple[float, float] | None:
     """95 % of a share that was counted, from the binomial distribution itself (Clopper and Pearson, 1934)."""
     if not of:
         return None
-    low = float(beta.ppf(0.025, hits, of - hits + 1)) if hits else 0.0
-    high = float(beta.ppf(0.975, hits + 1, of - hits)) if hits < of else 1.0
+    low = float(betaincinv(hits, of - hits + 1, 0.025)) if hits else 0.0
+    high = float(betaincinv(hits + 1, of - hits, 0.975)) if hits < of else 1.0
     return low, high
