@@ -7,6 +7,7 @@ from kafka.errors import KafkaError
 
 from sheetbreak.streams.kafka.clients import new_elector
 from sheetbreak.streams.kafka.errors import stream_error
+from sheetbreak.streams.kafka.group.membership import is_stable, unstick
 from sheetbreak.streams.kafka.options import Address, environment_security
 
 
@@ -27,6 +28,9 @@ class Election:
         """Whether this candidate is the one. Raises StreamUnavailable while the brokers are away."""
         try:
             self._consumer.poll(200)
+            group = self._consumer.group_metadata()
+            if not is_stable(group):
+                unstick(self._consumer, group)
             assigned = self._consumer.assignment()
             self._consumer.pause(*assigned)  # nothing is read: the partition is a token
             return self._partition in assigned
