@@ -64,7 +64,7 @@ COMMANDS = {
     "labels": Command("sheetbreak.cli.labels:main", "kafka", "what operators said, as a table for train --labels"),
     "topics": Command("sheetbreak.cli.topics:main", "kafka", "create or check the five topics"),
     "machines": Command("sheetbreak.cli.machines:main", "kafka", "list, retire or reset the machines that have state"),
-    "models": Command("sheetbreak.cli.models:main", "monitor", "list, show, promote, use, verify or prune the models"),
+    "models": Command("sheetbreak.cli.models:main", "monitor", "list, show, promote, use, verify, export or prune"),
     "completion": Command("sheetbreak.cli.completion:main", "all", "completion of commands and options for your shell"),
 }
 

@@ -1,4 +1,4 @@
-"""Command `sheetbreak models`: lists models, makes one current, shows its card, checks them, removes old ones."""
+"""Command `sheetbreak models`: lists models, makes one current, shows its card, checks, exports, removes them."""
 
 import argparse
 import sys
@@ -14,6 +14,7 @@ from sheetbreak.errors import ArtifactError
 
 _OF_ONE = ("use", "promote", "show")
 """Actions on a version that must be named."""
+_OF_ONE_OR_NONE = ("verify", "export")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -26,27 +27,33 @@ def main(argv: Sequence[str]) -> int:
         "sheetbreak models promote 20260501T101500Z-3f9c    # a candidate becomes current\n"
         "sheetbreak models use 20260501T101500Z-3f9c    # roll back; a running monitor takes it up\n"
         "sheetbreak models verify\n"
+        'sheetbreak models export --mlflow exported     # the current one, for mlflow.pyfunc.load_model("exported")\n'
         "sheetbreak models prune --keep 5",
     )
     parser.add_argument("--models", type=Path, default=Path("models"), metavar="DIR", help="where the models are")
     where = OptionParser("models", add_help=False)
     where.add_argument("--models", type=Path, default=argparse.SUPPRESS, metavar="DIR", help="where the models are")
     # Sub-commands are parsers of argparse's own making; ours reads the environment, so they are of our class.
-    actions = parser.add_subparsers(dest="action", metavar="[promote|use|show|verify|prune]", parser_class=OptionParser)
+    actions = parser.add_subparsers(
+        dest="action", metavar="[promote|use|show|verify|export|prune]", parser_class=OptionParser
+    )
     for name, described in (
         ("promote", "make a candidate current, whatever the comparison said"),
         ("show", "the card of one version in Markdown: data, promises, held-out figures, why it is current or not"),
         ("use", "make a version current, atomically: roll back or forward"),
         ("verify", "check hashes and golden rows of one version, or of all"),
+        ("export", "write a model, the current one if none is named, in MLflow's format: a pyfunc that scores a table"),
         ("prune", "remove all but the newest versions; never the current one"),
     ):
         action = actions.add_parser(name, parents=[where], description=described, help=described)
         if name in _OF_ONE:
             action.add_argument("version", metavar="VERSION")
-        elif name == "verify":
+        elif name in _OF_ONE_OR_NONE:
             action.add_argument("version", metavar="VERSION", nargs="?")
         else:
             action.add_argument("--keep", type=whole_number(minimum=1), default=5, metavar="N", help="versions kept")
+        if name == "export":
+            action.add_argument("--mlflow", type=Path, required=True, metavar="DIR", help="a new directory for it")
     options = parser.parse_args(argv)
     models: Path = options.models
     named = getattr(options, "version", None)
@@ -57,15 +64,12 @@ def main(argv: Sequence[str]) -> int:
     if options.action == "show":
         print(read_card(models, options.version), end="")
         return 0
+    if options.action == "export":
+        return _export(models, options.mlflow, version=named)
     if options.action == "verify":
         return _verify(models, [named] if named else list_versions(models))
     if options.action == "prune":
-        removed = prune(models, keep=options.keep)
-        for version in removed:
-            print(f"removed {version}")
-        if not removed:
-            print("nothing to remove", file=sys.stderr)
-        return 0
+        return _prune(models, keep=options.keep)
     return _list(models)
 
 
@@ -75,6 +79,22 @@ def _make_current(models: Path, version: str, *, by: str) -> int:
         print(f"warning: {warning}", file=sys.stderr)
     promote(models, version, by=by, why="by hand" + (f"; warning: {warning}" if warning else ""))
     print(f"{version} is current in {models}")
+    return 0
+
+
+def _export(models: Path, target: Path, *, version: str | None) -> int:
+    from sheetbreak.python.pyfunc import export
+
+    print(f"{export(models, target, version=version)} is in {target}, in MLflow's format")
+    return 0
+
+
+def _prune(models: Path, *, keep: int) -> int:
+    removed = prune(models, keep=keep)
+    for version in removed:
+        print(f"removed {version}")
+    if not removed:
+        print("nothing to remove", file=sys.stderr)
     return 0
 
 
