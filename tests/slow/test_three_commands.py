@@ -41,7 +41,8 @@ def test_an_export_is_inspected_trained_on_and_scored_in_three_commands(
     page = sheetbreak("inspect", path, "--write", plant).stdout
     assert f'timezone = "{zone}"' in plant.read_text(encoding="utf-8")
     assert "Training stops" not in page
-    sheetbreak("train", path, "--schema", plant, "--models", models, "--family", "pca")
+    told = sheetbreak("train", path, "--schema", plant, "--models", models, "--family", "pca").stderr
+    assert told.count("loading TensorFlow") == 1
     out = sheetbreak("monitor", path, "--models", models, "--emit", "scores,dead-letters", "--metrics-port", "0").stdout
     messages = [msgspec.json.decode(line) for line in out.splitlines()]
     assert Counter(message["topic"] for message in messages) == {"scores": len(export.rows)}

@@ -58,7 +58,7 @@ def main(argv: Sequence[str]) -> int:
 
     from trainer.training.backend import configure_tensorflow  # seconds that --help and a bad CSV should not cost
 
-    configure_tensorflow()
+    configure_tensorflow(tell=sys.stderr)
     from trainer.evaluation.backtest import judge_folds, report_json, report_text
     from trainer.evaluation.folds import ORIGINS, rolling_origin, run_fold
     from trainer.evaluation.policy_file import SUFFIX

@@ -67,7 +67,7 @@ def main(argv: Sequence[str]) -> int:
 
     from trainer.training.backend import configure_tensorflow  # seconds that --help and a bad CSV should not cost
 
-    configure_tensorflow()
+    configure_tensorflow(tell=sys.stderr)
     from trainer.comparison.ledger import Ledger
     from trainer.comparison.outside import outside_scorers
     from trainer.comparison.result import judge

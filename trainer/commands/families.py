@@ -1,6 +1,7 @@
 """Command `sheetbreak families`: the model families and what can be set of each, from the families themselves."""
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,7 +23,7 @@ def main(argv: Sequence[str]) -> int:
 
     from trainer.training.backend import configure_tensorflow  # seconds that --help should not cost
 
-    configure_tensorflow()
+    configure_tensorflow(tell=sys.stderr)
     from trainer.families import FAMILIES
 
     for name in options.names:

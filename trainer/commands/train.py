@@ -59,7 +59,7 @@ def main(argv: Sequence[str]) -> int:
 
     from trainer.training.backend import configure_tensorflow  # seconds that --help and a bad CSV should not cost
 
-    configure_tensorflow()
+    configure_tensorflow(tell=sys.stderr)
     from trainer.data.history import score_history
     from trainer.evaluation.holdout import Held, check_useful, held_out_text, judge_held_out
     from trainer.output.progress import Progress

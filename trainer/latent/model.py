@@ -1,6 +1,7 @@
 """Model for latent work: the artifact of encode, impute and generate, and its two halves from model.keras."""
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -45,7 +46,7 @@ def load_halves(models: Path, artifact: Artifact) -> Halves:
     """
     from trainer.training.backend import configure_tensorflow
 
-    configure_tensorflow()
+    configure_tensorflow(tell=sys.stderr)
     import keras
 
     import trainer.families  # noqa: F401 - the layers of its own that a model may have

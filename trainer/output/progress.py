@@ -2,12 +2,27 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 BAR_CELLS = 24
 LINE_EVERY_S = 10.0
 """Elsewhere than on a terminal: a log of a long training stays readable, a short one says two lines."""
+
+
+@contextmanager
+def loading(what: str, out: TextIO) -> Iterator[None]:
+    """Says that a library is being loaded, which takes seconds; a terminal forgets it when it is there."""
+    live = out.isatty()
+    out.write(f"loading {what} …" + ("" if live else "\n"))
+    out.flush()
+    try:
+        yield
+    finally:
+        if live:
+            out.write("\r\x1b[K")
+            out.flush()
 
 
 class Progress:

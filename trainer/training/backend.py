@@ -5,23 +5,29 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TextIO
+
+from trainer.output.progress import loading
 
 CHATTER = re.compile(rb"absl::InitializeLog|cudart_stub|port\.cc:|cuda drivers|cpu_feature_guard|\boneDNN\b")
 """What TensorFlow's build with GPU support says at import on a machine without one. It is written before the logging
 starts that TF_CPP_MIN_LOG_LEVEL governs, so no setting of TensorFlow's own stops it."""
 
 
-def configure_tensorflow() -> None:
+def configure_tensorflow(*, tell: TextIO | None = None) -> None:
     """The same seed gives the same weights from now on, on one machine; calling it again changes nothing.
 
     One thread: these nets are small (a second thread made the default no faster), sums then have one order,
-    and `backtest` and `compare` run one process a core.
+    and `backtest` and `compare` run one process a core. tell: where a command says that it is loaded, if it is not yet.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before the import: start-up chatter about CPU features
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # else sums are ordered by what the processor can do
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    with without_chatter():
+    told: AbstractContextManager[None] = nullcontext()
+    if tell is not None and "tensorflow" not in sys.modules:
+        told = loading("TensorFlow", tell)
+    with told, without_chatter():
         import tensorflow as tf  # after its environment is set
 
     tf.config.threading.set_intra_op_parallelism_threads(1)

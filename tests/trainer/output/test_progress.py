@@ -3,7 +3,7 @@
 import io
 from collections.abc import Callable
 
-from trainer.output.progress import Progress, TaskProgress
+from trainer.output.progress import Progress, TaskProgress, loading
 
 
 class Terminal(io.StringIO):
@@ -98,3 +98,12 @@ def test_where_the_time_is_given_and_not_the_number_there_is_no_bar() -> None:
     progress.tell(7, left_s=60, says="best 0.712")
     progress.close()
     assert out.getvalue() == "\r\x1b[Ktuning: trials 7, best 0.712, 1:00 min left\n"
+
+
+def test_a_library_that_takes_seconds_is_named_while_it_loads_and_a_terminal_forgets_it() -> None:
+    terminal, log = Terminal(), io.StringIO()
+    for out, before in ((terminal, "loading TensorFlow …"), (log, "loading TensorFlow …\n")):
+        with loading("TensorFlow", out):
+            assert out.getvalue() == before
+    assert terminal.getvalue() == "loading TensorFlow …\r\x1b[K"
+    assert log.getvalue() == "loading TensorFlow …\n"

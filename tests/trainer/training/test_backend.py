@@ -1,10 +1,11 @@
 """What TensorFlow says at import: its chatter goes, everything else stays."""
 
 import os
+import sys
 
 import pytest
 
-from trainer.training.backend import without_chatter
+from trainer.training.backend import configure_tensorflow, without_chatter
 
 CHATTER = (
     b"WARNING: All log messages before absl::InitializeLog() is called are written to STDERR\n"
@@ -36,3 +37,10 @@ def test_an_import_that_fails_is_told(capfd: pytest.CaptureFixture[str]) -> None
 def _fail_as_an_import() -> None:
     os.write(2, b"libtensorflow is cut short\n")
     raise ImportError
+
+
+def test_nothing_is_said_where_tensorflow_is_there_already(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_tensorflow(tell=sys.stderr)
+    capsys.readouterr()
+    configure_tensorflow(tell=sys.stderr)
+    assert capsys.readouterr().err == ""
