@@ -1,9 +1,12 @@
 """Command `sheetbreak models`: lists models, makes one current, shows its card, checks, exports, removes them."""
 
 import argparse
+import os
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
 
 from sheetbreak.artifact import current_version, list_versions, load, prune, read_manifest
 from sheetbreak.artifact.promotion import promote, read_decisions, warn_of_schema
@@ -15,6 +18,10 @@ from sheetbreak.errors import ArtifactError
 _OF_ONE = ("use", "promote", "show")
 """Actions on a version that must be named."""
 _OF_ONE_OR_NONE = ("verify", "export")
+_HEADINGS: tuple[str, ...] = ("  version", "state", "preset", "family", "threshold", "sensors", "AUC", "data")
+_NUMBERS = ("sensors", "AUC")
+_LEAST_CELL = 8
+"""Characters of a file's name; fewer say nothing."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -108,25 +115,55 @@ def _list(models: Path) -> int:
         current = ""
         print(f"warning: {error}", file=sys.stderr)
     decisions = read_decisions(models)
-    reasons = []
-    print(f"  {'version':<24}{'state':<11}{'preset':<10}{'family':<10}{'threshold':<14}{'sensors':>7}{'AUC':>5}  data")
+    listed, reasons = [_HEADINGS], []
     for version in versions:
         mark = "*" if version == current else " "
         try:
             manifest = read_manifest(models / version)
         except ArtifactError as error:
-            print(f"{mark} {version:<24}unusable: {error}")
+            listed.append((f"{mark} {version}", f"unusable: {error}"))
             continue
-        print(
-            f"{mark} {version:<24}{state_of(version, decisions, current):<11}{manifest.preset:<10}{manifest.family:<10}"
-            f"{manifest.threshold.policy:<14}{len(manifest.schema.sensors):>7}{_test_auc(manifest):>5}  "
-            f"{manifest.training.get('data', '-')}"
-        )
+        told = (state_of(version, decisions, current), manifest.preset, manifest.family, manifest.threshold.policy)
+        figures = (str(len(manifest.schema.sensors)), _test_auc(manifest), str(manifest.training.get("data", "-")))
+        listed.append((f"{mark} {version}", *told, *figures))
         if reason := reason_of(manifest, decisions):
             reasons.append(f"{version}  {reason}")
+    columns = _columns()
+    print("\n".join(_table(listed, columns)))
     if reasons:
-        print("\n" + "\n".join(reasons))
+        wrapped = reasons if columns is None else [fill(one, columns, subsequent_indent="  ") for one in reasons]
+        print("\n" + "\n".join(wrapped))
     return 0
+
+
+def _table(listed: Sequence[tuple[str, ...]], columns: int | None) -> list[str]:
+    """Lines of cells below one another. columns: of the terminal; None is no limit.
+
+    The last cell is cut to what is left, and left out where that is next to nothing: a model's card has it whole.
+    """
+    whole = [cells for cells in listed if len(cells) == len(_HEADINGS)]
+    widths = [max(len(cells[i]) for cells in whole) for i in range(len(_HEADINGS) - 1)]
+    room = None if columns is None else columns - sum(widths) - len(widths)
+    lines = []
+    for cells in listed:
+        padded = [
+            cell.rjust(width) if heading in _NUMBERS else cell.ljust(width)
+            for cell, width, heading in zip(cells[:-1], widths, _HEADINGS, strict=False)
+        ]
+        lines.append(" ".join([*padded, cells[-1] if len(cells) < len(_HEADINGS) else _cut(cells[-1], room)]).rstrip())
+    return lines
+
+
+def _cut(text: str, room: int | None) -> str:
+    if room is None or len(text) <= room:
+        return text
+    return "" if room < _LEAST_CELL else text[: room - 1] + "…"
+
+
+def _columns() -> int | None:
+    """Of the terminal, or as COLUMNS says; None where the list goes to a file or another program."""
+    said = os.environ.get("COLUMNS", "").isdecimal()
+    return shutil.get_terminal_size().columns if said or sys.stdout.isatty() else None
 
 
 def _test_auc(manifest: Manifest) -> str:

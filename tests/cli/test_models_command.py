@@ -7,7 +7,7 @@ import pytest
 
 from sheetbreak.artifact import current_version, list_versions
 from sheetbreak.artifact.promotion import read_decisions, record
-from sheetbreak.cli.models import main
+from sheetbreak.cli.models import _HEADINGS, _table, main
 from sheetbreak.errors import ArtifactError, DataError
 from tests.support.mill import save_model
 
@@ -15,15 +15,16 @@ NOW = datetime(2026, 5, 1, 10, 15, tzinfo=UTC)
 
 
 @pytest.fixture
-def versions(tmp_path: Path) -> list[str]:
-    """Three models in ./models, a minute apart; the last one is current."""
+def versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Three models in ./models, a minute apart; the last one is current. What is printed goes to no terminal."""
+    monkeypatch.delenv("COLUMNS", raising=False)
     return [save_model(tmp_path / "models", now=NOW + timedelta(minutes=i)).version for i in range(3)]
 
 
 def test_the_list_marks_the_current_one(versions: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     lines = capsys.readouterr().out.splitlines()[1:]
-    assert [line[2:26].strip() for line in lines] == versions
+    assert [line[2:].split()[0] for line in lines] == versions
     assert [line[0] for line in lines] == [" ", " ", "*"]
 
 
@@ -47,6 +48,33 @@ def test_promote_says_who_did_it_and_the_list_says_what_each_model_is(
     assert why in reasons
     assert f"{versions[1]}  promoted " in reasons
     assert "(models promote): by hand" in reasons
+
+
+def test_on_a_terminal_of_80_columns_no_line_is_longer(
+    versions: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record(
+        Path("models"), versions[0], decision="candidate", by="if-better", current=versions[-1], why="so it is " * 30
+    )
+    assert main([]) == 0
+    wide = capsys.readouterr().out
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main([]) == 0
+    narrow = capsys.readouterr().out
+    assert max(map(len, wide.splitlines())) > 80
+    assert max(map(len, narrow.splitlines())) <= 80
+    assert narrow.split() == wide.split()
+
+
+def test_long_words_stand_apart_and_only_the_datas_name_is_cut() -> None:
+    long = ("* 20260501T101500Z-3f9c", "candidate", "article", "variational", "trailing", "61", "0.71", "a" * 40)
+    short = ("  20260501T101600Z-77ab", "former", "rows", "pca", "rate:5", "6", "-", "mill.csv")
+    listed = [_HEADINGS, long, short]
+    assert [line.split() for line in _table(listed, None)] == [" ".join(cells).split() for cells in listed]
+    assert _table(listed, 90)[1].endswith(" 0.71 " + "a" * 12 + "…")
+    for columns in (80, 90, 100):
+        assert max(map(len, _table(listed, columns))) <= columns
+    assert _table(listed, 80)[1].endswith(" variational trailing       61 0.71")
 
 
 def test_a_model_of_another_schema_becomes_current_with_a_warning(
