@@ -1,5 +1,7 @@
 """Election of one among several by a consumer group: who holds partition 0 of a topic that all of them know."""
 
+import threading
+import time
 from typing import Any
 
 from kafka import TopicPartition
@@ -10,9 +12,14 @@ from sheetbreak.streams.kafka.errors import stream_error
 from sheetbreak.streams.kafka.group.membership import is_stable, unstick
 from sheetbreak.streams.kafka.options import Address, environment_security
 
+_POLL_MS = 1_000
+_BETWEEN_FAILURES_S = 1.0
+_LASTS_S = 10.0
+"""As long as the group waits for a member that is silent: after that another one may hold it."""
+
 
 class Election:
-    """One candidate. `holds` is to be asked every few seconds: who does not ask is taken for dead. Not thread-safe."""
+    """One candidate, on a thread of its own: a member that polls only now and then keeps all others waiting."""
 
     def __init__(self, address: Address, *, group: str, topic: str) -> None:
         """Raises StreamError."""
@@ -23,20 +30,38 @@ class Election:
             self._consumer.subscribe([topic])
         except KafkaError as error:
             raise stream_error(error, self._name) from error
+        self._closed = threading.Event()
+        self._told: tuple[float, bool, KafkaError | None] = (time.monotonic(), False, None)
+        """When it last was told, whether it holds the partition, and what went wrong; replaced as one."""
+        self._thread = threading.Thread(target=self._stand, name="election", daemon=True)
+        self._thread.start()
 
     def holds(self) -> bool:
         """Whether this candidate is the one. Raises StreamUnavailable while the brokers are away."""
-        try:
-            self._consumer.poll(200)
-            group = self._consumer.group_metadata()
-            if not is_stable(group):
-                unstick(self._consumer, group)
-            assigned = self._consumer.assignment()
-            self._consumer.pause(*assigned)  # nothing is read: the partition is a token
-            return self._partition in assigned
-        except KafkaError as error:
+        told_at, held, error = self._told
+        if error is not None:
             raise stream_error(error, self._name) from error
+        return held and time.monotonic() - told_at < _LASTS_S
 
     def close(self) -> None:
         """Leave; another one is elected at once."""
+        self._closed.set()
+        self._thread.join()
+
+    def _stand(self) -> None:
+        while not self._closed.is_set():
+            try:
+                self._told = (time.monotonic(), self._poll(), None)
+            except KafkaError as error:
+                self._told = (time.monotonic(), False, error)
+                self._closed.wait(_BETWEEN_FAILURES_S)
         self._consumer.close()
+
+    def _poll(self) -> bool:
+        self._consumer.poll(_POLL_MS)
+        group = self._consumer.group_metadata()
+        if not is_stable(group):
+            unstick(self._consumer, group)
+        assigned = self._consumer.assignment()
+        self._consumer.pause(*assigned)  # nothing is read: the partition is a token
+        return is_stable(group) and self._partition in assigned
