@@ -44,7 +44,15 @@ def join(read: "Sequence[History]", *, doubts: Doubts) -> "History":
     schema = replace(read[0].schema, sensors=sensors, units=units)
     sources = tuple(source for history in read for source in history.sources)
     layouts = tuple(layout for history in read for layout in history.layouts)
-    return replace(read[0], schema=schema, rows=rows.take(kept), lines=lines[kept], sources=sources, layouts=layouts)
+    return replace(
+        read[0],
+        schema=schema,
+        rows=rows.take(kept),
+        lines=lines[kept],
+        sources=sources,
+        layouts=layouts,
+        files=of_file[kept].astype(np.int64),
+    )
 
 
 def _with_sensors(history: "History", sensors: tuple[str, ...]) -> RowBatch:

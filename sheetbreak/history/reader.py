@@ -63,6 +63,11 @@ class History:
     layouts: tuple[Layout, ...]
     """Of each source."""
     doubts: tuple[Doubt, ...]
+    files: npt.NDArray[np.int64] | None = None
+
+    def place(self, row: int) -> str:
+        """Where a row stands, for people."""
+        return f"{self.sources[0 if self.files is None else self.files[row]].name} line {self.lines[row]}"
 
     @property
     def sha256(self) -> str:

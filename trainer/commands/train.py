@@ -25,6 +25,7 @@ from trainer.commands.parts.operators import read_operators
 from trainer.commands.parts.promotion import add_promote_option, carry_out, decision_text, give_verdict
 from trainer.commands.parts.provenance import SCORES, epochs_file, policy_file, provenance_of
 from trainer.data.labels import counted_labels, mostly_broken
+from trainer.data.oddities import odd_sensors
 from trainer.data.reading import add_files, read_given
 from trainer.output.files import check_targets, write_whole
 from trainer.settings.families import family_names
@@ -48,6 +49,8 @@ def main(argv: Sequence[str]) -> int:
     schema, rows = history.schema, history.rows
     if options.until is not None:
         rows = _until(rows, options.until, history.name)
+    for doubt in odd_sensors(history, rows=len(rows)):
+        warn_of(doubt)
     said = read_operators(options.labels, rows, schema)
     rows = said.rows
     test = _read_test(options.test, schema) if options.test else None

@@ -136,11 +136,14 @@ def train_pipeline(
     window, training = settings.input.window, settings.training
     fit_rows = split.fit[labels.normal[split.fit]]
     fit_rows = fit_rows[np.argsort(rows.times_us[fit_rows], kind="stable")]
+    if not len(fit_rows):
+        raise DataError(_none_left(labels, split.fit, schema))
     features = fit_features(rows, fit_rows, kind=preset.features, schema=schema)
     inputs = compute_inputs(rows, schema, features=features, window=window, break_is_stop=preset.break_is_stop)
     fit_ends = np.intersect1d(fit_rows, inputs.scored)
     if len(fit_ends) < fewest:
-        raise DataError(_too_few(len(fit_ends), fewest, break_free=len(fit_rows), window=window, features=features))
+        few = _too_few(len(fit_ends), fewest, break_free=len(fit_rows), window=window, features=features)
+        raise DataError(few + _lead_words(labels, split.fit, schema))
     scaler = fit_scaler(inputs.features[fit_ends], scaling=settings.input.scaling, clip=preset.clip)
     fit, validation = (
         inputs.windows(ends, scaler) for ends in (fit_ends, split.validation[labels.normal[split.validation]])
@@ -244,6 +247,28 @@ def _export(fitted: Fitted) -> dict[str, bytes]:
     with tempfile.TemporaryDirectory(prefix="sheetbreak-") as folder:
         export_model(fitted.model, Path(folder))
         return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
+
+
+def _none_left(labels: Labels, part: Ints, schema: Schema) -> str:
+    """Why not one row of a part is break-free."""
+    broken = int((~labels.judged[part]).sum())
+    if not schema.lead_rows or not labels.will_break[part].any():
+        remedy = "give more rows, or a larger first part in --split"
+        return f"no break-free row is left to train on: {len(part):,} rows in the first part of the split; {remedy}"
+    ahead = int(labels.will_break[part].sum())
+    return (
+        f"no break-free row is left to train on: of {len(part):,} rows in the first part of the split {broken:,} are "
+        f"breaks and {ahead:,} lie within lead_rows = {schema.lead_rows:,} rows before one; set a smaller "
+        "sampling.lead_rows in --schema, shorter than the runs between breaks"
+    )
+
+
+def _lead_words(labels: Labels, part: Ints, schema: Schema) -> str:
+    """What a long lead took of the rows, where that is most of them."""
+    ahead = int(labels.will_break[part].sum())
+    if not schema.lead_rows or 2 * ahead <= len(part):
+        return ""
+    return f", or set a smaller sampling.lead_rows: {ahead:,} rows lie within {schema.lead_rows:,} before a break"
 
 
 def _too_few(found: int, fewest: int, *, break_free: int, window: int, features: FeatureParams) -> str:

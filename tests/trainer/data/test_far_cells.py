@@ -1,10 +1,10 @@
-"""Absurd cells in a history: told with sensor, row and value, and no part of the spread that a machine begins with."""
+"""Absurd cells in a history: no part of the spread that a machine begins with."""
 
 import numpy as np
 import pytest
 
 from tests.support.histories import mill_like, schema_of, with_values
-from trainer.data.far_cells import far_cells, told_far
+from trainer.data.far_cells import far_cells
 from trainer.data.inputs import fit_features
 
 SCHEMA = schema_of(6)
@@ -22,15 +22,6 @@ def test_absurd_cells_widen_no_spread(absurd: float) -> None:
     dirty[10::97, 2] = absurd
     assert far_cells(dirty)[:, 2].sum() == len(dirty[10::97])
     np.testing.assert_allclose(starts(dirty), starts(clean), rtol=0.05)
-
-
-def test_they_are_told_with_sensor_row_and_value() -> None:
-    rows = mill_like(1000, break_every=None)
-    rows.values[57, 2] = 1e35
-    told = told_far(rows, SCHEMA.sensors)
-    assert told is not None
-    assert "s2 1 (the first in row 57: 1e+35, where" in told
-    assert told_far(mill_like(1000), SCHEMA.sensors) is None
 
 
 def test_a_sensor_that_never_moved_has_a_spread_of_its_own_size() -> None:

@@ -215,6 +215,11 @@ def test_only_breaks_are_an_error() -> None:
         train(with_labels(rows, np.full(300, BROKEN, np.int8)), quick())
 
 
+def test_a_lead_longer_than_the_runs_is_named() -> None:
+    with pytest.raises(DataError, match=r"lie within lead_rows = 500 rows before one; set a smaller sampling"):
+        train(mill_like(300), quick(), lead_rows=500)
+
+
 def test_a_validation_part_without_a_scored_row_is_an_error() -> None:
     split = chronological(ROWS.times_us, (0.6, 0.2, 0.2))
     with pytest.raises(DataError, match="no validation row was scored"):

@@ -131,7 +131,7 @@ def sensor_doubts(sensors: Sequence[Sensor], history: History, table: Table, wri
             remedy = "mend the cell or leave it blank, unless the sensor does read that"
             doubts.append(Doubt("absurd-value", table.place(odd.row, sensor.name), what, remedy, odd.count))
         if sensor.step:
-            doubts.append(_step_doubt(sensor.name, sensor.step, history))
+            doubts.append(step_doubt(sensor.name, sensor.step, history))
     several = {
         "constant": ("never changes", "nothing to do: what never changes tells nothing, and does no harm"),
         "same": ("hold what another sensor holds, row by row", "keep one: name the others under columns.ignore"),
@@ -160,7 +160,7 @@ def row_doubts(history: History) -> list[Doubt]:
         first = int(np.argmax(lacking))
         what = f"{lacking.sum():,} rows lack more than a fifth of their sensors: the monitor refuses such rows"
         remedy = f"sensors that are often missing ({_few(_often_missing(history, lacking))}) go to columns.ignore"
-        doubts.append(Doubt("rows-lacking", _line(history, first), what, remedy, int(lacking.sum())))
+        doubts.append(Doubt("rows-lacking", history.place(first), what, remedy, int(lacking.sum())))
     if schema.broken is None or (rows.broken == UNKNOWN).all():
         what = "no column says where the sheet broke: a model can be trained, not judged"
         remedy = (
@@ -224,7 +224,8 @@ def _grade_doubt(kind: str, what: str, remedy: str, line: int, count: int, roles
     return Doubt(kind, table.line_place(line, roles.grade.name), what, remedy, count)
 
 
-def _step_doubt(name: str, step: Step, history: History) -> Doubt:
+def step_doubt(name: str, step: Step, history: History) -> Doubt:
+    """What is told of a sensor whose level steps. step: its row is one of the history's."""
     rows = history.rows
     moment = format_time(int(rows.times_us[step.row])) if history.schema.time is not None else f"row {step.row}"
     why = f" ({step.units})" if step.units else ""
@@ -233,7 +234,7 @@ def _step_doubt(name: str, step: Step, history: History) -> Doubt:
     if not step.units:
         remedy = "if it was moved, recalibrated or given another unit, train on the rows after it"
     count = len(rows) - step.row
-    return Doubt("level-step", f"{_line(history, step.row)}, column {name}", what, remedy, count)
+    return Doubt("level-step", f"{history.place(step.row)}, column {name}", what, remedy, count)
 
 
 def _hanging(sensors: Sequence[Sensor]) -> list[Doubt]:
@@ -256,10 +257,6 @@ def _hanging(sensors: Sequence[Sensor]) -> list[Doubt]:
 def _often_missing(history: History, lacking: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> list[str]:
     share = np.isnan(history.rows.values[lacking]).mean(axis=0)
     return [history.schema.sensors[i] for i in np.argsort(-share) if share[i] > 0.5] or ["several"]
-
-
-def _line(history: History, row: int) -> str:
-    return f"{history.name} line {history.lines[row]}"
 
 
 def _is_known(value: float) -> bool:

@@ -1,0 +1,76 @@
+"""What is odd about a history's sensors is told before a training, with the line of its file."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sheetbreak.history.doubts import Doubts
+from sheetbreak.history.reader import History, read_history
+from sheetbreak.rows import Schema
+from trainer.data.oddities import odd_sensors
+
+PLANT = Schema(time="time", broken="broken", machine="pm")
+ROWS = 400
+
+
+def history(values: np.ndarray, *, machines: tuple[str, ...] = ("a",), files: int = 1) -> History:
+    """Rows (machines, ROWS, sensors) read from as many files, in order of time."""
+    moments = [datetime(2026, 1, 5, tzinfo=UTC) + timedelta(minutes=2 * i) for i in range(ROWS)]
+    lines = [
+        f"{moment:%Y-%m-%d %H:%M},0,{machine}," + ",".join(f"{value:.6g}" for value in values[m, i])
+        for i, moment in enumerate(moments)
+        for m, machine in enumerate(machines)
+    ]
+    header = "time,broken,pm," + ",".join(f"s{i + 1}" for i in range(values.shape[2]))
+    for number, part in enumerate(np.array_split(lines, files)):
+        Path(f"{number}.csv").write_text("\n".join([header, *part]) + "\n")
+    return read_history([Path(f"{number}.csv") for number in range(files)], PLANT, doubts=Doubts())
+
+
+def sound(machines: int = 1, sensors: int = 3) -> np.ndarray:
+    return np.random.default_rng(5).normal(20, 1, (machines, ROWS, sensors))
+
+
+@pytest.mark.parametrize("absurd", [-9999, 1e35, 1e200])
+def test_one_absurd_cell_is_told_with_its_line_and_column(absurd: float) -> None:
+    values = sound()
+    values[0, 57, 2] = absurd
+    (told,) = odd_sensors(history(values))
+    assert told.kind == "far-cells"
+    assert str(told).startswith(f"0.csv line 59, column s3: {absurd:g} is absurdly far from its other values")
+    assert f'values.missing = ["{absurd:g}"]' in told.remedy
+
+
+def test_of_several_files_the_line_is_that_of_the_cells_own_file() -> None:
+    values = sound()
+    values[0, 200 + 57, 2] = -9999
+    (told,) = odd_sensors(history(values, files=2))
+    assert told.place == "1.csv line 59, column s3"
+
+
+def test_a_level_that_steps_is_told_with_time_before_and_after() -> None:
+    values = sound()
+    values[0, 250:, 1] = 1.8 * values[0, 250:, 1] + 32
+    (told,) = odd_sensors(history(values))
+    assert (told.kind, told.count) == ("level-step", ROWS - 250)
+    assert told.place == "0.csv line 252, column s2"
+    assert "at 2026-01-05T08:20:00Z (as °C that became °F)" in told.what
+    assert [*odd_sensors(history(values), rows=250)] == []
+
+
+def test_a_step_of_one_machine_is_seen_among_others() -> None:
+    values = sound(machines=2)
+    values[1, 250:, 0] += 100
+    (told,) = odd_sensors(history(values, machines=("a", "b")))
+    assert told.place == "0.csv line 503, column s1, machine b"
+
+
+def test_many_sensors_do_not_fill_the_page_and_a_sound_history_says_nothing() -> None:
+    values = sound(sensors=9)
+    assert [*odd_sensors(history(values))] == []
+    values[0, 250:] += 100
+    told = [*odd_sensors(history(values))]
+    assert [doubt.count for doubt in told] == [*[ROWS - 250] * 5, 4]
+    assert told[-1].place == "sensors s6, s7, s8, s9"
