@@ -12,7 +12,7 @@ from sheetbreak.cli.options import OptionParser, whole_number
 from sheetbreak.engine.state import Missing
 from sheetbreak.errors import DataError
 from sheetbreak.streams.kafka.options import KafkaOptions
-from sheetbreak.streams.open import check_actions, check_state_dir, in_words, scheme_of
+from sheetbreak.streams.open import check_actions, check_more, check_state_dir, in_words, scheme_of
 from sheetbreak.wire.topics import ALERTS, DEAD_LETTERS, SCORES
 
 TOPICS = (ALERTS, SCORES, DEAD_LETTERS)
@@ -25,6 +25,8 @@ class Options:
     """One run of the monitor."""
 
     source: str
+    more: tuple[str, ...]
+    """Further files or folders, read with the source in the order of time."""
     models: Path
     emit: frozenset[str]
     metrics_port: int
@@ -44,6 +46,11 @@ class Options:
     kafka: KafkaOptions | None
     """None where monitors do not share the source: a file or pipe."""
 
+    @property
+    def named(self) -> str:
+        """What is read, for a log line."""
+        return f"{self.source} and {len(self.more)} more" if self.more else self.source
+
 
 def read_options(argv: Sequence[str]) -> Options:
     """Options from arguments and environment. Raises DataError."""
@@ -52,7 +59,11 @@ def read_options(argv: Sequence[str]) -> Options:
         "Score a stream of rows and warn before the sheet breaks.",
         example="sheetbreak replay mill.csv --speed 3600x | sheetbreak monitor -",
     )
-    parser.add_argument("source", help=f"{in_words()} (standard input, NDJSON)")
+    parser.add_argument(
+        "source",
+        nargs="+",
+        help=f"{in_words()} (standard input, NDJSON); or several files, or a folder of histories, in the order of time",
+    )
     parser.add_argument("--models", type=Path, default=Path("models"), metavar="DIR", help="where the models are")
     parser.add_argument(
         "--emit",
@@ -139,11 +150,14 @@ def read_options(argv: Sequence[str]) -> Options:
         "(group.min.session.timeout.ms)",
     )
     given = parser.parse_args(argv)
-    check_state_dir(given.source, given.state)
-    check_actions(given.source, given.actions)
-    scheme = scheme_of(given.source)
+    source, *more = given.source
+    check_state_dir(source, given.state)
+    check_actions(source, given.actions)
+    check_more(source, more)
+    scheme = scheme_of(source)
     return Options(
-        source=given.source,
+        source=source,
+        more=tuple(more),
         models=given.models,
         emit=scheme.emit if given.emit is None else _topics(given.emit),
         metrics_port=given.metrics_port,

@@ -44,7 +44,7 @@ def main(argv: Sequence[str]) -> int:
     health = Health(clock.monotonic)
     web = _serve(options, registry, health)
     try:
-        log.info("event=started source=%s model=%s", options.source, model.version)
+        log.info("event=started source=%s model=%s", options.named, model.version)
 
         def open_source() -> Opened:
             signals.armed = False  # opening may block (a FIFO without a writer) with nothing in hand: stop at once
@@ -70,7 +70,7 @@ def main(argv: Sequence[str]) -> int:
     finally:
         if web is not None:
             web.close()
-    log.info("event=ended source=%s rows=%d dead-letters=%d", options.source, loop.records, loop.dead_letters)
+    log.info("event=ended source=%s rows=%d dead-letters=%d", options.named, loop.records, loop.dead_letters)
     return INTERRUPTED if signals.interrupted else DONE
 
 
@@ -99,4 +99,5 @@ def _open(options: Options, model: Artifact) -> Opened:
         state_dir=options.state,
         kafka=options.kafka,
         actions=options.actions,
+        more=options.more,
     )

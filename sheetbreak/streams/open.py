@@ -15,6 +15,7 @@ from sheetbreak.wire.topics import ACTIONS, ALERTS, OUTPUTS, ROWS
 if TYPE_CHECKING:
     from sheetbreak.streams.kafka.options import KafkaOptions
 
+PIPE = "-"
 Decode = Callable[[Sequence[bytes], Sequence[int]], Decoded]
 """From the values and the offsets of a batch's records to rows and rejects."""
 
@@ -46,6 +47,8 @@ class Wanted:
     kafka: "KafkaOptions | None"
     actions: Path | None = None
     """A file of operators' actions."""
+    more: tuple[str, ...] = ()
+    """Further files or folders, read with the source in the order of time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,13 @@ def check_actions(source: str, actions: Path | None) -> None:
         raise DataError("--actions is for files and pipes; on Kafka the topic operator-actions has them")
 
 
+def check_more(source: str, more: Sequence[str]) -> None:
+    """Raises DataError where one of several sources cannot stand beside others."""
+    for one in (source, *more) if more else ():
+        if "://" in one or one == PIPE:
+            raise DataError(f"{one} stands alone; several sources are files or folders, read in the order of time")
+
+
 def is_csv(address: str) -> bool:
     """Whether rows are a CSV there, with a header line."""
     return address.lower().endswith(".csv") and "://" not in address
@@ -121,15 +131,19 @@ def open_stream(
     state_dir: Path | None = None,
     kafka: "KafkaOptions | None" = None,
     actions: Path | None = None,
+    more: Sequence[str] = (),
 ) -> Opened:
-    """Open `kafka://host:9092/topic`, `rows.csv`, `rows.ndjson` or `-`.
+    """Open `kafka://host:9092/topic`, `rows.csv`, `rows.ndjson`, `-`, or files and folders, `more` of them.
 
     `out` gets a file's or pipe's outputs named in `emit`; its descriptor is written to directly.
     Raises DataError when the source or the state directory cannot be used.
     """
     check_state_dir(source, state_dir)
     check_actions(source, actions)
-    wanted = Wanted(schema=schema, out=out, emit=emit, state_dir=state_dir, kafka=kafka, actions=actions)
+    check_more(source, more)
+    wanted = Wanted(
+        schema=schema, out=out, emit=emit, state_dir=state_dir, kafka=kafka, actions=actions, more=tuple(more)
+    )
     return scheme_of(source).source(source, wanted)
 
 
@@ -138,8 +152,26 @@ def open_stream(
 
 
 def _read_file(source: str, wanted: Wanted) -> Opened:
-    from sheetbreak.streams.files.table import open_file
+    from sheetbreak.streams.files.table import open_file, open_several
 
+    said = str(wanted.actions)
+    if wanted.more or Path(source).is_dir():
+        stream, several = open_several(
+            [source, *wanted.more],
+            schema=wanted.schema,
+            out=wanted.out,
+            emit=wanted.emit,
+            state_dir=wanted.state_dir,
+            actions=wanted.actions,
+        )
+        return Opened(
+            stream,
+            several.decode,
+            lambda record: several.origin(record.offset),
+            wanted.emit,
+            action_origin=lambda record: {"file": said, "line": record.offset},
+            actions_wait=True,
+        )
     stream, decode = open_file(
         source,
         schema=wanted.schema,
@@ -148,7 +180,6 @@ def _read_file(source: str, wanted: Wanted) -> Opened:
         state_dir=wanted.state_dir,
         actions=wanted.actions,
     )
-    said = str(wanted.actions)
     return Opened(
         stream,
         decode,

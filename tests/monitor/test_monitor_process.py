@@ -192,7 +192,7 @@ def test_what_the_user_must_change_is_said_with_exit_code_2(models: Path, tmp_pa
     (tmp_path / "rows.ndjson").write_bytes(b"")
     for arguments, said in [
         (["missing.csv"], "missing.csv: No such file"),
-        (["."], "is a directory"),
+        (["."], "empty.csv is empty"),
         (["empty.csv"], "empty.csv is empty"),
         (["other.csv"], "columns are missing"),
         (["amqp://host/topic"], "kafka://host:9092/topic"),

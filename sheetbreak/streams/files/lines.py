@@ -10,7 +10,7 @@ import stat
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 MAX_LINE = 16 * 1024 * 1024
 """A longer line is handed over cut here: it cannot be a row, and memory must stay bounded."""
@@ -26,6 +26,24 @@ class Line(NamedTuple):
     """First line of the input = 1; blank lines are counted."""
     end: int
     """Byte offset just behind the line, its end included."""
+
+
+class Lines(Protocol):
+    """What lines come from: one descriptor, or several files."""
+
+    offset: int
+    number: int
+    unfinished_bytes: int
+
+    @property
+    def ended(self) -> bool:
+        """Whether every line was handed out."""
+
+    def read(self, timeout_s: float, *, max_lines: int, max_bytes: int = MAX_LINE) -> list[Line]:
+        """The next lines."""
+
+    def unread(self, lines: Sequence[Line], /) -> None:
+        """Put lines back that were read last."""
 
 
 class LineReader:

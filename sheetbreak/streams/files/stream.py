@@ -18,7 +18,8 @@ from sheetbreak.errors import DataError, StreamError, StreamUnavailable
 from sheetbreak.history.cells import joined_lines, open_lines
 from sheetbreak.streams.files.action_lines import KEY as ACTIONS_KEY
 from sheetbreak.streams.files.action_lines import ActionLines
-from sheetbreak.streams.files.lines import MAX_LINE, Line, LineReader
+from sheetbreak.streams.files.lines import MAX_LINE, Line, LineReader, Lines
+from sheetbreak.streams.files.several import Several
 from sheetbreak.streams.files.sink import Sink
 from sheetbreak.streams.files.state_log import InputMark, StateLog
 from sheetbreak.streams.protocol import Batch, Output, Record, Snapshot
@@ -54,9 +55,11 @@ class FileStream:
         has_header: bool = False,
         max_records: int = 500,
         actions: ActionLines | None = None,
+        several: Several | None = None,
     ) -> None:
-        """actions: where operators' actions come from."""
+        """actions: where operators' actions come from. several: files whose lines stand for the descriptor's, -1."""
         self._fd = fd
+        self._several = several
         self._actions = actions
         self._sink = sink
         self._state = state
@@ -68,15 +71,15 @@ class FileStream:
         self._name = name
         self._writing: tuple[Batch, bytes, int] | None = None
         """The commit under way, what it writes and how much of that is out."""
-        self._identity = _identify(fd)
+        self._identity = None if several else _identify(fd)
         self._reader = self._start()
 
-    def _start(self) -> LineReader:
+    def _start(self) -> Lines:
         """Go on where the state stands, if this is the file that it stands in."""
         start = 0 if self._identity is None else os.lseek(self._fd, 0, os.SEEK_CUR)
         # What is being written is left to the next start, where there is one that can read it again.
         whole = self._state is not None and self._identity is not None
-        reader = LineReader(self._fd, offset=start, whole_lines=whole)
+        reader: Lines = self._several or LineReader(self._fd, offset=start, whole_lines=whole)
         if self._state is None:
             return reader
         removed = self._sink.cut_back(self._state.output_mark)
@@ -194,6 +197,8 @@ class FileStream:
         if token.position is not None:
             self._position = token.position
         parts = {snapshot.key: snapshot.value for snapshot in snapshots}
+        if self._several is not None and batch.records:
+            parts |= self._several.marks(batch.records[0].offset, batch.records[-1].offset)
         if token.actions is not None:
             parts[ACTIONS_KEY] = token.actions
         try:
@@ -218,6 +223,8 @@ class FileStream:
             except OSError as cause:  # the last commit stands; all that is lost is this note
                 log.warning("event=state-not-closed error=%s", cause.strerror)
             self._state.close()
+        if self._several is not None:
+            self._several.close()
         if self._fd > 2:
             os.close(self._fd)
 
@@ -236,7 +243,7 @@ def open_input(source: str) -> int:
     except OSError as cause:
         raise DataError(f"{source}: {cause.strerror}; name a CSV or NDJSON file, or - for a pipe") from cause
     if stat.S_ISDIR(kind):
-        raise DataError(f"{source} is a directory; name a CSV or NDJSON file in it")
+        raise DataError(f"{source} is a directory; name a file, or a folder of histories as the source of a monitor")
     if stat.S_ISFIFO(kind):
         try:
             fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)

@@ -14,6 +14,7 @@ from sheetbreak.history.reader import HEAD_LINES, stream_layout
 from sheetbreak.history.source import PACKED, as_text, read_source, recognise_encoding
 from sheetbreak.rows import Decoded, Schema
 from sheetbreak.streams.files.action_lines import ActionLines
+from sheetbreak.streams.files.several import Several
 from sheetbreak.streams.files.sink import Sink
 from sheetbreak.streams.files.state_log import StateLog
 from sheetbreak.streams.files.stream import FileStream, first_lines, is_regular, open_input
@@ -60,6 +61,38 @@ def open_file(
         head = list(numbered_lines(first_lines(fd, HEAD_LINES))) if is_regular(fd) else None
         decode = _table_decoder(stream, head, schema, source)
     return stream, decode
+
+
+def open_several(
+    sources: Sequence[str],
+    *,
+    schema: Schema,
+    out: BinaryIO,
+    emit: frozenset[str],
+    state_dir: Path | None,
+    actions: Path | None = None,
+) -> tuple[FileStream, Several]:
+    """The stream of several files or folders, in the order of time. Raises DataError where one cannot be used."""
+    said = None if actions is None else ActionLines(actions)
+    try:
+        state = None if state_dir is None else StateLog(state_dir)
+    except OSError as cause:
+        raise DataError(f"--state {state_dir}: {cause.strerror}; name a writable directory") from cause
+    mark = None if state is None else state.input_mark
+    try:
+        several = Several(
+            [Path(source) for source in sources],
+            schema,
+            kept={} if state is None else state.parts,
+            line_read=None if mark is None else (mark.head_bytes, mark.head_sha256, mark.line),
+            whole_lines=state is not None,
+        )
+    except BaseException:
+        if state is not None:
+            state.close()
+        raise
+    name = sources[0] if len(sources) == 1 else f"{sources[0]} and {len(sources) - 1} more"
+    return FileStream(-1, sink=Sink(out, emit=emit), state=state, name=name, actions=said, several=several), several
 
 
 def _unpacked(fd: int, path: Path, schema: Schema) -> int:
