@@ -34,7 +34,9 @@ def _far(history: History, rows: int | None) -> list[tuple[str, Doubt]]:
         more = f", as are {count - 1:,} cells more" if count > 1 else ""
         what = f"{values[first, i]:g} is absurdly far from its other values, of which most lie between {low:.4g} and "
         what += f"{high:.4g}{more}: taken for no spread"
-        remedy = f'if it is no reading, name it in --schema: values.missing = ["{values[first, i]:g}"]'
+        remedy = "mend such cells or leave them blank, unless the sensor does read that"
+        if (values[far[:, i], i] == values[first, i]).all():
+            remedy = f'if it is no reading, name it in --schema: values.missing = ["{values[first, i]:g}"]'
         place = f"{history.place(first)}, column {sensors[i]}"
         found.append((sensors[i], Doubt("far-cells", place, what, remedy, count)))
     return found

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 import numpy as np
@@ -92,10 +93,14 @@ class Several:
         self._copy = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the stream
         marks = [msgspec.msgpack.decode(value, type=Mark) for key, value in kept.items() if key.startswith(KEY)]
         machines: dict[str, int] = {}
-        self._files = [
-            _index(path, schema, self._copy, machines, marks=marks, line_read=line_read, whole_lines=whole_lines)
-            for path in files_of(paths)
-        ]
+        try:
+            self._files = [
+                _index(path, schema, self._copy, machines, marks=marks, line_read=line_read, whole_lines=whole_lines)
+                for path in files_of(paths)
+            ]
+        except BaseException:
+            self._copy.close()
+            raise
         counts = [len(file.lines) for file in self._files]
         self._of_file = np.repeat(np.arange(len(counts)), counts)
         self._firsts = np.cumsum([0, *counts])
@@ -135,7 +140,7 @@ class Several:
     def decode(self, values: Sequence[bytes], numbers: Sequence[int]) -> Decoded:
         """Rows and rejects of lines, each by its own file's layout."""
         places = self._places[np.array(numbers, np.int64) - 1]
-        rows: list[RowBatch] = []
+        rows = [RowBatch([], np.zeros(0, np.int64), np.zeros((0, self._sensors)), [], np.zeros(0, np.int8))]
         index: list[int] = []
         rejects: list[tuple[int, RowError]] = []
         missing: Counter[tuple[str, str]] = Counter()
@@ -143,15 +148,12 @@ class Several:
             at = np.flatnonzero(self._of_file[places] == number)
             file = self._files[number]
             lines = file.lines[places[at] - self._firsts[number]].tolist()
-            decoded = file.decode([values[i] for i in at], lines)
+            decoded = file.decode([values[i] for i in at.tolist()], lines)
             own = at[decoded.index]
             rows.append(replace(decoded.rows, times_us=self._times_us[places[own]]))
             index += own.tolist()
             rejects += [(int(at[i]), reject) for i, reject in decoded.rejects]
             missing.update(decoded.missing)
-        if not rows:
-            none = RowBatch([], np.zeros(0, np.int64), np.zeros((0, self._sensors)), [], np.zeros(0, np.int8))
-            return Decoded(none, [], sorted(rejects, key=lambda one: one[0]), missing)
         order = np.argsort(index, kind="stable")
         return Decoded(_together(rows).take(order), sorted(index), sorted(rejects, key=lambda one: one[0]), missing)
 
@@ -222,7 +224,7 @@ class Several:
 def _index(
     path: Path,
     schema: Schema,
-    copy: "tempfile._TemporaryFileWrapper[bytes]",
+    copy: BinaryIO,
     machines: dict[str, int],
     *,
     marks: Sequence[Mark],
@@ -232,7 +234,8 @@ def _index(
     """Read one file for its times; what cannot be read in place goes into the copy."""
     source = read_source(path, sheet=schema.csv.sheet, strict=False)
     text, is_json = source.text, source.text.removeprefix(_BOM).lstrip().startswith(b"{")
-    start, own = 0, path
+    start = 0
+    own: Path | None = path
     if not path.is_file() or hashlib.sha256(text).hexdigest() != source.sha256:
         start, own = copy.seek(0, os.SEEK_END), None
         copy.write(text)
@@ -243,7 +246,7 @@ def _index(
         log.warning(event, path, unfinished, f"the last line has no newline: {note}")
     known = text[: len(text) - unfinished] if whole_lines else text
     if is_json:
-        records = _plain_lines(known)
+        records = [one for one in enumerate(known.split(b"\n"), start=1) if one[1].strip()]
         read_times = decode = WireDecoder(schema).decode
     else:
         head = list(islice(numbered_lines(text), HEAD_LINES))
@@ -276,11 +279,6 @@ def _index(
         contents=contents,
         was_read=was_read,
     )
-
-
-def _plain_lines(text: bytes) -> list[tuple[int, bytes]]:
-    """Lines that are not blank, whatever quotations they hold."""
-    return [(number, line) for number, line in enumerate(text.split(b"\n"), start=1) if line.strip()]
 
 
 def _times(

@@ -43,6 +43,13 @@ def test_one_absurd_cell_is_told_with_its_line_and_column(absurd: float) -> None
     assert f'values.missing = ["{absurd:g}"]' in told.remedy
 
 
+def test_absurd_cells_of_many_values_are_no_word_for_a_missing_one() -> None:
+    values = sound()
+    values[0, 57:60, 2] = [-608.373, -600, 512]
+    (told,) = odd_sensors(history(values))
+    assert (told.count, told.remedy.split()[0]) == (3, "mend")
+
+
 def test_of_several_files_the_line_is_that_of_the_cells_own_file() -> None:
     values = sound()
     values[0, 200 + 57, 2] = -9999
