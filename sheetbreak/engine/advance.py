@@ -16,6 +16,7 @@ from sheetbreak.engine.decision import Cause, Decided, Rules, decide
 from sheetbreak.engine.features import Features
 from sheetbreak.engine.model import Artifact
 from sheetbreak.engine.scores import Scores
+from sheetbreak.engine.smoothing import smooth
 from sheetbreak.engine.state import (
     DEAD_LETTER,
     NO_ORDERS,
@@ -87,10 +88,13 @@ def _advance(
             now[machine] = _beginning(model, now[machine], stretch)
         windows, features, memories = _windows(now, stretches, rows, model, estimates=missing == "model", masked=masked)
         scores = Scores(windows, reconstruct=model.reconstruct, scorer=model.scorer, normal=model.features.normal)
-        score[scores.places], contributions[scores.places] = scores.scores, scores.contributions
+        recent = {machine: now[machine].recent_scores for machine in stretches}
+        smoothed, recent = smooth(stretches, scores.by_place(len(rows)), recent, rows=manifest.smooth_rows)
+        score[scores.places] = [smoothed[place] for place in scores.places]
+        contributions[scores.places] = scores.contributions
         if expectation is not None:
             expectation.observed[scores.places], expectation.expected[scores.places] = scores.in_plant_units(features)
-        known = scores.by_place(len(rows)) if not number else _either(known, scores.by_place(len(rows)))
+        known = _either(known, smoothed) if number else smoothed
         explained = _Explained(windows, features, scores, sensors)
         imputed |= explained.imputed
         drifted |= explained.drifted
@@ -122,6 +126,7 @@ def _advance(
                 one.odds,
                 aside=was.aside,
                 orders=was.orders,
+                recent_scores=recent[machine],
             )
     results = put_together(
         admitted,
@@ -231,7 +236,8 @@ def _under(model: Artifact, state: State | None) -> State:
     memory, threshold = Memory(*model.features.taken_over(*state.memory)), model.manifest.threshold
     trailing, steering = Trailing(threshold.trailing_rows), begin_steering(threshold)
     odds = model.manifest.odds
-    return replace(state, memory=memory, trailing=trailing, steering=steering, odds=odds, model=model.version)
+    new = replace(state, memory=memory, trailing=trailing, steering=steering, odds=odds, model=model.version)
+    return replace(new, recent_scores=())
 
 
 def _never_seen(states: Mapping[str, State]) -> set[str]:

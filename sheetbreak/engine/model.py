@@ -19,6 +19,8 @@ MAX_SENSORS, MAX_CELLS = 10_000, 1_000_000
 """Of a model, and of one window of it (sensors times rows): what one row may cost."""
 MAX_GRADE_RATIO = 1e6
 """Between a grade's level and that of all: beyond it float32, which holds the trailing scores, loses them."""
+MAX_SMOOTH_ROWS = 100
+"""A machine's state holds as many scores."""
 _FILE = r"^(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9._ /-]{0,199}$"
 """A file of an artifact lies within it."""
 _NO_SENSOR = re.compile(r'[\x00-\x1f\x7f"\\]')
@@ -43,6 +45,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     policy: AlertPolicy
     break_is_stop: bool = True
     """False: only a gap is a stop (preset `rows`)."""
+    smooth_rows: Annotated[int, msgspec.Meta(ge=1, le=MAX_SMOOTH_ROWS)] = 1
+    """A row's score is the mean of so many, its own the last of them; 1: its own alone."""
     odds: Odds = UNKNOWN_ODDS
     """What held-out rows showed of this model's warnings: where a machine that was never seen begins."""
     metrics: dict[str, Any] = {}

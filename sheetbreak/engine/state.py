@@ -12,6 +12,7 @@ from sheetbreak.engine.alerts import AlertEvent, AlertState, Warned
 from sheetbreak.engine.model import Artifact
 from sheetbreak.engine.odds import UNKNOWN_ODDS, Odds
 from sheetbreak.engine.scores import TopSensor
+from sheetbreak.engine.smoothing import RecentScores
 from sheetbreak.engine.thresholds import Steering, Trailing, begin_steering
 from sheetbreak.engine.windows import Memory, cold_memory
 from sheetbreak.errors import RowError
@@ -99,6 +100,8 @@ class State:
     """Rows taken since it was set aside."""
     orders: Orders = NO_ORDERS
     """What operators said of it."""
+    recent_scores: RecentScores = ()
+    """Of a model whose scores are smoothed."""
 
     @property
     def past(self) -> Past:

@@ -91,6 +91,12 @@ class _Core4(_Core3, array_like=True, gc=False):
     masks: tuple[tuple[str, int | None], ...] = ()
 
 
+class _Core5(_Core4, array_like=True, gc=False):
+    """With scores to be smoothed, of a model that asks for it."""
+
+    recent_scores: tuple[float, ...] = ()
+
+
 class _Aside(msgspec.Struct, array_like=True, gc=False):
     """A state in one part: written once, when it is set aside."""
 
@@ -137,7 +143,7 @@ class StateCodec:
             if part != b"core":
                 continue
             try:
-                core = msgspec.msgpack.decode(value, type=_Core4)
+                core = msgspec.msgpack.decode(value, type=_Core5)
                 if core.format not in _READS or core.schema not in self._reads:
                     raise ValueError("other format or schema")
                 offset = _part(parts, stem, b"offset", core.offset)
@@ -160,12 +166,15 @@ class StateCodec:
             more["aside"] = zlib.crc32(self._aside(aside)) if aside else 0
         if state.orders != NO_ORDERS:
             more |= state.orders._asdict()
+        if state.recent_scores:
+            more["recent_scores"] = state.recent_scores
+        kind = _Core5 if state.recent_scores else _Core4 if state.orders != NO_ORDERS else _Core3 if more else Core
         clock, features, alert, now = state.clock, state.memory.features, state.alert, state.alert.open
         mean, mean_tops = split_bytes(features.mean.astype("<f8"), _KEPT_BYTES)
         variance, variance_tops = split_bytes(features.variance.astype("<f8"), _KEPT_BYTES)
         last, last_tops = split_bytes(features.last.astype("<f4"), _LAST_BYTES)
         return msgspec.msgpack.encode(
-            (_Core4 if state.orders != NO_ORDERS else _Core3 if more else Core)(
+            kind(
                 format=FORMAT if more else IN_PLANT_UNITS,
                 schema=self._digest,
                 model=state.model,
@@ -204,12 +213,12 @@ class StateCodec:
 
     def _state_aside(self, part: bytes) -> State:
         aside = msgspec.msgpack.decode(part, type=_Aside)
-        core = msgspec.msgpack.decode(aside.core, type=_Core4)
+        core = msgspec.msgpack.decode(aside.core, type=_Core5)
         ring = array("f")
         ring.frombytes(aside.ring)
         return self._state(core, ring, aside.offset)
 
-    def _state(self, core: _Core4, ring: "array[float]", offset: bytes) -> State:
+    def _state(self, core: _Core5, ring: "array[float]", offset: bytes) -> State:
         missing = np.zeros(self._sensors, np.uint8)
         missing[list(core.missing)] = list(core.missing.values())
         tops, n = zlib.decompress(core.tops), self._sensors
@@ -235,6 +244,7 @@ class StateCodec:
             odds=Odds() if core.odds is None else _odds_of(*core.odds),
             prints=core.prints,
             orders=Orders(core.acknowledged and Acknowledged(*core.acknowledged), core.shelved_until_us, core.masks),
+            recent_scores=core.recent_scores,
         )
 
 

@@ -11,6 +11,7 @@ from sheetbreak.engine.advance import advance
 from sheetbreak.engine.features import FeatureFold, Features
 from sheetbreak.engine.model import Artifact
 from sheetbreak.engine.scores import Scores
+from sheetbreak.engine.smoothing import smooth
 from sheetbreak.engine.state import Missing, Results, State
 from sheetbreak.engine.windows import Windows, cold_memory, make_windows
 from sheetbreak.rows import RowBatch, Schema, by_machine
@@ -49,6 +50,20 @@ def admit_history(rows: RowBatch, schema: Schema, *, break_is_stop: bool) -> dic
     """The engine's first stage over a whole history, from a cold start."""
     found = admit({}, by_machine(rows), rows, schema=schema, break_is_stop=break_is_stop)
     return {machine: one.without_doubts() for machine, one in found.items()}
+
+
+def smooth_history(admitted: Mapping[str, Admitted], score: Floats, *, rows: int) -> Floats:
+    """(n,) the scores of a history, NaN where a row has none, as the engine smooths them over so many rows.
+
+    As in `parts_of` every stretch starts cold.
+    """
+    if rows == 1:
+        return score
+    found: list[float | None] = [None if one != one else one for one in score.tolist()]
+    for number in range(max((len(one.stretches) for one in admitted.values()), default=0)):
+        going = {machine: one.stretches[number] for machine, one in admitted.items() if number < len(one.stretches)}
+        found, _ = smooth(going, found, dict.fromkeys(going, ()), rows=rows)
+    return np.array(found, np.float64)
 
 
 class Part(NamedTuple):

@@ -17,6 +17,7 @@ from sheetbreak.engine.model import Artifact
 from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.rows import RowBatch
 from sheetbreak.times import format_time, parse_time
+from trainer.data.history import smooth_history
 from trainer.data.inputs import compute_inputs
 from trainer.data.labels import Ints, Labels
 from trainer.metrics.alarms import breaks_warned, judge_deployed
@@ -199,6 +200,7 @@ def _score(model: Artifact, rows: RowBatch) -> ScoredHistory:
         rows, told.schema, features=told.features, window=told.window, break_is_stop=told.break_is_stop
     )
     score, _ = inputs.score(model.reconstruct, model.scorer)
+    score = smooth_history(inputs.admitted, score, rows=told.smooth_rows)
     return ScoredHistory(rows, score, admitted=inputs.admitted, schema=told.schema, break_is_stop=told.break_is_stop)
 
 

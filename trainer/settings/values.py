@@ -22,6 +22,7 @@ from types import NoneType
 from typing import Annotated, Any, Literal
 
 from sheetbreak.cli.options import OptionParser
+from sheetbreak.engine.model import MAX_SMOOTH_ROWS
 from sheetbreak.errors import DataError
 
 Scaling = Literal["range", "standard", "min-max"]
@@ -63,7 +64,7 @@ class Form:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
-    """What becomes of rows before a model sees them."""
+    """What becomes of rows before a model sees them, and of their scores after it."""
 
     window: Annotated[int, Range(1, 1000, "rows that the model sees at once; they never reach across a stop")] = 1
     scaling: Annotated[
@@ -73,6 +74,9 @@ class Input:
             "of the inputs: by the 5–95 % range, by mean and standard deviation, or to 0–1",
         ),
     ] = "range"
+    smooth: Annotated[
+        int, Range(1, MAX_SMOOTH_ROWS, "rows whose mean score a row has, never across a stop; 1: its own alone")
+    ] = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

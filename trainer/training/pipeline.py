@@ -22,6 +22,7 @@ from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.errors import DataError
 from sheetbreak.graph import onnx_reconstruct
 from sheetbreak.rows import RowBatch, Schema
+from trainer.data.history import smooth_history
 from trainer.data.inputs import Inputs, compute_inputs, fit_features, fit_scaler
 from trainer.data.labels import Ints, Labels
 from trainer.data.splits import Split
@@ -170,9 +171,10 @@ def train_pipeline(
     )
     known = score.copy()
     known[split.fit] = held_out[split.fit]
+    admitted, smooth_rows = inputs.admitted, settings.input.smooth
     history, honest = (
-        ScoredHistory(rows, one, admitted=inputs.admitted, schema=schema, break_is_stop=preset.break_is_stop)
-        for one in (score, known)
+        ScoredHistory(rows, one, admitted=admitted, schema=schema, break_is_stop=preset.break_is_stop)
+        for one in (smooth_history(admitted, scores, rows=smooth_rows) for scores in (score, known))
     )
     past = np.union1d(split.fit[~np.isnan(held_out[split.fit])], split.validation)
     evidence = gather_evidence(labels, honest, recipe.alert, fit=fit_ends, validation=split.validation, past=past)
@@ -192,6 +194,7 @@ def train_pipeline(
         threshold=threshold,
         policy=alert,
         break_is_stop=preset.break_is_stop,
+        smooth_rows=smooth_rows,
         odds=warnings.odds,
     )
     golden = np.unique(np.linspace(0, len(fit) - 1, GOLDEN_ROWS).astype(np.int64))

@@ -85,7 +85,7 @@ def test_one_text_goes_to_every_family_that_has_the_setting_and_a_prefix_to_one(
     [
         ("latent", "NAME=VALUE"),
         ("=3", "NAME=VALUE"),
-        ("latnet=3", r"family pca has no setting 'latnet'; did you mean latent\? there are window, scaling, latent"),
+        ("latnet=3", r"family pca has no setting 'latnet'; did you mean latent\? there are window, scaling, smooth"),
         ("epochs=3", "no setting 'epochs'"),
         ("dense.latent=3", "no family 'dense' is to be trained; it is pca"),
         ("latent=2.5", r"latent=2.5: family pca wants a whole number from 1 to 65,536 \(.*; default 16\)"),
@@ -174,4 +174,4 @@ def test_a_setting_that_the_family_does_not_have_ends_with_2_before_any_work(
 
     arguments = [str(mill), "--schema", str(mill.parent / "plant.toml"), "--family", "pca", "--set", "noise=1"]
     assert run(train_main, arguments) == 2
-    assert "family pca has no setting 'noise'; there are window, scaling, latent" in capsys.readouterr().err
+    assert "family pca has no setting 'noise'; there are window, scaling, smooth, latent" in capsys.readouterr().err

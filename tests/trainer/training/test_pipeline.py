@@ -75,6 +75,21 @@ def test_a_saved_model_scores_every_row_as_its_training_did_over_batches_and_res
         np.testing.assert_array_equal(results.over, found.results.over[some])
 
 
+def test_a_smoothed_score_is_what_its_training_judged_and_took_the_level_from() -> None:
+    plain, found = (train(ROWS, quick("rows", family="pca", settings={"smooth": k})) for k in (1, 3))
+    assert (plain.artifact.manifest.smooth_rows, found.artifact.manifest.smooth_rows) == (1, 3)
+    results = advance({}, ROWS, found.artifact)[1]
+    np.testing.assert_array_equal(results.score, found.results.score)
+    np.testing.assert_array_equal(results.over, found.results.over)
+    held = ~np.isnan(found.held_out.score)
+    assert held.sum() > 300
+    assert np.nanstd(found.held_out.score) < np.nanstd(plain.held_out.score)
+    last = [place for place, what, _ in found.inputs.admitted["pm1"].steps if what == admission.RUN and held[place]][
+        -3:
+    ]
+    assert found.held_out.score[last[-1]] == pytest.approx(np.mean(plain.held_out.score[last]))
+
+
 @pytest.mark.parametrize("preset", ["default", "rows"])
 def test_a_training_runs_the_first_three_stages_once_over_its_history(
     preset: str, monkeypatch: pytest.MonkeyPatch
