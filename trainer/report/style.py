@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from sheetbreak.wire.messages import Plant
 from trainer.data.labels import Floats
 
 Trace = dict[str, Any]
@@ -37,15 +37,14 @@ def label(text: str, *, chars: int = _LABEL_CHARS) -> str:
     return escape(text if len(text) <= chars else text[: chars - 1] + "…", quote=False).replace("$", "&#36;")
 
 
-def times(times_us: npt.NDArray[np.int64]) -> list[str]:
-    """Times of an axis, to the second, UTC."""
-    texts: list[str] = np.datetime_as_string(times_us.astype("M8[us]"), unit="s").tolist()
-    return texts
+def times(times_us: npt.NDArray[np.int64], plant: Plant) -> list[str]:
+    """Times of an axis, to the second, on the plant's clock."""
+    return [plant.local_time(time_us)[:19] for time_us in times_us.tolist()]
 
 
-def day(time_us: int) -> str:
-    """The date of a time."""
-    return f"{datetime.fromtimestamp(time_us / 1e6, UTC):%Y-%m-%d}"
+def day(time_us: int, plant: Plant) -> str:
+    """The date of a time on the plant's clock."""
+    return plant.local_time(time_us)[:10]
 
 
 def numbers(values: npt.ArrayLike, *, digits: int = 4) -> list[float | None]:

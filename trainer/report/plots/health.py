@@ -4,6 +4,7 @@ import numpy as np
 
 from sheetbreak.rows import BROKEN, RowBatch, Schema
 from sheetbreak.times import duration
+from sheetbreak.wire.messages import Plant
 from trainer.data.health import (
     LINE_ROWS,
     STUCK_ROWS,
@@ -52,7 +53,7 @@ def health_section(rows: RowBatch, schema: Schema, labels: Labels) -> Section:
     plots = [
         _gaps_plot(gaps, schema),
         _faults_plot(schema.sensors, missing=missing, stuck=stuck, straight=straight, period_s=schema.period_s),
-        _drift_plot(schema.sensors, drift, [day(int(begin)) for begin in begins]),
+        _drift_plot(schema.sensors, drift, [day(int(begin), Plant.of(schema)) for begin in begins]),
     ]
     return Section(
         title="The data's own health",
@@ -86,7 +87,7 @@ def _table(
         says="Good: few gaps but after breaks, no sensor that hangs or was drawn by the historian, levels that stay.",
         heads=("", "found"),
         lines=[
-            ("rows", [Cell(f"{len(rows):,}", _span(rows), float(len(rows)))]),
+            ("rows", [Cell(f"{len(rows):,}", _span(rows, Plant.of(schema)), float(len(rows)))]),
             ("rows with a break", [Cell(f"{broken:,.0f}", value=broken)]),
             ("gaps longer than a stop", [Cell(f"{len(gaps.minutes):,}", after, float(len(gaps.minutes)))]),
             ("missing values", [Cell(f"{absent:.2%}", value=absent)]),
@@ -100,11 +101,11 @@ def _table(
     )
 
 
-def _span(rows: RowBatch) -> str:
+def _span(rows: RowBatch, plant: Plant) -> str:
     if not len(rows):
         return ""
     machines = len(set(rows.machines))
-    span = f"{day(int(rows.times_us.min()))} to {day(int(rows.times_us.max()))}"
+    span = f"{day(int(rows.times_us.min()), plant)} to {day(int(rows.times_us.max()), plant)}"
     return f"{span}, {machines} machines" if machines > 1 else span
 
 
@@ -114,7 +115,7 @@ def _gaps_plot(gaps: Gaps, schema: Schema) -> Plot | None:
     kept = np.sort(np.argsort(-gaps.minutes, kind="stable")[:_MOST_GAPS])
     traces = [
         markers(
-            times(gaps.end_us[kept][which]),
+            times(gaps.end_us[kept][which], Plant.of(schema)),
             numbers(gaps.minutes[kept][which]),
             name=name,
             color=color,

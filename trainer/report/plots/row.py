@@ -60,7 +60,7 @@ def error_plot(judged: Judged) -> Plot | None:
         "the other rows under it; bad: both lie mixed, or the whole cloud drifts away from the threshold.",
         traces=[
             markers(
-                times(times_us[highest]),
+                times(times_us[highest], judged.plant),
                 numbers(rows.score[highest]),
                 name=f"other rows{of}",
                 color=BLUE,
@@ -68,16 +68,27 @@ def error_plot(judged: Judged) -> Plot | None:
                 opacity=0.6,
             ),
             lines(
-                times(times_us[begins]),
+                times(times_us[begins], judged.plant),
                 numbers(threshold[begins]),
                 name="threshold",
                 color=BLACK,
                 line={"color": BLACK, "width": 1.5, "shape": "hv"},
             ),
             markers(
-                times(times_us[shown]), numbers(rows.score[shown]), name=judged.positives_named, color=ORANGE, size=6
+                times(times_us[shown], judged.plant),
+                numbers(rows.score[shown]),
+                name=judged.positives_named,
+                color=ORANGE,
+                size=6,
             ),
-            markers(times(times_us[breaks]), [floor] * len(breaks), name="break", color=ORANGE, size=9, marker=tick),
+            markers(
+                times(times_us[breaks], judged.plant),
+                [floor] * len(breaks),
+                name="break",
+                color=ORANGE,
+                size=9,
+                marker=tick,
+            ),
         ],
         layout={
             "xaxis": {"type": "date"},

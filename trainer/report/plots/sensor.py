@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from sheetbreak.times import format_time
 from trainer.data.labels import Bools, Floats, Ints
 from trainer.metrics.events import HORIZONS, timeline
+from trainer.report.alarms import local
 from trainer.report.judgement import Judged, Judgement, error_shares
 from trainer.report.page import Choice, Plot
 from trainer.report.style import (
@@ -120,7 +120,7 @@ def _view(one: Judgement, place: int, judged: Judged) -> Choice:
     top = np.argsort(-mean, kind="stable")[:_BESIDE_A_BREAK]
     names = [label(judged.sensors[i], chars=_NAME_CHARS) for i in top]
     return Choice(
-        name=_name(one, place, is_open=is_open & (ahead_us < 0), minutes=ahead_us / 60e6),
+        name=_name(one, place, judged=judged, is_open=is_open & (ahead_us < 0), minutes=ahead_us / 60e6),
         traces=[
             {"x": minutes, "y": numbers(score)},
             {"x": minutes, "y": numbers(one.results.threshold[numbers_in_file])},
@@ -154,10 +154,10 @@ def _mean_share(shares: Floats) -> Floats:
     return mean
 
 
-def _name(one: Judgement, place: int, *, is_open: Bools, minutes: Floats) -> str:
-    """Of a break: when, on which machine of several, and whether an alarm was open before it."""
+def _name(one: Judgement, place: int, *, judged: Judged, is_open: Bools, minutes: Floats) -> str:
+    """Of a break: when by the plant's clock, on which machine of several, and whether an alarm was open before it."""
     row = int(one.rows.row[place])
-    when = format_time(int(one.batch.times_us[row])).removesuffix("Z").replace("T", " ")
+    when = local(judged, int(one.batch.times_us[row]))
     machine = f" · {clean(one.batch.machines[row])[:24]}" if len(set(one.batch.machines)) > 1 else ""
     opened = f" · alarm {-minutes[is_open].min():.3g} min ahead" if is_open.any() else " · no alarm"
     return f"{when}{machine}{opened}"
