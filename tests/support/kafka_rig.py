@@ -42,7 +42,6 @@ class KafkaRig:
         instance: str = "one",
         latency_s: float = 0.05,
         session_s: float = SESSION_S,
-        transaction_s: float = 2 * PATIENCE_S,
     ) -> KafkaStream:
         options = KafkaOptions(
             group=self.prefix + "group",
@@ -52,7 +51,7 @@ class KafkaRig:
             session_timeout_s=session_s,
             latency_s=latency_s,
             # A slow machine's transactions are slow, not dead.
-            transaction_timeout_s=transaction_s,
+            transaction_timeout_s=2 * PATIENCE_S,
             hang_limit_s=2 * PATIENCE_S,
             security=Security(),
         )

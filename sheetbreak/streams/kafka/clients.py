@@ -84,9 +84,7 @@ def new_producer(address: Address, options: KafkaOptions, security: Security, *,
 
 
 def close_producer(producer: Any) -> None:
-    """Throw a producer away at once, whatever its state; what it had open its successor aborts. None: it is gone."""
-    if producer is None:
-        return
+    """Throw a producer away at once, whatever its state; what it had open is aborted by its successor."""
     # close() alone first sends what is buffered, and gives up closing when it cannot.
     producer._sender.force_close()  # noqa: SLF001 - the public close() has no way to say so
     # On a thread of its own, because close() waits for the sender, which may be waiting for a broker.

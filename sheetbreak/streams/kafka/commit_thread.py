@@ -39,13 +39,6 @@ class Watchdog:
         self._since: float | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
-        self.hung_s = 0.0
-        """For so long what is watched has been under way while the broker could be reached."""
-
-    def anew(self) -> "Watchdog":
-        """One like this, in its place: what this one watches is given up."""
-        self.close()
-        return Watchdog(self._limit_s, reachable=self._reachable, expire=self._expire, tick_s=self._tick_s)
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
@@ -70,17 +63,18 @@ class Watchdog:
 
     def _run(self) -> None:
         watched: float | None = None
+        hung_s = 0.0
         while True:
             with self._wake:
                 if self._wake.wait_for(lambda: self._closed, self._tick_s):
                     return
             since = self._since
             if since is None or since != watched:
-                watched, self.hung_s = since, 0.0
+                watched, hung_s = since, 0.0
                 continue
-            self.hung_s = self.hung_s + self._tick_s if self._reachable() else 0.0
-            if self.hung_s >= self._limit_s and self._since == since:
-                self._expire(f"a Kafka transaction hangs: {self.hung_s:.0f} s with the broker there")
+            hung_s = hung_s + self._tick_s if self._reachable() else 0.0
+            if hung_s >= self._limit_s and self._since == since:
+                self._expire(f"a Kafka transaction hangs: {hung_s:.0f} s with the broker there")
                 return
 
 
@@ -152,11 +146,6 @@ class Worker:
     def close(self) -> None:
         """End the thread after the job that it is at."""
         self._jobs.put(None)
-
-    def anew(self) -> "Worker":
-        """Another one in its place, which does not wait for the job that this one is at."""
-        self.close()
-        return Worker(self._name)
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:

@@ -4,15 +4,14 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from kafka import TopicPartition
 from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
-from sheetbreak.errors import DataError, StreamUnavailable
+from sheetbreak.errors import DataError
 from sheetbreak.streams.kafka.admin.topics import Facts, Names, check_topics, mend_command
 from sheetbreak.streams.kafka.bulk_producer import Partitioner
 from sheetbreak.streams.kafka.clients import (
@@ -25,13 +24,11 @@ from sheetbreak.streams.kafka.clients import (
 )
 from sheetbreak.streams.kafka.group.actions import ActionFeed, has_actions
 from sheetbreak.streams.kafka.group.membership import KnownTopic, known_topic, look_at_group, refresh
-from sheetbreak.streams.kafka.group.positions import StableOffsets
 from sheetbreak.streams.kafka.options import Address, KafkaOptions, Security, topic_name
 from sheetbreak.streams.protocol import Record
 from sheetbreak.wire.topics import ACTIONS
 
 _CLOSE_MS = 1_000
-ASK_MS = 2_000
 _LOOK_EVERY_S = 4.0
 _FIRST_STAMP_MS = 10**12
 """2001: before Kafka was, so no clock said it; -1 is none at all, and 0 a sender's empty field."""
@@ -277,17 +274,3 @@ def add_rows(records: list[Record], positions: dict[int, int], polled: Mapping[A
 
 def _stamp(timestamp_ms: int) -> int | None:
     return timestamp_ms if timestamp_ms >= _FIRST_STAMP_MS else None
-
-
-def lag_of(consumer: Any, topic: str, places: Iterable[int], stable: StableOffsets) -> dict[int, int]:
-    """Rows of these partitions not polled yet, those behind an open transaction too. Raises StreamUnavailable."""
-    partitions = [TopicPartition(topic, partition) for partition in places]
-    try:
-        ends = consumer.end_offsets(partitions, timeout_ms=ASK_MS) if partitions else {}
-        at = {tp: consumer.position(tp, timeout_ms=ASK_MS) for tp in ends}
-    except KafkaError as error:
-        raise StreamUnavailable(f"lag: {error}") from error
-    written = {tp: max(end, consumer.highwater(tp) or 0) for tp, end in ends.items()}
-    for tp, end in ends.items():
-        stable.look(tp.partition, end, written[tp])
-    return {tp.partition: max(0, written[tp] - at[tp]) for tp in ends if at[tp] is not None}

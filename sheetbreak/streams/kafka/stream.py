@@ -23,7 +23,6 @@ from sheetbreak.streams.kafka.group.positions import Jumps, Place, StableOffsets
 from sheetbreak.streams.kafka.group.state_topic import MachineStates, read_state
 from sheetbreak.streams.kafka.options import Address, KafkaOptions, Security, environment_security, parse_address
 from sheetbreak.streams.kafka.session import (
-    ASK_MS,
     IDLE_FRESH_S,
     Backoff,
     GroupWatch,
@@ -32,17 +31,17 @@ from sheetbreak.streams.kafka.session import (
     add_rows,
     check,
     close_session,
-    lag_of,
     open_session,
     poll_rows,
     refuse_changed_input,
 )
-from sheetbreak.streams.kafka.transaction import BatchSize, Commit, PublishFailed, Token, Writes, publish
+from sheetbreak.streams.kafka.transaction import Commit, PublishFailed, Token, Writes, publish
 from sheetbreak.streams.protocol import Batch, Output, Record, Snapshot
 
 COMMIT_WAIT_S = 2.0
 """A commit that takes longer says StreamUnavailable, so that the caller can look about; it goes on."""
 _CLOSE_WAIT_S = 5.0
+_ASK_MS = 2_000
 _BATCH_BYTES = 16 * 1024 * 1024
 """Of records in a batch, beyond which no poll adds more: 10,000 rows of 59 sensors, or 16 records of 1 MB."""
 _PROBE_EVERY_S = 2.0
@@ -74,15 +73,15 @@ class KafkaStream:
         """Partitions that a loss took from us and that the loop has not been told of."""
         self._states = MachineStates(names.state)
         self._jumps = Jumps()
+        self._state_id = ""
         self._commit: Commit | None = None
         self._worker = Worker("kafka-commit")
         reachable = partial(can_connect, address.servers)
-        self._size = BatchSize(options.max_rows, timeout_s=options.transaction_timeout_s)
-        self._watchdog = Watchdog(max(options.hang_limit_s, 2 * self._size.hopeless_s), reachable=reachable)
+        self._watchdog = Watchdog(options.hang_limit_s, reachable=reachable)
         self._doubts = TopicDoubts(partial(check, address, names, options, security), reachable=reachable)
         self._backoff = Backoff()
         self._group = GroupWatch(options.group, partial(new_admin, address, security))
-        self._joined, self._state_id = False, ""
+        self._joined = False
         self._stable = StableOffsets()
         self._pace = Pace(options.latency_s)
         self._probed_at = float("-inf")
@@ -148,12 +147,9 @@ class KafkaStream:
         commit = self._commit
         if not commit.job.wait(COMMIT_WAIT_S):
             self._doubts.look()
-            if self._watchdog.hung_s >= self._size.hopeless_s:
-                raise self._give_up(commit)
             raise StreamUnavailable(f"the transaction has not ended in {commit.took_s():.0f} s; is the broker there?")
         self._commit = None
         self._doubts.clear()
-        self._size.took(len(batch.records), commit.took_s())
         try:
             commit.job.result()
         except PublishFailed as failed:
@@ -164,10 +160,23 @@ class KafkaStream:
         self._backoff.clear()
 
     def lag(self) -> dict[int, int]:
-        """As `lag_of`, of our partitions."""
+        """Rows of each of our partitions not polled yet, those behind an open transaction among them; asks the broker.
+
+        Raises StreamUnavailable.
+        """
         if self._session is None:
             return {}
-        return lag_of(self._session.consumer, self._names.rows, self._membership.places, self._stable)
+        consumer = self._session.consumer
+        partitions = [TopicPartition(self._names.rows, partition) for partition in self._membership.places]
+        try:
+            ends = consumer.end_offsets(partitions, timeout_ms=_ASK_MS) if partitions else {}
+            at = {tp: consumer.position(tp, timeout_ms=_ASK_MS) for tp in ends}
+        except KafkaError as error:
+            raise StreamUnavailable(f"lag: {error}") from error
+        written = {tp: max(end, consumer.highwater(tp) or 0) for tp, end in ends.items()}
+        for tp, end in ends.items():
+            self._stable.look(tp.partition, end, written[tp])
+        return {tp.partition: max(0, written[tp] - at[tp]) for tp in ends if at[tp] is not None}
 
     def close(self) -> None:
         """End a commit under way, or give it up whole, and let go of the broker."""
@@ -189,7 +198,7 @@ class KafkaStream:
         while True:
             self._pace.set(consumer)
             wait_ms = max(0.0, end - time.monotonic()) * 1000
-            polled, jumped = poll_rows(consumer, wait_ms, max_records=self._size.rows - len(records))
+            polled, jumped = poll_rows(consumer, wait_ms, max_records=self._options.max_rows - len(records))
             group = group_of(consumer)
             if membership.holds(group):
                 if jumped is not None:
@@ -204,7 +213,7 @@ class KafkaStream:
                 rebalanced = self._settle(session, group)
                 if rebalanced is not None:
                     return rebalanced
-            if len(records) >= self._size.rows or size >= _BATCH_BYTES:
+            if len(records) >= self._options.max_rows or size >= _BATCH_BYTES:
                 break
             if time.monotonic() >= end and not (polled and records):
                 break  # after rows one poll more: it has the next ones fetched while these are scored
@@ -244,7 +253,7 @@ class KafkaStream:
         """kafka-python polls on in silence while the broker is away: ask it something. Raises its errors."""
         if time.monotonic() - self._probed_at >= _PROBE_EVERY_S:
             refuse_changed_input(session, self._names.rows, older_than_s=IDLE_FRESH_S)
-            session.consumer.end_offsets([TopicPartition(self._names.rows, 0)], timeout_ms=ASK_MS)
+            session.consumer.end_offsets([TopicPartition(self._names.rows, 0)], timeout_ms=_ASK_MS)
             self._probed_at = time.monotonic()
 
     def _start(self, batch: Batch, outputs: Sequence[Output], snapshots: Sequence[Snapshot]) -> Commit:
@@ -271,8 +280,8 @@ class KafkaStream:
         offsets.update(token.actions)
         try:
             if session.producer is None:
-                batch_bytes = session.batch_bytes
-                session.producer = new_producer(self._address, self._options, self._security, batch_bytes=batch_bytes)
+                settings = self._address, self._options, self._security
+                session.producer = new_producer(*settings, batch_bytes=session.batch_bytes)
             with self._watchdog.watching():
                 publish(session.producer, writes, offsets=offsets, group=token.group)
         except KafkaError as error:
@@ -282,15 +291,6 @@ class KafkaStream:
             producer, session.producer = session.producer, None
             close_producer(producer)
             raise
-
-    def _give_up(self, commit: Commit) -> Exception:
-        """The error for a transaction that outlived its time: the broker ends it, and our next producer fences it."""
-        self._commit = None
-        self._worker, self._watchdog = self._worker.anew(), self._watchdog.anew()
-        self._size.took(len(commit.batch.records), commit.took_s())
-        return self._after(
-            StreamLost(f"the transaction has not ended in {commit.took_s():.0f} s; fewer rows are tried")
-        )
 
     def _open(self) -> Session:
         """A new session. Raises like `open_session`."""

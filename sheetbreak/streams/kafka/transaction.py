@@ -1,6 +1,5 @@
 """Transaction of a batch: outputs, state and offsets, all or nothing."""
 
-import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
@@ -23,12 +22,8 @@ from sheetbreak.wire.topics import DEAD_LETTERS
 
 RECORD_OVERHEAD = 128
 """Bytes of a batch of one record besides key and value: 61 for the batch, some 20 for the record, spare."""
-_HOPELESS = 2.0
-"""Of its time-out: the broker looks every ten seconds for transactions that are too old."""
 _SHORT = 200
 """Characters that a text keeps where all else was too much."""
-log = logging.getLogger(__name__)
-
 _Step = Callable[[dict[str, Any], int], None]
 
 
@@ -58,30 +53,6 @@ class Commit:
     def took_s(self) -> float:
         """Seconds since it began."""
         return time.monotonic() - self.started_s
-
-
-class BatchSize:
-    """Rows of a batch at most: half as many after a transaction that outlived its time, as on a slow line.
-
-    Else the same batch would be lost again, for ever.
-    """
-
-    def __init__(self, most: int, *, timeout_s: float) -> None:
-        """timeout_s: how long a transaction may be open."""
-        self.rows = self._most = most
-        self._timeout_s = timeout_s
-        self.hopeless_s = _HOPELESS * timeout_s
-        """A transaction so long under way, while the broker was there, is given up."""
-
-    def took(self, rows: int, seconds: float) -> None:
-        """A transaction of so many rows has ended, or was given up. After a quick one the next may be larger."""
-        if seconds >= self._timeout_s and rows > 1:
-            self.rows = max(1, min(self.rows, rows) // 2)
-            text = "event=batch-halved rows=%d took_s=%.0f allowed_s=%.0f note=%r"
-            note = "the transaction outlived its time: is the line slow? if not, a longer --transaction-timeout"
-            log.warning(text, self.rows, seconds, self._timeout_s, note)
-        elif seconds < self._timeout_s / 4 and rows >= self.rows:
-            self.rows = min(self._most, 2 * self.rows)
 
 
 class Writes:

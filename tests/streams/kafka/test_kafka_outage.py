@@ -1,21 +1,17 @@
 """A broker that goes away is waited for: said so, nothing given up, nothing done twice."""
 
-import json
-import os
-import signal
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from sheetbreak.errors import StreamLost, StreamUnavailable
+from sheetbreak.errors import StreamUnavailable
 from sheetbreak.streams.kafka.options import KafkaOptions, Security
 from sheetbreak.streams.kafka.stream import open_kafka
 from sheetbreak.streams.protocol import Batch, Stream
 from sheetbreak.wire.topics import OUTPUTS
 from tests.support.kafka_broker import Broker, need_java
-from tests.support.kafka_counter import Counter
 from tests.support.kafka_rig import KafkaRig
 from tests.support.patience import patiently, wait_for
 from tests.support.stream_checks import answers, commit, expected_answers, parts, poll_until, rows, values_of
@@ -119,37 +115,3 @@ def test_a_monitor_may_be_started_before_its_broker(tmp_path: Path) -> None:
     finally:
         stream.close()
         broker.kill()
-
-
-def test_a_transaction_that_outlives_its_time_is_given_up_and_its_rows_come_again_in_smaller_batches(
-    broker: Broker, rig: KafkaRig
-) -> None:
-    """A broker that takes connections and answers nothing: as a line that is too slow for the batch looks from here."""
-    rig.feed(rows(8))
-    stream = rig.open(transaction_s=5.0)
-    (batch,) = (batch for batch in poll_until(stream, 8) if batch.records)
-    os.kill(broker.pid, signal.SIGSTOP)
-    try:
-
-        def given_up() -> bool:
-            try:
-                stream.commit(batch, answers(batch), parts(0, core=b"1"))
-            except StreamUnavailable:
-                return False
-            except StreamLost:
-                return True
-            raise AssertionError("a broker that stands still has committed")
-
-        wait_for(given_up, nap_s=0)
-    finally:
-        os.kill(broker.pid, signal.SIGCONT)
-    counter = Counter(stream)
-    sizes = []
-
-    def answered() -> bool:
-        sizes.append(len(patiently(lambda: counter.turn(0.2)).records))
-        return sum(counter.counts.values()) == 8
-
-    wait_for(answered, nap_s=0)
-    assert 0 < max(sizes) <= 4
-    assert [json.loads(value)["n"] for value in rig.published()] == list(range(8))
