@@ -112,8 +112,8 @@ class Several:
         self._read = self._read | again
         self._next, self._sensors = 0, len(schema.sensors)
         self.offset = self.number = self.unfinished_bytes = 0
-        note = "event=files-opened files=%d rows=%d read-before=%d"
-        log.info(note, len(self._files), len(self._places), before)
+        text = "event=files-opened files=%d rows=%d read-before=%d"
+        log.info(text, len(self._files), len(self._places), before)
 
     @property
     def ended(self) -> bool:
