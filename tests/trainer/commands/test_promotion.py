@@ -13,9 +13,11 @@ from sheetbreak.artifact.promotion import read_decisions
 from sheetbreak.cli.models import main as models_main
 from tests.support.histories import SCHEMA_TOML, mill_like, write_csv
 from tests.support.patience import PATIENCE_S
+from tests.support.services import plain_environment
 from trainer.commands.train import main
 
 MODELS = Path("models")
+CHECKOUT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -132,9 +134,9 @@ print(n, before, found)
 
 def test_a_kill_at_any_step_leaves_the_old_model_current_and_whole_or_the_new_one() -> None:
     """A process is killed at its first, second, … operation on a file, until one lives to make its model current."""
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED], capture_output=True, text=True, check=True, timeout=PATIENCE_S
-    )
+    command, environment = [sys.executable, "-c", KILLED], plain_environment(PYTHONPATH=str(CHECKOUT))
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S, env=environment)
+    assert done.returncode == 0, done.stderr
     steps, before, found = done.stdout.split()
     assert int(steps) > 10
     assert found != before
