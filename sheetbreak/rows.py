@@ -124,6 +124,17 @@ class RowBatch:
         )
 
 
+def concatenate(parts: Sequence[RowBatch]) -> RowBatch:
+    """The rows of all parts, one behind another; at least one part, all with the same sensors."""
+    return RowBatch(
+        [machine for part in parts for machine in part.machines],
+        np.concatenate([part.times_us for part in parts]),
+        np.concatenate([part.values for part in parts]),
+        [grade for part in parts for grade in part.grades],
+        np.concatenate([part.broken for part in parts]),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Decoded:
     """What became of a sequence of records: every one is either a row or a reject."""

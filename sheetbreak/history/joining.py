@@ -8,7 +8,7 @@ import numpy as np
 
 from sheetbreak.errors import DataError
 from sheetbreak.history.doubts import Doubt, Doubts
-from sheetbreak.rows import RowBatch
+from sheetbreak.rows import RowBatch, concatenate
 
 if TYPE_CHECKING:
     from sheetbreak.history.reader import History
@@ -28,13 +28,7 @@ def join(read: "Sequence[History]", *, doubts: Doubts) -> "History":
             what = f"lacks {len(lacking)} sensors of the other files ({', '.join(lacking[:5])}): missing in its rows"
             doubts.add(Doubt("sensors-lacking", history.name, what, "", len(lacking)))
     parts = [_with_sensors(history, sensors) for history in read]
-    rows = RowBatch(
-        [machine for part in parts for machine in part.machines],
-        np.concatenate([part.times_us for part in parts]),
-        np.concatenate([part.values for part in parts]),
-        [grade for part in parts for grade in part.grades],
-        np.concatenate([part.broken for part in parts]),
-    )
+    rows = concatenate(parts)
     lines = np.concatenate([history.lines for history in read])
     of_file = np.repeat(np.arange(len(read)), [len(part) for part in parts])
     order = np.argsort(rows.times_us, kind="stable")

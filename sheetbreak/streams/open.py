@@ -154,7 +154,9 @@ def open_stream(
 def _read_file(source: str, wanted: Wanted) -> Opened:
     from sheetbreak.streams.files.table import open_file, open_several
 
-    said = str(wanted.actions)
+    stream: Stream
+    decode: Decode
+    origin = _line_in(source)
     if wanted.more or Path(source).is_dir():
         stream, several = open_several(
             [source, *wanted.more],
@@ -164,30 +166,22 @@ def _read_file(source: str, wanted: Wanted) -> Opened:
             state_dir=wanted.state_dir,
             actions=wanted.actions,
         )
-        return Opened(
-            stream,
-            several.decode,
-            lambda record: several.origin(record.offset),
-            wanted.emit,
-            action_origin=lambda record: {"file": said, "line": record.offset},
-            actions_wait=True,
+        decode, origin = several.decode, lambda record: several.origin(record.offset)
+    else:
+        stream, decode = open_file(
+            source,
+            schema=wanted.schema,
+            out=wanted.out,
+            emit=wanted.emit,
+            state_dir=wanted.state_dir,
+            actions=wanted.actions,
         )
-    stream, decode = open_file(
-        source,
-        schema=wanted.schema,
-        out=wanted.out,
-        emit=wanted.emit,
-        state_dir=wanted.state_dir,
-        actions=wanted.actions,
-    )
-    return Opened(
-        stream,
-        decode,
-        lambda record: {"file": source, "line": record.offset},
-        wanted.emit,
-        action_origin=lambda record: {"file": said, "line": record.offset},
-        actions_wait=True,
-    )
+    return Opened(stream, decode, origin, wanted.emit, action_origin=_line_in(str(wanted.actions)), actions_wait=True)
+
+
+def _line_in(file: str) -> Callable[[Record], Mapping[str, str | int]]:
+    """Says where a line's record came from."""
+    return lambda record: {"file": file, "line": record.offset}
 
 
 def _write_lines(target: str, between: Callable[[], None]) -> RowSink:

@@ -7,11 +7,11 @@ from pathlib import Path
 import msgspec
 
 from sheetbreak.errors import DataError
+from sheetbreak.streams.files.lines import HEAD_BYTES
 from sheetbreak.streams.protocol import Record
 
 KEY = b"\0actions"
 """Under which a state directory keeps how far the file was read; no machine's part of state has such a key."""
-_HEAD_BYTES = 64 * 1024
 _AT_ONCE = 4 * 1024 * 1024
 _UTF8_BOM, _UTF16 = b"\xef\xbb\xbf", {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 
@@ -53,7 +53,7 @@ class ActionLines:
 
     def mark(self) -> bytes:
         """Where the reader is."""
-        head = min(self._offset, _HEAD_BYTES)
+        head = min(self._offset, HEAD_BYTES)
         return msgspec.msgpack.encode(Mark(self._offset, self._line, head, self._hash(head)))
 
     def read(self) -> list[Record]:

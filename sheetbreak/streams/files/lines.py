@@ -4,6 +4,7 @@ Python's own buffered readers wait for a full buffer or block inside a line; a l
 once and a stop signal must be noticed, so this reads the descriptor itself.
 """
 
+import logging
 import os
 import select
 import stat
@@ -14,8 +15,12 @@ from typing import NamedTuple, Protocol
 
 MAX_LINE = 16 * 1024 * 1024
 """A longer line is handed over cut here: it cannot be a row, and memory must stay bounded."""
+HEAD_BYTES = 64 * 1024
+"""So much of a file's start tells it from another: hundreds of rows with their times."""
 _CHUNK = 256 * 1024
 _BOM = b"\xef\xbb\xbf"
+
+log = logging.getLogger(__name__)
 
 
 class Line(NamedTuple):
@@ -140,3 +145,10 @@ class LineReader:
             piece = piece[:-1]
         if piece.strip(b" \t\r"):
             self._ready.append(Line(piece, self.number, self.offset))
+
+
+def tell_unfinished(source: str, size: int, *, left: bool) -> None:
+    """Of so many bytes behind the last newline, in the log. left: the next start reads them."""
+    note = "left to the next start" if left else "taken as a row; with --state it is left to the next start"
+    text = "event=unfinished-line source=%s bytes=%d note=%r"
+    log.warning(text, source, size, f"the last line has no newline: {note}")

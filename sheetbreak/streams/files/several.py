@@ -26,13 +26,12 @@ from sheetbreak.history.doubts import Doubt, log_doubt
 from sheetbreak.history.lines import CsvDecoder
 from sheetbreak.history.reader import HEAD_LINES, stream_layout
 from sheetbreak.history.source import files_of, read_source
-from sheetbreak.rows import Decoded, RowBatch, Schema
-from sheetbreak.streams.files.lines import MAX_LINE, Line
+from sheetbreak.rows import Decoded, RowBatch, Schema, concatenate
+from sheetbreak.streams.files.lines import HEAD_BYTES, MAX_LINE, Line, tell_unfinished
 from sheetbreak.wire.rows import WireDecoder
 
 KEY = b"\0files\0"
 """Under which, with the hash of a file's start behind it, a state directory keeps what was read of the file."""
-_HEAD_BYTES = 64 * 1024
 _BOM = b"\xef\xbb\xbf"
 _AT_ONCE = 2000
 """Rows whose times are read at a time."""
@@ -155,7 +154,7 @@ class Several:
             rejects += [(int(at[i]), reject) for i, reject in decoded.rejects]
             missing.update(decoded.missing)
         order = np.argsort(index, kind="stable")
-        return Decoded(_together(rows).take(order), sorted(index), sorted(rejects, key=lambda one: one[0]), missing)
+        return Decoded(concatenate(rows).take(order), sorted(index), sorted(rejects, key=lambda one: one[0]), missing)
 
     def origin(self, number: int) -> dict[str, str | int]:
         """File and line of a line's number."""
@@ -241,9 +240,7 @@ def _index(
         copy.write(text)
         copy.flush()
     if unfinished := len(text) - text.rfind(b"\n") - 1:
-        note = "left to the next start" if whole_lines else "taken as a row; with --state it is left to the next start"
-        event = "event=unfinished-line source=%s bytes=%d note=%r"
-        log.warning(event, path, unfinished, f"the last line has no newline: {note}")
+        tell_unfinished(str(path), unfinished, left=whole_lines)
     known = text[: len(text) - unfinished] if whole_lines else text
     if is_json:
         records = [one for one in enumerate(known.split(b"\n"), start=1) if one[1].strip()]
@@ -258,7 +255,7 @@ def _index(
     times_us, numbers, contents = _times(records, read_times, machines)
     lines = np.array([number for number, _ in records], np.int64)
     starts = np.cumsum([start, *(len(line) + 1 for line in known.split(b"\n"))])
-    head_bytes = min(len(text), _HEAD_BYTES)
+    head_bytes = min(len(text), HEAD_BYTES)
     mark = next((one for one in marks if _is_head(text, one.head_bytes, one.head_sha256)), None)
     was_read = np.zeros(len(lines), np.bool_)
     if mark is not None:
@@ -303,13 +300,3 @@ def _times(
 
 def _is_head(text: bytes, size: int, sha256: bytes) -> bool:
     return len(text) >= size and hashlib.sha256(text[:size]).digest() == sha256
-
-
-def _together(parts: Sequence[RowBatch]) -> RowBatch:
-    return RowBatch(
-        [machine for part in parts for machine in part.machines],
-        np.concatenate([part.times_us for part in parts]),
-        np.concatenate([part.values for part in parts]),
-        [grade for part in parts for grade in part.grades],
-        np.concatenate([part.broken for part in parts]),
-    )

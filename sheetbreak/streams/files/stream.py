@@ -18,15 +18,13 @@ from sheetbreak.errors import DataError, StreamError, StreamUnavailable
 from sheetbreak.history.cells import joined_lines, open_lines
 from sheetbreak.streams.files.action_lines import KEY as ACTIONS_KEY
 from sheetbreak.streams.files.action_lines import ActionLines
-from sheetbreak.streams.files.lines import MAX_LINE, Line, LineReader, Lines
+from sheetbreak.streams.files.lines import HEAD_BYTES, MAX_LINE, Line, LineReader, Lines, tell_unfinished
 from sheetbreak.streams.files.several import Several
 from sheetbreak.streams.files.sink import Sink
 from sheetbreak.streams.files.state_log import InputMark, StateLog
 from sheetbreak.streams.protocol import Batch, Output, Record, Snapshot
 
 PIPE = "-"
-_HEAD_BYTES = 64 * 1024
-"""So much of a file's start tells it from another: hundreds of rows with their times."""
 _PIPE_BYTES = 1024 * 1024
 """Asked for, so that a writer of 2 kB rows can be hundreds of rows ahead (the usual 64 KiB hold some 30)."""
 
@@ -167,9 +165,7 @@ class FileStream:
         if not self._told_unfinished:
             self._told_unfinished = True
             left = self._state is not None and self._identity is not None
-            note = "left to the next start" if left else "taken as a row; with --state it is left to the next start"
-            event = "event=unfinished-line source=%s bytes=%d note=%r"
-            log.warning(event, self._name, size, f"the last line has no newline: {note}")
+            tell_unfinished(self._name, size, left=left)
 
     def restore(self, partition: int) -> Mapping[bytes, bytes]:
         """All snapshot parts last committed, by key; none without a state directory."""
@@ -255,7 +251,7 @@ def open_input(source: str) -> int:
 def first_lines(fd: int, max_lines: int) -> bytes:
     """The start of a regular file, whole lines of it, without moving in it."""
     found = b""
-    while found.count(b"\n") < max_lines and (more := os.pread(fd, _HEAD_BYTES, len(found))):
+    while found.count(b"\n") < max_lines and (more := os.pread(fd, HEAD_BYTES, len(found))):
         found += more
         if len(found) > MAX_LINE:
             break
@@ -271,7 +267,7 @@ def _identify(fd: int) -> tuple[int, bytes] | None:
     """Length and hash of the start of a file; None for what cannot be read twice."""
     if not is_regular(fd):
         return None
-    size = min(os.fstat(fd).st_size, _HEAD_BYTES)
+    size = min(os.fstat(fd).st_size, HEAD_BYTES)
     return size, hashlib.sha256(os.pread(fd, size, 0)).digest()
 
 

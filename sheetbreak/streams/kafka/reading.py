@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -30,19 +31,26 @@ def follow(source: str) -> Iterator[bytes]:
     A broker that goes away is waited for. Raises DataError where there is no such topic or Kafka refuses us,
     StreamUnavailable where no broker answers at the start.
     """
+    with _reading(source) as (reader, partitions):
+        reader.assign(partitions)
+        reader.seek_to_beginning()
+        while True:
+            yield from _poll(reader, source)
+
+
+@contextmanager
+def _reading(source: str) -> Iterator[tuple[Any, list[TopicPartition]]]:
+    """A reader outside any group, and the topic's partitions. Raises DataError where there is no such topic."""
     address = parse_address(source)
     try:
         reader = new_reader(address, environment_security())
     except KafkaError as error:
         raise stream_error(error, source) from error
     try:
-        partitions = reader.partitions_for_topic(address.topic)
-        if not partitions:
+        numbers = reader.partitions_for_topic(address.topic)
+        if not numbers:
             raise DataError(f"{source}: there is no topic {address.topic}; sheetbreak topics create makes the five")
-        reader.assign([TopicPartition(address.topic, partition) for partition in partitions])
-        reader.seek_to_beginning()
-        while True:
-            yield from _poll(reader, source)
+        yield reader, [TopicPartition(address.topic, number) for number in sorted(numbers)]
     finally:
         reader.close()
 
@@ -69,16 +77,7 @@ def read_now(source: str) -> Iterator[bytes]:
 
 def watch(source: str) -> Iterator[bytes | None]:
     """As `follow`, with None after the values that were there at the start."""
-    address = parse_address(source)
-    try:
-        reader = new_reader(address, environment_security())
-    except KafkaError as error:
-        raise stream_error(error, source) from error
-    try:
-        numbers = reader.partitions_for_topic(address.topic)
-        if not numbers:
-            raise DataError(f"{source}: there is no topic {address.topic}; sheetbreak topics create makes the five")
-        partitions = [TopicPartition(address.topic, number) for number in sorted(numbers)]
+    with _reading(source) as (reader, partitions):
         reader.assign(partitions)
         ends = _asked(lambda: reader.end_offsets(partitions), source)
         reader.seek_to_beginning()
@@ -87,8 +86,6 @@ def watch(source: str) -> Iterator[bytes | None]:
         yield None
         while True:
             yield from _poll(reader, source)
-    finally:
-        reader.close()
 
 
 def _asked(ask: Callable[[], Any], source: str) -> Any:
@@ -104,14 +101,8 @@ def last_values(url: str, *, accept: Callable[[bytes], bool]) -> list[bytes]:
     Tombstones, records that are not accepted and those of aborted transactions are looked over, further and further
     back. Raises DataError where there is no such topic or Kafka refuses us, StreamUnavailable where no broker answers.
     """
-    address = parse_address(url)
     try:
-        reader = new_reader(address, environment_security())
-        try:
-            numbers = reader.partitions_for_topic(address.topic)
-            if not numbers:
-                raise DataError(f"{url}: there is no topic {address.topic}; sheetbreak topics create makes the five")
-            partitions = [TopicPartition(address.topic, number) for number in sorted(numbers)]
+        with _reading(url) as (reader, partitions):
             begins, ends = reader.beginning_offsets(partitions), reader.end_offsets(partitions)
             found: dict[TopicPartition, bytes] = {}
             back, left = _BACK, [tp for tp in partitions if begins[tp] < ends[tp]]
@@ -121,8 +112,6 @@ def last_values(url: str, *, accept: Callable[[bytes], bool]) -> list[bytes]:
                 left = [tp for tp in left if tp not in found and starts[tp] > begins[tp]]
                 back *= 10
             return list(found.values())
-        finally:
-            reader.close()
     except KafkaError as error:
         raise stream_error(error, url) from error
 
