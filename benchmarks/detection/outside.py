@@ -18,6 +18,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from benchmarks.venv import python_with
+
 HERE = Path(__file__).resolve().parent
 REQUIREMENTS, VENV = HERE / "outside.txt", HERE / ".venv"
 PAIRS = {"isolation-forest": "pyod.models.iforest:IForest", "ecod": "pyod.models.ecod:ECOD"}
@@ -31,9 +33,10 @@ def main() -> int:
     parser.add_argument("--schema")
     parser.add_argument("--preset", default="default")
     options = parser.parse_args()
+    python = python_with(REQUIREMENTS, VENV, name="PyOD", also=_with_ours)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out.json"
-        command = [str(pyod_python()), "-m", "sheetbreak", "compare", options.csv, "--preset", options.preset]
+        command = [str(python), "-m", "sheetbreak", "compare", options.csv, "--preset", options.preset]
         command += ["--family", ",".join(PAIRS), "--work", folder, "--json", str(out)]
         command += [word for target in PAIRS.values() for word in ("--detector", target)]
         command += ["--schema", options.schema] if options.schema else []
@@ -50,19 +53,10 @@ def main() -> int:
     return int(most[EQUAL] != 0)
 
 
-def pyod_python() -> Path:
-    """An interpreter with PyOD; its environment is made when it is not there or the requirements have changed."""
-    python, stamp = VENV / "bin" / "python", VENV / ".requirements.txt"
-    wanted = REQUIREMENTS.read_text()
-    if not stamp.is_file() or stamp.read_text() != wanted:
-        print(f"PyOD: making {VENV}", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
-        pip = [str(python), "-m", "pip", "--quiet", "--disable-pip-version-check", "install", "--no-deps"]
-        subprocess.run([*pip, "--require-hashes", "--only-binary", ":all:", "-r", str(REQUIREMENTS)], check=True)
-        (packages,) = VENV.glob("lib/python*/site-packages")
-        (packages / "sheetbreak.pth").write_text(f"{sysconfig.get_path('purelib')}\n{HERE.parents[1]}\n")
-        stamp.write_text(wanted)
-    return python
+def _with_ours(venv: Path) -> None:
+    """Have an environment find sheetbreak and what it needs."""
+    (packages,) = venv.glob("lib/python*/site-packages")
+    (packages / "sheetbreak.pth").write_text(f"{sysconfig.get_path('purelib')}\n{HERE.parents[1]}\n")
 
 
 def _numbers(scorer: dict[str, Any]) -> list[float]:

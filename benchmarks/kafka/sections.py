@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from statistics import median
 
 from kafka.errors import KafkaError
@@ -12,6 +13,7 @@ from benchmarks.kafka.latency import latency
 from benchmarks.kafka.rate import Process, Rate, measure
 from benchmarks.kafka.report import Report
 from benchmarks.kafka.rivals import NAIVE_OUTPUT
+from benchmarks.venv import python_with
 
 
 def one_machine(bench: Bench, report: Report) -> None:
@@ -71,9 +73,8 @@ def outage(bench: Bench, report: Report) -> None:
 
 def quix(bench: Bench, report: Report) -> None:
     """quix-streams, exactly once."""
-    from benchmarks.kafka.venv import quix_python
-
-    python = quix_python()
+    here = Path(__file__).resolve().parent
+    python = python_with(here / "requirements.txt", here / ".venv", name="quix-streams")
     for machines in (1, MANY):
         topic = bench.topic(machines)
         ours = report.value(f"{_named(machines)}: rows/s")
