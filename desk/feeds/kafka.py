@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from desk.feeds.status import Status, Take
 from desk.messages import Arrived
 from sheetbreak.errors import DataError, SheetbreakError
-from sheetbreak.streams.kafka.admin.watching import GroupWatch
+from sheetbreak.streams.kafka.admin.watching import MonitorsWatch
 from sheetbreak.streams.kafka.options import Address, parse_address
 from sheetbreak.streams.kafka.reading import Follower
 from sheetbreak.wire.topics import ACTIONS, ALERTS, DEAD_LETTERS, ROWS, SCORES
@@ -44,7 +44,7 @@ class KafkaFeed:
         self._address = _servers(source)
         self._topics = tuple(prefix + name for name in (SCORES, ALERTS, ACTIONS, DEAD_LETTERS))
         self._group, self._rows = group, prefix + ROWS
-        self._watch: GroupWatch | None = None
+        self._watch: MonitorsWatch | None = None
         self._since_ms = {prefix + SCORES: now_ms() - days * _DAY_MS}
         self._positions = dict(positions)
         self.status = Status(str(self._address))
@@ -90,7 +90,7 @@ class KafkaFeed:
     def _look_at_monitors(self) -> None:
         """Whether they are there; where that cannot be asked (no right to), it is not known."""
         try:
-            self._watch = self._watch or GroupWatch(self._address, group=self._group, topic=self._rows)
+            self._watch = self._watch or MonitorsWatch(self._address, group=self._group, topic=self._rows)
             seen = self._watch.look()
             self.status.monitor_waits = seen.members > 0 and seen.waiting == 0
         except SheetbreakError as error:

@@ -21,7 +21,6 @@ class Tile:
     alarm: Alarm | None
     leading: tuple[TopSensor, ...]
     shelved_until_us: int | None
-    since_us: int
     lasting_us: int
 
 
@@ -59,7 +58,7 @@ def _tile(db: sqlite3.Connection, standing: Standing, end_us: int) -> Tile:
     alarm = find_alarm(db, open_alert.alert_id) if open_alert is not None else None
     top = open_alert.top[:_LEADING] if open_alert is not None else ()
     lasting_us = max(max(standing.row_us, end_us) - standing.since_us, 0)
-    return Tile(standing, alarm, top, shelf(db, standing.machine), standing.since_us, lasting_us)
+    return Tile(standing, alarm, top, shelf(db, standing.machine), lasting_us)
 
 
 def _lanes(db: sqlite3.Connection, standings: list[Standing], end_us: int) -> list[Lane]:

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 
 from desk.pages.page import Page, Params, whole
 from desk.service import Desk
-from desk.store.alarms import FOLLOWED_ROWS, Alarm, list_alarms, period_us, shelf
+from desk.store.alarms import Alarm, list_alarms, period_us, shelf
 from desk.store.breaks import list_breaks
+from sheetbreak.engine.alerts import WARNED_ROWS
 
 _DAY_US, _TEN_MINUTES_US = 86_400_000_000, 600_000_000
 _MOST = 20_000
 FLOOD, CHATTER = 10, 3
-"""More than so many alarms in ten minutes are a flood; so many of one machine within FOLLOWED_ROWS rows are chatter."""
+"""More than so many alarms in ten minutes are a flood; so many of one machine within WARNED_ROWS rows are chatter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ def performance_page(desk: Desk, params: Params) -> Page:
         breaks = list_breaks(db, since_us=since_us, limit=_MOST)
     seen_days = max((now_us - first_us) / _DAY_US, 1e-9)
     verdicts = Counter(one.verdict.verdict for one in alarms if one.verdict is not None)
+    standing = [one for one in alarms if one.is_open and now_us - one.opened_us > _DAY_US]
     judged = verdicts["true"] + verdicts["false"]
     return Page(
         "performance.html",
@@ -52,10 +54,12 @@ def performance_page(desk: Desk, params: Params) -> Page:
             "days": days,
             "seen_days": seen_days,
             "alarms": len(alarms),
-            "measures": _measures(alarms, first_us, now_us, periods=periods, shelved=len(shelved)),
+            "measures": _measures(
+                alarms, first_us, now_us, periods=periods, shelved=len(shelved), standing=len(standing)
+            ),
             "actors": Counter(one.machine for one in alarms).most_common(10),
             "sensors": Counter(one.top[0].sensor for one in alarms if one.top).most_common(10),
-            "standing": [one for one in alarms if one.is_open and now_us - one.opened_us > _DAY_US],
+            "standing": standing,
             "shelved": shelved,
             "verdicts": verdicts,
             "precision": verdicts["true"] / judged if judged else None,
@@ -76,7 +80,7 @@ def _first_us(db: sqlite3.Connection, since_us: int, now_us: int) -> int:
 
 
 def _measures(
-    alarms: Sequence[Alarm], first_us: int, now_us: int, *, periods: dict[str, int], shelved: int
+    alarms: Sequence[Alarm], first_us: int, now_us: int, *, periods: dict[str, int], shelved: int, standing: int
 ) -> list[Measure]:
     days = max((now_us - first_us) / _DAY_US, 1.0)
     per_day = len(alarms) / days
@@ -84,7 +88,6 @@ def _measures(
     windows = Counter(one.opened_us // _TEN_MINUTES_US for one in alarms)
     every = max((now_us - first_us) // _TEN_MINUTES_US, 1)
     flooded = sum(count > FLOOD for count in windows.values())
-    standing = sum(one.is_open and now_us - one.opened_us > _DAY_US for one in alarms)
     chatter = chattering(alarms, periods)
     most = Counter(one.machine for one in alarms).most_common(1)
     share = most[0][1] / len(alarms) if alarms else 0.0
@@ -105,14 +108,14 @@ def _measures(
 
 
 def chattering(alarms: Sequence[Alarm], periods: dict[str, int]) -> list[str]:
-    """Machines with CHATTER alarms opened within FOLLOWED_ROWS rows."""
+    """Machines with CHATTER alarms opened within WARNED_ROWS rows."""
     opened: dict[str, list[int]] = defaultdict(list)
     for one in alarms:
         opened[one.machine].append(one.opened_us)
     found = []
     for machine, times in opened.items():
         times.sort()
-        near_us = FOLLOWED_ROWS * periods.get(machine, 120_000_000)
+        near_us = WARNED_ROWS * periods.get(machine, 120_000_000)
         spans = (later - first for first, later in zip(times, times[CHATTER - 1 :], strict=False))
         if any(span <= near_us for span in spans):
             found.append(machine)

@@ -9,9 +9,8 @@ from statistics import median
 import msgspec
 
 from desk.messages import Odds, TopSensor
+from sheetbreak.engine.alerts import WARNED_ROWS
 
-FOLLOWED_ROWS = 30
-"""A break counts as foretold within so many rows of an alert's opening: the monitor's own rule."""
 _PERIODS = 31
 _DEFAULT_PERIOD_US = 120_000_000
 _tops = msgspec.json.Decoder(tuple[TopSensor, ...])
@@ -144,7 +143,7 @@ def _whole(db: sqlite3.Connection, rows: Sequence[sqlite3.Row]) -> list[Alarm]:
         _add_events(db, alarm)
         alarm.said = said_of(db, alarm)
         alarm.shelved_until_us = shelves[alarm.machine] if alarm.is_open else None
-        horizon_us = alarm.opened_us + FOLLOWED_ROWS * periods[alarm.machine]
+        horizon_us = alarm.opened_us + WARNED_ROWS * periods[alarm.machine]
         alarm.break_us = db.execute(
             "SELECT min(time_us) FROM breaks WHERE machine = ? AND time_us BETWEEN ? AND ?",
             (alarm.machine, alarm.opened_us, max(horizon_us, alarm.closed_us or 0)),

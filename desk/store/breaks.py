@@ -2,11 +2,9 @@
 
 import sqlite3
 from dataclasses import dataclass
-from typing import Literal
 
-from desk.store.alarms import FOLLOWED_ROWS, period_us
-
-Warned = Literal["yes", "covered", "no", "unscored"]
+from desk.store.alarms import period_us
+from sheetbreak.engine.alerts import WARNED_ROWS, Warned
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +44,7 @@ def _judged(db: sqlite3.Connection, machine: str, time_us: int, one_period_us: i
         (machine, time_us),
     ).fetchone()
     warned: Warned = "no"
-    near_us = FOLLOWED_ROWS * one_period_us
+    near_us = WARNED_ROWS * one_period_us
     if alert is not None and time_us - alert["opened_us"] <= near_us:
         warned = "yes"
     elif alert is not None and (alert["closed_us"] is None or time_us - alert["closed_us"] <= near_us):

@@ -37,10 +37,7 @@ def state_of(version: str, decisions: Sequence[Decision], current: str | None) -
     """Of a model: "current", "former", or "candidate" where nobody wrote down that it ever was current."""
     if version == current:
         return "current"
-    was = any(
-        (one.version == version and one.decision == PROMOTED) or (one.current == version and one.decision == PROMOTED)
-        for one in decisions
-    )
+    was = any(one.decision == PROMOTED and version in (one.version, one.current) for one in decisions)
     return "former" if was else "candidate"
 
 

@@ -233,11 +233,15 @@ def _under(model: Artifact, state: State | None) -> State:
         return cold_state(model)
     if state.model == model.version:
         return state
-    memory, threshold = Memory(*model.features.taken_over(*state.memory)), model.manifest.threshold
-    trailing, steering = Trailing(threshold.trailing_rows), begin_steering(threshold)
-    odds = model.manifest.odds
-    new = replace(state, memory=memory, trailing=trailing, steering=steering, odds=odds, model=model.version)
-    return replace(new, recent_scores=())
+    return replace(
+        state,
+        model=model.version,
+        memory=Memory(*model.features.taken_over(*state.memory)),
+        trailing=Trailing(model.manifest.threshold.trailing_rows),
+        steering=begin_steering(model.manifest.threshold),
+        odds=model.manifest.odds,
+        recent_scores=(),
+    )
 
 
 def _never_seen(states: Mapping[str, State]) -> set[str]:

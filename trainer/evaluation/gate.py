@@ -128,15 +128,15 @@ def compare(new: Artifact, old: Artifact, judged: Judged, *, asked_per_day: floa
     enough = Check("rows", breaks >= FEWEST_BREAKS, _rows_words(facts, seen_us, named))
     if not enough.passed:
         return Gate(checks=[schema, enough], compared_with=named, later=facts)
-    sides = _side(one), _side(other)
+    sides, auc = (_side(one), _side(other)), auc_interval(one)
     gains = auc_gain(one, other), warned_gain(one, other)
     return Gate(
         checks=[
             schema,
             enough,
             _scored_check(*sides),
-            _skill_check(one, sides[0]),
-            _as_before_check(one, old),
+            _skill_check(auc, sides[0]),
+            _as_before_check(auc, old),
             _auc_check(gains[0], *sides),
             _warned_check(gains[1], *sides, breaks=breaks),
             _rate_check(*sides, asked=asked_per_day, days=one.days),
@@ -237,9 +237,8 @@ def _scored_check(new: Side, old: Side) -> Check:
     return Check("scored", new.scored_rows >= SCORED_SHARE * old.scored_rows and new.scored_rows > 0, words)
 
 
-def _skill_check(rows: ScoredRows, new: Side) -> Check:
+def _skill_check(auc: Gain | None, new: Side) -> Check:
     """Better than a coin: else two models that know nothing would not differ, and the new one would not be worse."""
-    auc = auc_interval(rows)
     if auc is None:
         return Check("chance", False, "too few rows before a break were scored to say that it is better than chance")
     better = auc.low > 0.5 and new.warned >= new.warned_by_chance
@@ -251,14 +250,13 @@ def _skill_check(rows: ScoredRows, new: Side) -> Check:
     )
 
 
-def _as_before_check(rows: ScoredRows, old: Artifact) -> Check:
+def _as_before_check(auc: Gain | None, old: Artifact) -> Check:
     """Rows on which no model knows anything, as of a file of noise, would let every model pass; so would broken labels.
 
     What the current model was worth on the rows that it was judged on when it was made is what it must be replaced by.
     """
     test = old.manifest.metrics.get("test")
     before = test.get("roc_auc_interval") if isinstance(test, dict) else None
-    auc = auc_interval(rows)
     if auc is None or not isinstance(before, list | tuple) or len(before) != 2:
         return Check("as_before", True, "how well the current model did when it was made is not known")
     words = f"{old.version} had an AUC of [{_two(before[0])}, {_two(before[1])}] when it was made"

@@ -14,6 +14,7 @@ from sheetbreak.errors import DataError
 from sheetbreak.streams.kafka.admin.topics import Names, names_for
 from sheetbreak.streams.kafka.clients import new_admin, new_reader, new_row_producer
 from sheetbreak.streams.kafka.errors import stream_error
+from sheetbreak.streams.kafka.group.membership import members_of
 from sheetbreak.streams.kafka.group.positions import read_place
 from sheetbreak.streams.kafka.group.state_topic import machine_of, read_state
 from sheetbreak.streams.kafka.options import Address, environment_security
@@ -98,7 +99,7 @@ def _read(address: Address, names: Names) -> list[Found]:
 
 
 def _refuse_while_running(admin: Any, group: str) -> None:
-    members = admin.describe_groups([group])[group].get("members") or []
+    members = members_of(admin, group)
     if members:
         raise DataError(_running(group, [str(one.get("group_instance_id") or one.get("member_id")) for one in members]))
 

@@ -7,6 +7,7 @@ from kafka.errors import KafkaError
 
 from sheetbreak.streams.kafka.clients import new_admin, new_reader
 from sheetbreak.streams.kafka.errors import stream_error
+from sheetbreak.streams.kafka.group.membership import members_of
 from sheetbreak.streams.kafka.options import Address, environment_security
 
 
@@ -19,7 +20,7 @@ class Watched(NamedTuple):
     """Rows that none of them has answered."""
 
 
-class GroupWatch:
+class MonitorsWatch:
     """Asks about one group and the topic that it reads. Not thread-safe. Raises StreamError, opened or asked."""
 
     def __init__(self, address: Address, *, group: str, topic: str) -> None:
@@ -38,7 +39,7 @@ class GroupWatch:
     def look(self) -> Watched:
         """Now. A partition of which nothing is committed waits as a whole."""
         try:
-            members = self._admin.describe_groups([self._group])[self._group].get("members") or []
+            members = members_of(self._admin, self._group)
             numbers = self._reader.partitions_for_topic(self._topic) or set()
             partitions = [TopicPartition(self._topic, number) for number in sorted(numbers)]
             committed = self._admin.list_group_offsets({self._group: partitions})[self._group] if partitions else {}

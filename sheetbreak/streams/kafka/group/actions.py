@@ -12,7 +12,8 @@ from kafka.errors import TopicAuthorizationFailedError
 
 from sheetbreak.streams.kafka.admin.topics import inspect
 from sheetbreak.streams.kafka.clients import new_reader
-from sheetbreak.streams.kafka.group.positions import Place, read_place
+from sheetbreak.streams.kafka.group.membership import committed_places
+from sheetbreak.streams.kafka.group.positions import Place
 from sheetbreak.streams.kafka.options import Address, Security
 from sheetbreak.streams.protocol import Record
 
@@ -56,13 +57,11 @@ class ActionFeed:
         self._reader.assign(ours)
         if not ours:
             return
-        # Stable offsets: those of a transaction still open are waited for.
-        coordinator = consumer._coordinator  # noqa: SLF001 - as in membership.py
-        found = coordinator.fetch_committed_offsets(ours, timeout_ms=_ASK_MS)
+        committed = committed_places(consumer, ours, timeout_ms=_ASK_MS)
         begins = self._reader.beginning_offsets(ours, timeout_ms=_ASK_MS)
         ends = self._reader.end_offsets(ours, timeout_ms=_ASK_MS)
         for tp in ours:
-            at = read_place(found.get(tp)).offset
+            at = committed[tp].offset
             if at is not None and not begins[tp] <= at <= ends[tp]:
                 text = "event=actions-jumped partition=%d expected=%d begin=%d end=%d note=%r"
                 note = "retention took some, or the topic was made again: read from its start"

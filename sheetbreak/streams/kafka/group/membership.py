@@ -132,12 +132,9 @@ class Membership:
         self.starts.update({partition: Start(place.offset or 0) for partition, place in places.items()})
 
     def _committed(self, consumer: Any, ours: Sequence[int]) -> dict[int, Place]:
-        # Stable offsets (the consumer is read_committed): those of a transaction still open are waited for.
-        # Asked for all at once; the public `committed` asks for one, a round trip each.
         asked = [TopicPartition(self._topic, partition) for partition in ours]
-        coordinator = consumer._coordinator  # noqa: SLF001 - see above
-        found = coordinator.fetch_committed_offsets(asked, timeout_ms=_COMMITTED_MS)
-        return {tp.partition: read_place(found.get(tp)) for tp in asked}
+        found = committed_places(consumer, asked, timeout_ms=_COMMITTED_MS)
+        return {tp.partition: place for tp, place in found.items()}
 
     def _logs(self, consumer: Any, ours: Iterable[int]) -> dict[int, Log]:
         """What the broker holds of our partitions.
@@ -165,6 +162,24 @@ def known_topic(consumer: Any, topic: str) -> KnownTopic:
     """The topic in the consumer's metadata; asks nobody."""
     cluster = consumer._cluster  # noqa: SLF001 - nothing public tells a topic's id
     return KnownTopic(topic_id_text(cluster.topic_id(topic)), len(cluster.partitions_for_topic(topic) or ()))
+
+
+def committed_places(
+    consumer: Any, partitions: Sequence[TopicPartition], *, timeout_ms: int
+) -> dict[TopicPartition, Place]:
+    """What the group has committed. Raises errors of kafka-python.
+
+    Stable offsets (the consumer is read_committed): those of a transaction still open are waited for. Asked for all at
+    once; the public `committed` asks for one, a round trip each.
+    """
+    coordinator = consumer._coordinator  # noqa: SLF001 - nothing public asks for several
+    found = coordinator.fetch_committed_offsets(partitions, timeout_ms=timeout_ms)
+    return {tp: read_place(found.get(tp)) for tp in partitions}
+
+
+def members_of(admin: Any, group: str) -> list[dict[str, Any]]:
+    """The group's members now. Raises errors of kafka-python."""
+    return list(admin.describe_groups([group])[group].get("members") or ())
 
 
 def look_at_group(admin: Any, group: str) -> tuple[str, list[str]]:
