@@ -46,8 +46,8 @@ def test_kills_lose_and_repeat_no_action(mill: KafkaMill) -> None:
                 say(
                     mill,
                     act(machine, "mask", sensor=f"x{kill % 3 + 1}"),
-                    act(machine, "mask", sensor=f"no-{kill}"),
                     act(machine, "unmask", sensor=f"x{(kill + 1) % 3 + 1}"),
+                    act(machine, "mask", sensor=f"no-{kill}"),  # last: where it is answered, so are those before
                 )
             if kill % 2:  # else now: what was said is not yet committed
                 before = mill.written()

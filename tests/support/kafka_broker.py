@@ -93,9 +93,17 @@ class Broker:
         with self._consumer("read_committed" if committed else "read_uncommitted") as consumer:
             consumer.assign(partitions)
             consumer.seek_to_beginning()
-            while any(consumer.position(tp) < ends[tp] for tp in partitions):
+
+            def behind() -> str:
+                at = {tp.partition: (consumer.position(tp), consumer.end_offsets([tp])[tp], ends[tp]) for tp in ends}
+                return f"{topic}: position, readable end, written end by partition: {at}"
+
+            def all_read() -> bool:
                 for tp, records in consumer.poll(100).items():
                     found[tp] += records
+                return all(consumer.position(tp) >= ends[tp] for tp in partitions)
+
+            wait_for(all_read, says=behind, nap_s=0)
         return [record for tp in partitions for record in found[tp]]
 
     def _consumer(self, isolation_level: str) -> Any:
