@@ -6,7 +6,9 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,8 @@ SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "kafka-broker"
 HEAP = "256m"
 COMPILED_ONCE = "-XX:TieredStopAtLevel=1"
 """A broker that lives for a test or two is there two seconds sooner if Java compiles nothing a second time."""
+READER_S = 60.0
+"""Without a record: a reader that stands so long before the end is told, and another one tries."""
 _serial = itertools.count()
 
 
@@ -89,22 +93,34 @@ class Broker:
             partitions = [TopicPartition(topic, p) for p in sorted(known)]
             # Of a transaction that has just been committed the markers come a moment later: they are waited for.
             ends = consumer.end_offsets(partitions)
-        found: dict[Any, list[Any]] = {tp: [] for tp in partitions}
-        with self._consumer("read_committed" if committed else "read_uncommitted") as consumer:
-            consumer.assign(partitions)
+        level = "read_committed" if committed else "read_uncommitted"
+        found: list[Any] = []
+        wait_for(lambda: self._read_up_to(ends, level, found), says=partial(self._where, partitions))
+        return found
+
+    def _read_up_to(self, ends: Mapping[TopicPartition, int], level: str, into: list[Any]) -> bool:
+        """All records before the ends; False where they do not come: the next client may have more luck."""
+        found: dict[TopicPartition, list[Any]] = {tp: [] for tp in ends}
+        until = time.monotonic() + READER_S
+        with self._consumer(level) as consumer:
+            consumer.assign(list(ends))
             consumer.seek_to_beginning()
-
-            def behind() -> str:
-                at = {tp.partition: (consumer.position(tp), consumer.end_offsets([tp])[tp], ends[tp]) for tp in ends}
-                return f"{topic}: position, readable end, written end by partition: {at}"
-
-            def all_read() -> bool:
+            while any(consumer.position(tp) < end for tp, end in ends.items()):
+                if time.monotonic() > until:
+                    print(f"a reader saw less than there is: {self._where(list(ends))}")
+                    return False
                 for tp, records in consumer.poll(100).items():
                     found[tp] += records
-                return all(consumer.position(tp) >= ends[tp] for tp in partitions)
+                    until = time.monotonic() + READER_S
+        into += [record for records in found.values() for record in records]
+        return True
 
-            wait_for(all_read, says=behind, nap_s=0)
-        return [record for tp in partitions for record in found[tp]]
+    def _where(self, partitions: Sequence[TopicPartition]) -> str:
+        ends = {}
+        for level in ("read_committed", "read_uncommitted"):
+            with self._consumer(level) as consumer:
+                ends[level] = {tp.partition: end for tp, end in consumer.end_offsets(list(partitions)).items()}
+        return f"{partitions[0].topic}, ends by partition: {ends}"
 
     def _consumer(self, isolation_level: str) -> Any:
         return KafkaConsumer(
