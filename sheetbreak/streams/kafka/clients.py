@@ -77,6 +77,12 @@ def new_producer(address: Address, options: KafkaOptions, security: Security, *,
     except TransactionalIdAuthorizationFailedError as error:
         close_producer(producer)
         raise TransactionalIdAuthorizationFailedError(options.transactional_id) from error  # theirs names none
+    except KafkaTimeoutError as error:
+        close_producer(producer)
+        raise KafkaTimeoutError(
+            f"the transaction coordinator has not answered for {options.transactional_id} in {MAX_BLOCK_MS // 1000} s "
+            "(where the broker is up and this lasts, its log says why; a restart mends a coordinator that stands still)"
+        ) from error
     except BaseException:
         close_producer(producer)
         raise

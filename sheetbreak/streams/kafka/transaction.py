@@ -136,7 +136,12 @@ def publish(producer: Any, writes: Writes, *, offsets: Mapping[TopicPartition, P
             committed = {tp: OffsetAndMetadata(p.offset, p.metadata, -1) for tp, p in offsets.items()}
             producer.send_offsets_to_transaction(committed, group)
         may_be_committed = True
-        producer.commit_transaction()  # waits for the records, and raises when one of them was refused
+        producer.commit_transaction()  # waits for the records
+        # kafka-python, refused a batch for its number or its epoch, takes a new epoch by itself, by which the broker
+        # aborts all, and then says "committed" of the nothing that is left.
+        for future in futures:
+            if future.failed():
+                raise future.exception
     except KafkaError as error:
         raise PublishFailed(_reason(error, futures), may_be_committed=may_be_committed) from error
 

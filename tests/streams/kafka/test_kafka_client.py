@@ -16,10 +16,19 @@ from kafka.errors import KafkaConnectionError, KafkaError, NoOffsetForPartitionE
 from kafka.net.compat import KafkaNetClient
 from kafka.structs import MemberState
 
+from sheetbreak.errors import StreamLost
 from sheetbreak.streams.kafka import clients as kafka_clients
-from sheetbreak.streams.kafka.clients import Patient, new_admin, new_group_consumer, new_producer, new_reader
+from sheetbreak.streams.kafka.clients import (
+    Patient,
+    close_producer,
+    new_admin,
+    new_group_consumer,
+    new_producer,
+    new_reader,
+)
 from sheetbreak.streams.kafka.group.membership import unstick
 from sheetbreak.streams.kafka.options import Address, KafkaOptions, Security, parse_address
+from sheetbreak.streams.kafka.transaction import PublishFailed, Writes, publish
 from tests.support.kafka_broker import Broker
 from tests.support.patience import PATIENCE_S, wait_for
 
@@ -129,6 +138,28 @@ def test_a_request_whose_node_is_found_away_is_dropped_and_hangs_without_our_pat
         monkeypatch.setattr(KafkaNetClient, "await_ready", away_once)
         assert begin().wait(PATIENCE_S if cured else HANG_S) == cured
         assert not clients, "the request was sent another way: this test saw nothing"
+
+
+def test_a_commit_that_the_client_claims_after_a_refused_batch_is_none(broker: Broker) -> None:
+    """When the pinned client raises by itself: take the look at the futures out of transaction.py."""
+    prefix = broker.create_topics()
+    scores = TopicPartition(prefix + "scores", 0)
+    options = KafkaOptions(group=prefix, instance_id="one", topic_prefix=prefix)
+    producer = new_producer(Address((broker.address,), ""), options, Security(), batch_bytes=100_000)
+
+    def publish_one(value: bytes) -> None:
+        writes = Writes({})
+        for topic in (scores.topic, prefix + "alerts"):
+            writes.records[topic, 0].append((b"pm1", value))
+        publish(producer, writes, offsets={}, group=None)
+
+    publish_one(b"first")
+    producer._transaction_manager.set_sequence_number(scores, 77)  # as if the broker had lost its tail
+    with pytest.raises(PublishFailed) as failed:
+        publish_one(b"second")
+    assert isinstance(failed.value.decide(took_s=1, timeout_s=15), StreamLost)
+    close_producer(producer)
+    assert broker.values(scores.topic) == broker.values(prefix + "alerts") == [b"first"]
 
 
 @pytest.mark.parametrize("cured", [False, True])
