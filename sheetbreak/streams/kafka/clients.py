@@ -9,12 +9,13 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka import KafkaAdminClient, KafkaProducer
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import KafkaConnectionError, KafkaTimeoutError, TransactionalIdAuthorizationFailedError
 from kafka.net.compat import KafkaNetClient
 
 from sheetbreak.streams.kafka.bulk_producer import BulkProducer
+from sheetbreak.streams.kafka.group.asking import AskingConsumer
 from sheetbreak.streams.kafka.options import PREFIX, Address, KafkaOptions, Security
 
 BOOTSTRAP_MS = 5_000
@@ -120,7 +121,7 @@ def new_row_producer(address: Address, security: Security) -> Any:
 def new_group_consumer(address: Address, options: KafkaOptions, security: Security) -> Any:
     """A KafkaConsumer of the group, subscribed to nothing yet. Raises errors of kafka-python."""
     return _build(
-        KafkaConsumer,
+        AskingConsumer,
         KafkaNetClient,
         **_common(address, security),
         group_id=options.group,
@@ -144,7 +145,7 @@ def new_group_consumer(address: Address, options: KafkaOptions, security: Securi
 def new_elector(address: Address, security: Security, *, group: str) -> Any:
     """A KafkaConsumer of a group whose partitions are tokens, and are not read. Raises errors of kafka-python."""
     return _build(
-        KafkaConsumer,
+        AskingConsumer,
         KafkaNetClient,
         **_common(address, security),
         group_id=group,
@@ -160,7 +161,7 @@ def new_elector(address: Address, security: Security, *, group: str) -> Any:
 def new_reader(address: Address, security: Security, *, isolation_level: str = "read_committed") -> Any:
     """A KafkaConsumer outside any group. Raises errors of kafka-python."""
     return _build(
-        KafkaConsumer,
+        AskingConsumer,
         KafkaNetClient,
         **_common(address, security),
         group_id=None,

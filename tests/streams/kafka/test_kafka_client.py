@@ -16,7 +16,7 @@ from kafka.errors import KafkaConnectionError, KafkaError, NoOffsetForPartitionE
 from kafka.net.compat import KafkaNetClient
 from kafka.structs import MemberState
 
-from sheetbreak.errors import StreamLost
+from sheetbreak.errors import StreamLost, StreamUnavailable
 from sheetbreak.streams.kafka import clients as kafka_clients
 from sheetbreak.streams.kafka.clients import (
     Patient,
@@ -26,6 +26,7 @@ from sheetbreak.streams.kafka.clients import (
     new_producer,
     new_reader,
 )
+from sheetbreak.streams.kafka.errors import stream_error
 from sheetbreak.streams.kafka.group.membership import unstick
 from sheetbreak.streams.kafka.options import Address, KafkaOptions, Security, parse_address
 from sheetbreak.streams.kafka.transaction import PublishFailed, Writes, publish
@@ -257,3 +258,19 @@ def test_descriptors_do_not_grow_with_sessions(broker: Broker) -> None:
     for _ in range(10):
         open_and_close()
     wait_for(lambda: descriptors() <= before + 3, says=descriptors)
+
+
+def test_a_partition_without_a_leader_is_named_where_kafka_python_fails_with_a_keyerror(broker: Broker) -> None:
+    """One that is not there is to a client as one that has no leader yet."""
+    there = TopicPartition(broker.create_topics() + "sensor-rows", 0)
+    leaderless = TopicPartition(there.topic, 7)
+    with contextlib.closing(KafkaConsumer(bootstrap_servers=broker.address)) as plain:
+        wait_for(lambda: plain.partitions_for_topic(there.topic))
+        with pytest.raises(KeyError):
+            plain.end_offsets([there, leaderless])
+    with contextlib.closing(new_reader(parse_address(broker.url("x")), Security())) as reader:
+        assert reader.end_offsets([there]) == reader.beginning_offsets([there]) == {there: 0}
+        for ask in (reader.end_offsets, reader.beginning_offsets):
+            with pytest.raises(KafkaError, match=f"{there.topic} 7: no leader") as error:
+                ask([there, leaderless], timeout_ms=500)
+            assert isinstance(stream_error(error.value, "poll"), StreamUnavailable)

@@ -1,19 +1,24 @@
 """Growth: every machine goes on from its state in the partition that its key goes to now."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from kafka import KafkaProducer
 from kafka.admin import MemberToRemove
 
 from sheetbreak.cli.topics import main
 from sheetbreak.errors import DataError
+from sheetbreak.streams.kafka.admin import growing
+from sheetbreak.streams.kafka.admin.growing import Growth
 from sheetbreak.streams.kafka.bulk_producer import Partitioner
 from sheetbreak.streams.kafka.clients import new_admin
+from sheetbreak.streams.kafka.group.state_topic import read_state
 from sheetbreak.streams.kafka.options import Security, parse_address
 from sheetbreak.streams.protocol import Snapshot
 from tests.support.kafka_broker import Broker
 from tests.support.kafka_rig import KafkaRig
-from tests.support.patience import patiently, wait_for
+from tests.support.patience import PATIENCE_S, patiently, wait_for
 from tests.support.stream_checks import answers, commit, poll_until, restore
 
 MACHINES = [b"pm%d" % number for number in range(12)]
@@ -80,13 +85,78 @@ def test_each_machines_state_is_where_its_key_goes_and_nothing_is_said_to_be_mis
     assert len(rig.published()) == answered + 1
 
 
+def whole(rig: KafkaRig, partitions: int) -> None:
+    """All topics have so many partitions, and each machine's state is where its key goes, once."""
+    assert main(["check", rig.broker.url(), "--topic-prefix", rig.prefix, "--partitions", str(partitions)]) == 0
+    now, address = Partitioner(partitions), parse_address(rig.url)
+    for partition in range(partitions):
+        topic = rig.prefix + "monitor-state"
+        kept = read_state(address, Security(), topic=topic, partition=partition, patience_s=PATIENCE_S)
+        mine = [machine for machine in MACHINES if now(machine, None) == partition]
+        assert kept.parts == {m + b"\0" + part: m + part for m in mine for part in (b"core", b"t00")}
+
+
+class Killed(BaseException):
+    """The command ends here."""
+
+
+@pytest.mark.parametrize(
+    ("step", "then", "by_hand"),
+    [("_move", 3, False), ("_publish", 4, False), ("create_topics", 3, False), ("_move", 3, True)],
+)
+def test_a_growth_killed_at_any_step_is_told_at_the_start_and_finished_by_a_second_one(
+    rig: KafkaRig, monkeypatch: pytest.MonkeyPatch, step: str, then: int, by_hand: bool
+) -> None:
+    """Before the states move, after, and when the input has grown; also where somebody grew the input by hand."""
+    answer(rig)
+    stop(rig)
+    if by_hand:
+        admin = new_admin(parse_address(rig.url), Security())
+        admin.create_partitions({rig.prefix + "sensor-rows": 3})
+        admin.close()
+    with monkeypatch.context() as patch:
+        after = step == "_publish"
+        patch.setattr(growing if step == "create_topics" else Growth, step, dying(getattr(Growth, step, None), after))
+        with pytest.raises(Killed):
+            grow(rig, 3)
+    with pytest.raises(DataError, match=r"stop.* run: sheetbreak topics grow kafka://.* --partitions 3"):
+        patiently(lambda: rig.open().poll(0.1))
+    assert grow(rig, then) == 0
+    whole(rig, then)
+
+
+def dying(real: Any, after: bool) -> Any:
+    def die(*arguments: Any, **options: Any) -> None:
+        if after:
+            real(*arguments, **options)
+        raise Killed
+
+    return die
+
+
+def test_actions_that_are_not_done_are_refused_and_the_end_of_a_writers_transaction_is_no_row(rig: KafkaRig) -> None:
+    answer(rig)
+    stop(rig)
+    writer = KafkaProducer(bootstrap_servers=rig.broker.address, transactional_id=rig.prefix + "writer")
+    writer.init_transactions()
+    for end in (writer.abort_transaction, writer.commit_transaction):
+        writer.begin_transaction()
+        if end == writer.abort_transaction:
+            writer.send(rig.prefix + "sensor-rows", b"1", partition=0)
+        end()
+    writer.close()
+    rig.say([b"{}"], partition=1)
+    with pytest.raises(DataError, match=r"1 records of .*operator-actions are not done yet"):
+        grow(rig, 3)
+
+
 def test_a_group_in_use_and_rows_that_are_not_scored_are_refused(rig: KafkaRig) -> None:
     answer(rig)
     with pytest.raises(DataError, match=r"is in use.*stop its monitors"):
         grow(rig, 3)
     stop(rig)
     rig.feed([b"1", b"2"], partition=0)
-    with pytest.raises(DataError, match=r"2 rows of .* are not scored yet"):
+    with pytest.raises(DataError, match=r"2 records of .* are not scored yet"):
         grow(rig, 3)
     with pytest.raises(DataError, match="takes no partition away"):
         grow(rig, 1)

@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from kafka import OffsetAndMetadata, TopicPartition
@@ -21,6 +21,9 @@ from sheetbreak.streams.kafka.options import Address, KafkaOptions, Security, en
 
 _PATIENCE_S = 60.0
 _ASK_MS = 10_000
+_POLL_MS = 200
+_COUNTED = 10_000
+"""Records that are in the way: so many are too many, however many they are."""
 _GROW_BATCH_BYTES = 500_000
 
 
@@ -53,12 +56,12 @@ class Growth:
         missing = [name for name in (names.rows, names.state) if name not in facts]
         if missing:
             raise DataError(f"topic {missing[0]} is missing: there is nothing to grow; run sheetbreak topics create")
-        most = max(facts[name].partitions for name in (names.rows, names.state))
-        if partitions < most:
-            raise DataError(f"--partitions {partitions}: there are {most}, and Kafka takes no partition away")
+        sizes = {found.partitions for found in facts.values()}
+        if partitions < max(sizes):
+            raise DataError(f"--partitions {partitions}: there are {max(sizes)}, and Kafka takes no partition away")
         self._refuse_members()
-        before = min(facts[names.rows].partitions, facts[names.state].partitions)
-        moved = self._grow_state(facts, before, partitions) if before < partitions else 0
+        # The outputs grow last: while one is small, an earlier run may have come to its end before the states moved.
+        moved = self._grow_state(facts, sizes, partitions) if min(sizes) < partitions else 0
         lines = [f"{moved} machines' state moved to where their key goes now"]
         if facts[names.rows].partitions < partitions:
             self._grow(names.rows, partitions)
@@ -77,39 +80,57 @@ class Growth:
                 "(10 s), and try again"
             )
 
-    def _grow_state(self, facts: Mapping[str, Facts], before: int, partitions: int) -> int:
-        """Returns how many machines moved."""
-        names = self._names
-        places = self._places(before)
-        if facts[names.rows].partitions == before:
-            self._refuse_unread(places)
-        kept = {partition: self._read(partition) for partition in range(before)}
-        if facts[names.state].partitions < partitions:
+    def _grow_state(self, facts: Mapping[str, Facts], sizes: Set[int], partitions: int) -> int:
+        """Returns how many machines moved. sizes: that topics have now; a machine is where its key goes in one."""
+        names, rows, held = self._names, facts[self._names.rows], facts[self._names.state].partitions
+        places = self._places(names.rows, rows.partitions)
+        if rows.partitions < partitions:
+            self._refuse_unread(names.rows, "scored", places)
+            if names.actions in facts:
+                said = self._places(names.actions, facts[names.actions].partitions)
+                self._refuse_unread(names.actions, "done", said)
+        kept = {partition: self._read(partition) for partition in range(held)}
+        if held < partitions:
             self._grow(names.state, partitions)
-        return self._move(kept, places, partitions, facts[names.rows])
+        return self._move(kept, places, partitions, [Partitioner(size) for size in sizes], rows.topic_id)
 
-    def _places(self, before: int) -> dict[int, Place]:
+    def _places(self, topic: str, partitions: int) -> dict[int, Place]:
         asked = self._admin.list_group_offsets({self._group: None})
         found = asked.get(self._group, asked)
-        by_partition = {tp.partition: at for tp, at in found.items() if tp.topic == self._names.rows}
-        return {partition: read_place(by_partition.get(partition)) for partition in range(before)}
+        by_partition = {tp.partition: at for tp, at in found.items() if tp.topic == topic}
+        return {partition: read_place(by_partition.get(partition)) for partition in range(partitions)}
 
-    def _refuse_unread(self, places: Mapping[int, Place]) -> None:
-        """Rows that are not scored yet would stay where they are, and their machine's state would not."""
-        reader = new_reader(self._address, self._security)
-        try:
-            asked = [TopicPartition(self._names.rows, partition) for partition in places]
-            begins = reader.beginning_offsets(asked, timeout_ms=_ASK_MS)
-            ends = reader.end_offsets(asked, timeout_ms=_ASK_MS)
-        finally:
-            reader.close()
-        at = {tp: places[tp.partition].offset or begins[tp] for tp in asked}
-        unread = sum(max(0, ends[tp] - max(at[tp], begins[tp])) for tp in asked)
+    def _refuse_unread(self, topic: str, done: str, places: Mapping[int, Place]) -> None:
+        """Rows that are not scored yet would stay where they are, and their machine's state would not; so would
+        operators' actions.
+        """
+        unread = self._unread(topic, places)
         if unread:
             raise DataError(
-                f"{unread} rows of {self._names.rows} are not scored yet, and would be parted from their machines' "
-                "state; stop the feed, let the monitors finish, stop them, and try again"
+                f"{unread}{' or more' if unread >= _COUNTED else ''} records of {topic} are not {done} yet, and would "
+                "be parted from their machines' state; stop the feed, let the monitors finish, stop them, and try again"
             )
+
+    def _unread(self, topic: str, places: Mapping[int, Place]) -> int:
+        """Records behind what was committed, counted by reading: the end of a writer's transaction takes an offset."""
+        reader = new_reader(self._address, self._security)
+        try:
+            asked = [TopicPartition(topic, partition) for partition in places]
+            begins = reader.beginning_offsets(asked, timeout_ms=_ASK_MS)
+            ends = reader.end_offsets(asked, timeout_ms=_ASK_MS)
+            reader.assign(asked)
+            for tp in asked:
+                reader.seek(tp, min(max(places[tp.partition].offset or 0, begins[tp]), ends[tp]))
+            found, until = 0, time.monotonic() + _PATIENCE_S
+            while found < _COUNTED and any((reader.position(tp, timeout_ms=_ASK_MS) or 0) < ends[tp] for tp in asked):
+                found += sum(len(records) for records in reader.poll(_POLL_MS).values())
+                if time.monotonic() > until:
+                    raise DataError(
+                        f"topic {topic}: its newest records cannot be read in {_PATIENCE_S:.0f} s; try again"
+                    )
+            return found
+        finally:
+            reader.close()
 
     def _read(self, partition: int) -> Kept:
         return read_state(
@@ -124,10 +145,17 @@ class Growth:
                 raise DataError(f"topic {name}: the broker does not show its {partitions} partitions; try again")
             time.sleep(0.1)
 
-    def _move(self, kept: Mapping[int, Kept], places: Mapping[int, Place], partitions: int, rows: Facts) -> int:
+    def _move(
+        self,
+        kept: Mapping[int, Kept],
+        places: Mapping[int, Place],
+        partitions: int,
+        homes: Sequence[Partitioner],
+        topic_id: str,
+    ) -> int:
         """In one transaction, with what the group has committed; a second run finds nothing left to move."""
-        was, now, topic_id = Partitioner(len(kept)), Partitioner(partitions), rows.topic_id
-        offsets = {p: _offset(places[p], kept[p]) if p in places else 0 for p in range(partitions)}
+        now = Partitioner(partitions)
+        offsets = {p: _offset(places[p], kept.get(p)) if p in places else 0 for p in range(partitions)}
         machines = {p: set(kept[p].machines) if p in kept else set() for p in range(partitions)}
         records: defaultdict[int, list[KeyAndValue]] = defaultdict(list)
         moved: set[bytes] = set()
@@ -136,7 +164,8 @@ class Growth:
                 machine = machine_of(key)
                 target = now(machine, None)
                 # A feed with a partitioner of its own keeps its homes, and a state that is there already stays.
-                own_home, taken = was(machine, None) != partition, target in kept and machine in kept[target].machines
+                own_home = all(home(machine, None) != partition for home in homes)
+                taken = target in kept and machine in kept[target].machines
                 if target == partition or own_home or taken:
                     continue
                 records[partition].append((key, None))
@@ -147,7 +176,7 @@ class Growth:
         for partition, offset in offsets.items():
             records[partition].append((MARKER, head(offset, topic_id)))
         # Offsets of a partition that is not there yet cannot be committed; it begins at 0, as its state says.
-        there = {p: at for p, at in offsets.items() if p < rows.partitions}
+        there = {p: at for p, at in offsets.items() if p in places}
         self._publish(records, {p: Place(at, at, topic_id, len(machines[p])) for p, at in there.items()})
         return len(moved)
 
@@ -169,5 +198,7 @@ class Growth:
             close_producer(producer)
 
 
-def _offset(place: Place, kept: Kept) -> int:
-    return kept.newest() if place.offset is None else place.offset
+def _offset(place: Place, kept: Kept | None) -> int:
+    if place.offset is not None:
+        return place.offset
+    return 0 if kept is None else kept.newest()

@@ -128,6 +128,7 @@ def check_topics(admin: Any, names: Names, mend: str, *, partitions: int | None 
     `partitions`: None asks for as many as the input has. Raises errors of kafka-python, too.
     """
     facts = inspect(admin, list(names))
+    _refuse_half_grown(names, facts, mend)
     wanted = partitions or _usual_partitions(names, facts)
     found = [problem for name in names if (problem := _problem(name, names, wanted, facts.get(name)))]
     if found:
@@ -135,6 +136,17 @@ def check_topics(admin: Any, names: Names, mend: str, *, partitions: int | None 
         how = f"stop the monitors and run: {mend.replace(' create ', ' grow ', 1)}" if small else f"run: {mend}"
         raise DataError(f"{'; '.join(found)}; {how} --partitions {wanted}")
     return facts
+
+
+def _refuse_half_grown(names: Names, facts: Mapping[str, Facts], mend: str) -> None:
+    """Raise DataError where the state has more partitions than the input: so it is while `topics grow` runs."""
+    rows, state = facts.get(names.rows), facts.get(names.state)
+    if rows is not None and state is not None and rows.partitions < state.partitions:
+        raise DataError(
+            f"topic {names.state} has {state.partitions} partitions and {names.rows} only {rows.partitions}: "
+            "they were being grown, and that has not come to its end; with the monitors stopped run: "
+            f"{mend.replace(' create ', ' grow ', 1)} --partitions {state.partitions}"
+        )
 
 
 def _usual_partitions(names: Names, facts: Mapping[str, Facts]) -> int:
@@ -236,7 +248,7 @@ def _refuse_what_cannot_be_mended(name: str, names: Names, wanted: int, facts: F
         raise DataError(
             f"{text}: Kafka takes no partition away; give --partitions {facts.partitions}, or delete it first"
         )
-    if name in (names.rows, names.state) and not _is_empty(reader, name):
+    if name in (names.rows, names.state) and not all(_is_empty(reader, one) for one in (names.rows, names.state)):
         raise DataError(
             f"{text}: it holds records, and more partitions would part a machine from its state; give "
             f"--partitions {facts.partitions}, or stop the monitors and run: sheetbreak topics grow"
@@ -244,7 +256,7 @@ def _refuse_what_cannot_be_mended(name: str, names: Names, wanted: int, facts: F
 
 
 def _is_empty(reader: Any, name: str) -> bool:
-    every = [TopicPartition(name, partition) for partition in reader.partitions_for_topic(name)]
+    every = [TopicPartition(name, partition) for partition in reader.partitions_for_topic(name) or ()]
     return bool(reader.beginning_offsets(every) == reader.end_offsets(every))
 
 
