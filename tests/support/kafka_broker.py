@@ -152,9 +152,12 @@ class Cluster(Broker):
         super().__init__(folder)
         self.settings = ["--brokers", "3"]
 
-    def stop_node(self, node: int) -> None:
-        """In good order: it hands over what it leads."""
-        self._run("stop", "--node", str(node))
+    def stop_node(self, node: int, *, kill: bool = False) -> None:
+        """In good order, so that it hands over what it leads; or by SIGKILL."""
+        self._run("stop", "--node", str(node), *(["--kill"] if kill else []))
+
+    def pid_of(self, node: int) -> int:
+        return int((self.folder / str(node) / "pid").read_text())
 
     def start_node(self, node: int) -> None:
         self._run("start", "--node", str(node), "--heap", HEAP, "--wait", str(PATIENCE_S))
