@@ -24,8 +24,7 @@ MAX_BLOCK_MS = 15_000
 CLIENT_ID = "sheetbreak"
 """Tells our members of a group from others', and is what quotas are given to."""
 BATCH_BYTES = 1_000_000
-"""Of one partition's records in a request at most; the broker's own limit is 1 MiB. With half of it a backlog's scores
-take a request more, and each waits for the one before."""
+"""Of one partition's records in a request; the broker's limit is 1 MiB. With half, a backlog's scores take two."""
 MAX_RECORD_BYTES = 1024 * 1024
 """Kafka's own default, on both sides."""
 PARTITION_FETCH_BYTES = 8 * 1024 * 1024
