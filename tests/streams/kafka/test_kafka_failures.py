@@ -135,7 +135,7 @@ def test_a_process_killed_at_random_moments_loses_and_doubles_nothing(mill_of: C
         return written() > before
 
     with mill.feeding():
-        for kill in range(18):
+        for kill in range(9):
             process = mill.start()
             mill.wait_for(process, "assigned")
             if kill % 3 == 0:
