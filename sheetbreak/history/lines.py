@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from sheetbreak.errors import DataError, RowError
 from sheetbreak.history.layout import Layout
-from sheetbreak.history.times.formats import ISO, TimeReader
+from sheetbreak.history.times.formats import ISO, TimeReader, join_clock
 from sheetbreak.history.times.recognition import choose_fold
 from sheetbreak.missing import Missing
 from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, Decoded, RowBatch, Schema, grade_name
@@ -193,7 +193,7 @@ class CsvDecoder:
             if time_us >= LATEST_US:
                 raise RowError("so many rows of such a period_s lead past the year 9998", reason="bad-time")
             return time_us
-        text = row[self._time] if self._clock is None else f"{row[self._time].strip()} {row[self._clock].strip()}"
+        text = row[self._time] if self._clock is None else join_clock(row[self._time], row[self._clock])
         try:
             first_us, second_us = self._read_time.both(text)
         except ValueError as cause:

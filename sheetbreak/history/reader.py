@@ -25,6 +25,7 @@ from sheetbreak.history.joining import join
 from sheetbreak.history.layout import Layout, NumberedLine, recognise_layout, with_numbers
 from sheetbreak.history.lines import CsvDecoder
 from sheetbreak.history.source import Source, digest_of, files_of, read_source
+from sheetbreak.history.times.formats import join_clock
 from sheetbreak.history.times.order import check_order
 from sheetbreak.history.times.recognition import recognise_time_format
 from sheetbreak.history.times.sampling import PERIOD, STOP_GAP, settle_sampling
@@ -248,7 +249,7 @@ def _with_time_format(schema: Schema, layout: Layout, rows: Sequence[Sequence[st
     if schema.time is None or schema.time not in layout.header:
         return schema
     at = [layout.header.index(column) for column in (schema.time, schema.clock) if column]
-    samples = [" ".join(row[i].strip() for i in at) for row in rows if len(row) > max(at)]
+    samples = [join_clock(row[at[0]], row[at[-1]]) if len(at) > 1 else row[at[0]] for row in rows if len(row) > max(at)]
     name = f"{layout.name}, column {schema.time}"
     found = recognise_time_format(samples, name=name, before=before, timezone=schema.timezone)
     return replace(schema, time_format=found)

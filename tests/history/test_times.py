@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from sheetbreak.errors import DataError
 from sheetbreak.history.doubts import Doubts
 from sheetbreak.history.reader import read_csv, read_history
-from sheetbreak.history.times.formats import EPOCHS, ISO, TimeReader, TimeWriter, check_time_format
+from sheetbreak.history.times.formats import (
+    EPOCHS,
+    EXCEL_DAYS,
+    ISO,
+    TimeReader,
+    TimeWriter,
+    check_time_format,
+    join_clock,
+)
 from sheetbreak.history.times.recognition import FORMATS, recognise_time_format
 from sheetbreak.rows import RowBatch, Schema
 from sheetbreak.times import format_time, parse_time
@@ -117,6 +125,59 @@ def test_more_formats_are_recognised(samples: list[str], expected: str):
     assert TimeReader(expected, "UTC")(samples[0]) > 0
 
 
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["Do, 29. Januar 2026 23:58 Uhr", "Fr, 30. Januar 2026 00:00 Uhr"],
+        ["Do 29.01.2026 23:58", "Fr 30.01.2026 00:00"],
+        ["Thursday, January 29, 2026 11:58:00 p.m.", "Friday, January 30, 2026 12:00:00 a.m."],
+        ["Thu Jan 29 23:58:00 2026", "Fri Jan 30 00:00:00 2026"],
+        ["Thu, 29 Jan 2026 23:58:00 GMT", "Fri, 30 Jan 2026 00:00:00 GMT"],
+        ["jeu. 29 janvier 2026 23:58", "ven. 30 janvier 2026 00:00"],
+        ["to 29.1.2026 klo 23.58", "pe 30.1.2026 klo 0.00"],
+        ["29-ENE-26 23:58:00", "30-ENE-26 00:00:00"],
+        ["1/29/2026 11:58PM", "1/30/2026 12:00AM"],
+        ["29.01.2026 - 23:58:00", "30.01.2026 - 00:00:00"],
+        ["29-01-26 23:58", "30-01-26 00:00"],
+        ["26/01/29 23:58:00", "26/01/30 00:00:00"],
+        ["2026.01.29 23:58:00", "2026.01.30 00:00:00"],
+        ["20260129235800", "20260130000000"],
+        ["202601292358", "202601300000"],
+        ["46051.99861111", "46052.00000000"],
+        ["46051,99861", "46052,00000"],
+    ],
+)
+def test_words_signs_and_days_of_a_spreadsheet_in_times_are_read(texts: list[str]):
+    reader = TimeReader(recognise_time_format(texts, name=""), "UTC")
+    assert [format_time(reader(text)) for text in texts] == ["2026-01-29T23:58:00Z", "2026-01-30T00:00:00Z"]
+
+
+@pytest.mark.parametrize(
+    ("day", "clock", "expected"),
+    [
+        ("29.01.2026 00:00:00", "23:58", "29.01.2026 23:58"),
+        ("1/29/2026 12:00:00 AM", "11:58 PM", "1/29/2026 11:58 PM"),
+        ("2026-01-29", "1899-12-31 23:58:00", "2026-01-29 23:58:00"),
+        ("29.01.2026 07:00", "23:58", "29.01.2026 07:00 23:58"),
+    ],
+)
+def test_a_spreadsheets_midnight_behind_a_date_and_day_before_a_clock_are_left_out(day: str, clock: str, expected: str):
+    assert join_clock(day, clock) == expected
+
+
+def test_a_row_whose_clock_ran_ahead_is_the_one_told_and_not_the_rows_behind_it():
+    texts = [f"2026-01-05 {i // 30:02}:{i % 30 * 2:02}" for i in range(90)]
+    texts[40:42] = ["2099-01-01 00:00", "2099-01-01 00:02"]
+    path = Path("h.csv")
+    path.write_text("time,broken,s1\n" + "".join(f"{text},0,{i * i % 7}\n" for i, text in enumerate(texts)))
+    with pytest.raises(
+        DataError, match=r"h.csv line 42: its time, 2099-01-01T00:00:00Z.* 48 rows.*1 more.* drop the row"
+    ):
+        read_history(path, Schema(time="time", broken="broken"), doubts=Doubts())
+    history = read_history(path, Schema(time="time", broken="broken"), doubts=Doubts(keeps_going=True))
+    assert len(history.rows) == 88
+
+
 def test_a_fraction_of_a_second_since_1970_is_kept():
     assert TimeReader("epoch s", "UTC")("1767225600.123456") == 1_767_225_600_123_456
     assert TimeReader("epoch ms", "UTC")("1767225600123.456") == 1_767_225_600_123_456
@@ -142,7 +203,7 @@ def test_a_whole_file_settles_what_its_first_rows_leave_open():
 
 @given(
     st.datetimes(datetime(1971, 1, 1), datetime(2068, 12, 31)),  # noqa: DTZ001
-    st.sampled_from([None, ISO, *EPOCHS, *(f for f in FORMATS if "%M" in f)]),
+    st.sampled_from([None, ISO, EXCEL_DAYS, *EPOCHS, *(f for f in FORMATS if "%M" in f)]),
     st.sampled_from(["UTC", "Europe/Helsinki", "America/New_York"]),
 )
 def test_what_is_written_is_read_back_to_the_step_of_the_format(moment: datetime, time_format: str | None, zone: str):

@@ -6,13 +6,22 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from sheetbreak.history.times.words import without_words
 from sheetbreak.times import EARLIEST_US, EPOCH, LATEST_US, format_time, to_us
 
 ISO = "ISO 8601"
 EPOCHS = {"epoch s": 1_000_000.0, "epoch ms": 1000.0, "epoch us": 1.0, "epoch ns": 0.001}
 """Numbers counted from 1970 UTC, by the name of their format: µs in one of them."""
+EXCEL_DAYS = "Excel days"
+"""Days since the end of 1899 by the plant's clock: what a spreadsheet holds where its cells are not shown as times."""
 
 _DAY_US = 86_400_000_000
+_EXCEL_START = datetime(1899, 12, 30)  # noqa: DTZ001 - a sheet knows no zones
+_FINE_DECIMALS = 8
+"""Of a day, from which on milliseconds are told apart; fewer give whole seconds."""
+_UTC_AT_END = re.compile(r"\s(UTC|GMT)$", re.IGNORECASE)
+_MIDNIGHT = re.compile(r"[ T](0?0:00(:00(\.0+)?)?|12:00(:00)? AM)$")
+_DAY_ZERO = re.compile(r"^(1899-12-3[01]|1900-01-0[01]|(30|31)\.12\.1899|0?[01]\.0?1\.1900|12/3[01]/1899|1/0/1900)[ T]")
 _ZONE_NAME = re.compile(r"\s*([A-Za-z]{1,5})$")
 _UTC_NAMES = {"UTC", "GMT", "UT", "Z"}
 _COMMA = re.compile(r",(?=\d+\s*$|\d+ [AaPp][Mm]$)")
@@ -22,7 +31,7 @@ class TimeReader:
     """Reads one column's times to µs since 1970 UTC; times without a zone are in `timezone`.
 
     Calling it raises ValueError for a text that is not in `format`. A date alone is its midnight: exporters leave the
-    clock out there.
+    clock out there. Days of the week are not looked at, months may have the names of several languages.
     """
 
     def __init__(self, time_format: str, timezone: str) -> None:
@@ -43,6 +52,15 @@ class TimeReader:
     def both(self, text: str) -> tuple[int, int]:
         """The times that the text can mean: two different ones in the hour that comes twice as summer time ends."""
         text = text.strip()
+        try:
+            return self._both(text)
+        except ValueError:
+            plain = without_words(text)
+            if plain == text:
+                raise
+            return self._both(plain)
+
+    def _both(self, text: str) -> tuple[int, int]:
         if self._by_parts:
             date, _, clock = text.partition(" ")
             time_us = self._date_us(date) + (_clock_us(clock) if clock else 0)
@@ -66,6 +84,8 @@ class TimeReader:
 
     def _moment(self, text: str) -> datetime:
         """Aware where the text says its zone."""
+        if not self._needs_zone and (found := _UTC_AT_END.search(text)):
+            return self._plain(text[: found.start()]).replace(tzinfo=UTC)
         if not self._needs_zone:
             try:
                 return self._plain(text)
@@ -85,6 +105,8 @@ class TimeReader:
     def _plain(self, text: str) -> datetime:
         if self._format_bare == ISO:
             return datetime.fromisoformat(text)
+        if self._format_bare == EXCEL_DAYS:
+            return _from_days(text)
         if self._date_format is not None and " " not in text and ":" not in text:
             return datetime.strptime(text, self._date_format)  # noqa: DTZ007 - the zone follows
         return datetime.strptime(text, self._format_bare)  # noqa: DTZ007 - the zone follows
@@ -117,6 +139,8 @@ class TimeWriter:
         """The finest difference that the format can tell."""
         if self._format == ISO or "%f" in self._format:
             return 1
+        if self._format == EXCEL_DAYS:
+            return 1000
         if self._epoch is not None:
             return round(max(self._epoch, 1.0))
         if any(sign in self._format for sign in ("%S", "%T", "%X", "%c")):
@@ -130,12 +154,15 @@ class TimeWriter:
         if self._epoch is not None:
             return str(time_us * 1000) if self._epoch < 1 else str(time_us // round(self._epoch))
         moment = (EPOCH + timedelta(microseconds=time_us)).astimezone(self._zone)
+        if self._format == EXCEL_DAYS:
+            moment -= timedelta(microseconds=moment.microsecond % self.step_us)
+            return f"{(moment.replace(tzinfo=None) - _EXCEL_START) / timedelta(days=1):.9f}"
         return moment.strftime(self._format)
 
 
 def check_time_format(time_format: str) -> None:
     """Raises ValueError when `time_format` is none that times can be read with."""
-    if time_format == ISO or time_format in EPOCHS:
+    if time_format in (ISO, EXCEL_DAYS, *EPOCHS):
         return
     if "%Z" in time_format.removesuffix("%Z"):
         raise ValueError("%Z is read at the end of a time alone")
@@ -145,7 +172,22 @@ def check_time_format(time_format: str) -> None:
 
 def is_time_of_day(text: str) -> bool:
     """Whether a cell holds a clock without a date, as "6:00:00 PM"."""
-    return re.fullmatch(r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?[AaPp][Mm])?", text.strip()) is not None
+    return re.fullmatch(r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?[AaPp][Mm])?", _DAY_ZERO.sub("", text.strip())) is not None
+
+
+def join_clock(day: str, clock: str) -> str:
+    """The time of a date in one cell and a time of day in another; a spreadsheet writes a midnight behind the one, and
+    its day zero before the other.
+    """
+    return f"{_MIDNIGHT.sub('', day.strip())} {_DAY_ZERO.sub('', clock.strip())}"
+
+
+def _from_days(text: str) -> datetime:
+    days, decimals = float(text.replace(",", ".")), len(text.replace(",", ".").partition(".")[2])
+    if not 1 <= days < 2_958_466:
+        raise ValueError(f"{text!r} is no day of a spreadsheet")
+    unit_s = 0.001 if decimals >= _FINE_DECIMALS else 1.0
+    return _EXCEL_START + timedelta(seconds=round(days * 86_400 / unit_s) * unit_s)
 
 
 def _in_range(time_us: int) -> int:

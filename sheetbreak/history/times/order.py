@@ -9,11 +9,15 @@ from sheetbreak.history.doubts import Doubt, Doubts
 from sheetbreak.history.layout import Layout
 from sheetbreak.history.times.formats import is_time_of_day
 from sheetbreak.rows import RowBatch, Schema, by_machine
+from sheetbreak.times import format_time
 
 Cells = Callable[[int], Sequence[str]]
 """What stands on the line of a row."""
 _HOUR_US = 3_600_000_000
 _MINUTE_US = 60_000_000
+_FEW = 5
+"""So many rows with a clock that ran ahead are the odd ones, where more rows stand behind them; else the file is not
+in order."""
 
 
 def check_order(
@@ -21,20 +25,35 @@ def check_order(
 ) -> npt.NDArray[np.bool_]:
     """Tell of the first row whose time repeats or goes back, fatally; returns which rows are in order.
 
-    numbers: of each row its line.
+    Where a few rows have a time after those of many that follow, they are the ones told. numbers: of each row its line.
     """
     keep = np.ones(len(rows), np.bool_)
+    ahead = np.zeros(len(rows), np.bool_)
     for places in by_machine(rows).values():
         own = rows.times_us[places]
-        latest = np.maximum.accumulate(own)
-        late = np.flatnonzero(own[1:] <= latest[:-1]) + 1
+        late = np.flatnonzero(own[1:] <= np.maximum.accumulate(own)[:-1]) + 1
         if not len(late):
             continue
-        keep[np.array(places)[late]] = False
-    if not keep.all():
-        at = int(np.flatnonzero(~keep)[0])
-        doubts.add(_out_of_order(at, int((~keep).sum()), rows, numbers, cells, schema=schema, layout=layout))
+        early = np.flatnonzero(own[:-1] >= np.minimum.accumulate(own[::-1])[::-1][1:])
+        odd = early if len(early) < min(len(late), _FEW + 1) else late
+        keep[np.array(places)[odd]] = False
+        ahead[np.array(places)[odd]] = odd is early
+    if ahead.any():
+        doubts.add(_ran_ahead(np.flatnonzero(ahead).tolist(), rows, numbers, layout=layout))
+    if (behind := ~keep & ~ahead).any():
+        at = int(np.flatnonzero(behind)[0])
+        doubts.add(_out_of_order(at, int(behind.sum()), rows, numbers, cells, schema=schema, layout=layout))
     return keep
+
+
+def _ran_ahead(odd: list[int], rows: RowBatch, numbers: Sequence[int], *, layout: Layout) -> Doubt:
+    at = odd[0]
+    own = [i for i in range(at + 1, len(rows)) if rows.machines[i] == rows.machines[at]]
+    behind = int((rows.times_us[own] <= rows.times_us[at]).sum())
+    what = f"its time, {format_time(int(rows.times_us[at]))}, is not before those of {behind:,} rows that follow"
+    what += f" (the same holds for {len(odd) - 1} more)" if len(odd) > 1 else ""
+    remedy = "mend it or drop the row: a clock ran ahead"
+    return Doubt("time-runs-ahead", f"{layout.name} line {numbers[at]}", what, remedy, len(odd), fatal=True)
 
 
 def _out_of_order(

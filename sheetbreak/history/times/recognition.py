@@ -5,14 +5,19 @@ from contextlib import suppress
 from itertools import pairwise
 
 from sheetbreak.errors import DataError
-from sheetbreak.history.times.formats import EPOCHS, ISO, TimeReader, is_time_of_day
+from sheetbreak.history.times.formats import EPOCHS, EXCEL_DAYS, ISO, TimeReader, is_time_of_day
 
 DATES = ("%m/%d/%y", "%d/%m/%y", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%y", "%d.%m.%Y", "%d-%m-%Y", "%Y/%m/%d")
-NAMED_MONTHS = ("%d-%b-%y", "%d-%b-%Y", "%d %b %Y")
-CLOCKS = ("", "%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%I:%M:%S.%f %p")
-FORMATS = tuple(f"{date} {clock}".strip() for clock in CLOCKS for date in (*DATES, *NAMED_MONTHS))
+MORE_DATES = ("%d-%m-%y", "%Y.%m.%d")
+SELDOM = ("%y/%m/%d", "%y-%m-%d", "%y.%m.%d", "%m-%d-%Y", "%m-%d-%y")
+"""Dates that few write: taken where no other of the same steps fits."""
+NAMED_MONTHS = ("%d-%b-%y", "%d-%b-%Y", "%d %b %Y", "%d %b %y", "%b %d %Y")
+CLOCKS = ("", "%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%I:%M:%S.%f %p", "%H.%M", "%H.%M.%S")
+FORMATS = tuple(f"{date} {clock}".strip() for clock in CLOCKS for date in (*DATES, *NAMED_MONTHS, *MORE_DATES, *SELDOM))
 _FIRST_FEW = 5
 """Samples that a format is tried on before it is tried on all."""
+_EXCEL_DAYS = (36_526, 55_153)
+"""Days of a spreadsheet from 2000 to 2050."""
 _EPOCH_S = (3e8, 4.2e9)
 """Seconds since 1970 from 1979 to 2103: a count of rows or of seconds since a start is far below."""
 
@@ -31,6 +36,8 @@ def recognise_time_format(
         return before
     if (counted := _counted_since_1970(texts)) is not None:
         return counted
+    if are_excel_days(texts):
+        return EXCEL_DAYS
     few = texts[:: max(1, len(texts) // _FIRST_FEW)]
     tried = [f for f in (ISO, *FORMATS) if _read_all(few, f, timezone)] or [ISO, *FORMATS]
     read = [(f, _read_all(texts, f, timezone)) for f in tried]
@@ -45,6 +52,7 @@ def recognise_time_format(
     ascending = [(f, t) for f, t in bare or fitting if t == sorted(t)] or bare or fitting
     steady = min(_longest_step(t) for _, t in ascending)
     best = [f for f, t in ascending if _longest_step(t) == steady]
+    best = [f for f in best if not f.startswith(SELDOM)] or best
     if len(best) > 1 and len({tuple(t) for f, t in ascending if f in best}) > 1:
         raise DataError(f'{name}: "{texts[0]}" could be {" or ".join(best[:2])}; set sampling.time_format in --schema')
     return best[0]
@@ -82,6 +90,13 @@ def _counted_since_1970(texts: Sequence[str]) -> str | None:
         if _EPOCH_S[0] <= seconds <= _EPOCH_S[1]:
             return time_format
     return None
+
+
+def are_excel_days(texts: Sequence[str]) -> bool:
+    """Whether most samples are days of a spreadsheet, and not all of them whole ones, which may count anything."""
+    days = [float(text.replace(",", ".")) for text in texts if _is_number(text.replace(",", "."))]
+    found = [day for day in days if _EXCEL_DAYS[0] <= day < _EXCEL_DAYS[1]]
+    return 2 * len(found) > len(texts) and any(day % 1 for day in found)
 
 
 def _read_all(texts: Sequence[str], time_format: str, timezone: str) -> list[int]:

@@ -30,7 +30,8 @@ from trainer.data.inspection.guesses.roles import Roles, find_roles
 from trainer.data.inspection.tables import Table, read_table
 
 RANK = (
-    *("ragged-line", "not-utf8", "bad-time", "not-a-label", "no-machine", "time-repeats", "time-goes-back"),
+    *("ragged-line", "not-utf8", "bad-time", "not-a-label", "no-machine", "time-repeats"),
+    *("time-goes-back", "time-runs-ahead"),
     *("files-contradict", "no-sensors", "no-times", "no-labels", "no-breaks", "mostly-broken", "numbers-two-ways"),
     *("time-format", "labels-guessed", "outcome-like", "rows-lacking", "not-numbers", "text-or-sensor"),
     *("level-step", "absurd-value", "sentinel-like", "unknown-word", "no-number", "no-break-word", "sensor-missing"),

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from sheetbreak.errors import DataError
-from sheetbreak.history.times.formats import EPOCHS, ISO, TimeReader, is_time_of_day
-from sheetbreak.history.times.recognition import FORMATS, recognise_time_format
+from sheetbreak.history.times.formats import EPOCHS, EXCEL_DAYS, ISO, TimeReader, is_time_of_day, join_clock
+from sheetbreak.history.times.recognition import FORMATS, are_excel_days, recognise_time_format
 from trainer.data.inspection.clock import ZoneGuess, guess_zone
 from trainer.data.inspection.columns import Column
 from trainer.data.inspection.guesses.names import TIME, hint
@@ -61,10 +61,16 @@ class _Candidate:
     ascends: bool
 
     @property
-    def rank(self) -> tuple[bool, int, bool, int]:
+    def rank(self) -> tuple[bool, int, bool, bool, int]:
         """What speaks for it: its rows ascend, its name, a clock is in it, many distinct."""
-        has_clock = self.clock is not None or "H" in self.format or "I" in self.format or self.format in (ISO, *EPOCHS)
-        return self.ascends, hint(self.column.name, TIME), has_clock, len(self.column.texts or range(10_000))
+        has_clock = (
+            self.clock is not None
+            or "H" in self.format
+            or "I" in self.format
+            or self.format in (ISO, EXCEL_DAYS, *EPOCHS)
+        )
+        joined = self.clock is not None
+        return self.ascends, hint(self.column.name, TIME), joined, has_clock, len(self.column.texts or range(10_000))
 
 
 def find_times(columns: Sequence[Column], *, day_first: bool, period_us: int | None = None) -> Times | None:
@@ -125,18 +131,20 @@ def texts_of(column: Column, clock: Column | None = None) -> list[str]:
         own = [texts[code] for code in column.codes.tolist()]
     else:
         own = [
-            "" if number != number else f"{number:.6f}".rstrip("0").rstrip(".") for number in column.numbers.tolist()
+            "" if number != number else f"{number:.9f}".rstrip("0").rstrip(".") for number in column.numbers.tolist()
         ]
     if clock is None:
         return own
-    return [f"{day} {hour}".strip() for day, hour in zip(own, texts_of(clock), strict=True)]
+    return [join_clock(day, hour).strip() for day, hour in zip(own, texts_of(clock), strict=True)]
 
 
 def _candidate(column: Column, clock: Column | None, *, day_first: bool) -> _Candidate | None:
     if column.is_text or clock is not None:
         samples = _samples(texts_of(column, clock)) if clock is not None else column.samples()
-    elif column.name and hint(column.name, TIME) and len(column.known) and column.known.min() > 1e8:
+    elif column.name and hint(column.name, TIME) and len(column.known) and column.known.min() > 1e7:
         samples = _samples(texts_of(column))
+    elif column.name and hint(column.name, TIME) and are_excel_days(samples := _samples(texts_of(column))):
+        pass
     else:
         return None
     named = [text for text in samples if (found := _NAMED.search(text)) and found[1] in _ZONES_BY_NAME]
@@ -152,7 +160,7 @@ def _candidate(column: Column, clock: Column | None, *, day_first: bool) -> _Can
             return None
         fitting.sort(key=lambda f: f.startswith("%d") is not day_first)
         time_format, also = fitting[0], fitting[1] if len(fitting) > 1 else ""
-    if not column.is_text and clock is None and time_format not in EPOCHS:
+    if not column.is_text and clock is None and time_format not in (ISO, EXCEL_DAYS, *EPOCHS):
         return None
     steps = np.diff(_read_all(time_format, samples))
     ascends = not len(steps) or bool((steps >= 0).mean() >= _MOSTLY)
@@ -179,7 +187,7 @@ def _read_all(time_format: str, samples: Sequence[str]) -> list[int]:
 
 
 def _has_clock(candidate: _Candidate) -> bool:
-    return any(":" in text for text in candidate.column.samples(20))
+    return any(":" in join_clock(text, "") for text in candidate.column.samples(20))
 
 
 def _is_clock(column: Column) -> bool:
