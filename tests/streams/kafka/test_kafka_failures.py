@@ -45,16 +45,16 @@ class Mill:
 
     @contextlib.contextmanager
     def feeding(self) -> Iterator[None]:
-        """Rows go in all the time, some 1,000 a second and partition."""
+        """Rows go in all the time, some 200 a second and partition."""
         stop = threading.Event()
 
         def run() -> None:
             producer = KafkaProducer(bootstrap_servers=self.broker.address, linger_ms=5)
             while not stop.wait(0.02):
                 for partition in range(self.partitions):
-                    for row in range(self.sent[partition], self.sent[partition] + 20):
+                    for row in range(self.sent[partition], self.sent[partition] + 4):
                         producer.send(self.prefix + "sensor-rows", b"%d" % row, partition=partition)
-                    self.sent[partition] += 20
+                    self.sent[partition] += 4
             producer.flush()
             producer.close()
 
