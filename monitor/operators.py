@@ -52,11 +52,15 @@ class Orders:
 
 
 def waiting_in(parts: Mapping[bytes, bytes], partition: int) -> Agenda:
-    """The actions that wait, of what was kept of a partition."""
-    kept = [(int(key[len(_KEY) :]), value) for key, value in parts.items() if key.startswith(_KEY)]
-    return _by_machine(
-        Waiting(decode_action(value), Record(value, partition, line, None)) for line, value in sorted(kept)
-    )
+    """The actions that wait, of what was kept of a partition; one that cannot be read is told and left out."""
+    waiting = []
+    for key, value in parts.items():
+        if key.startswith(_KEY):
+            try:
+                waiting.append(Waiting(decode_action(value), Record(value, partition, int(key[len(_KEY) :]), None)))
+            except (ValueError, RowError) as cause:
+                log.warning("event=action-dropped partition=%d key=%r reason=%r", partition, key[:60], str(cause))
+    return _by_machine(sorted(waiting, key=lambda one: one.record.offset))
 
 
 def read_orders(

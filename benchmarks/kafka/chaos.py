@@ -142,14 +142,15 @@ def check(plant: Plant) -> tuple[Differences, int]:
 def _by_machine(plant: Plant, topic: str) -> dict[str, list[Record]]:
     """A topic's records by machine in the order in which they count: growth after growth, by the partition of then."""
     logs = plant.committed(topic)
-    bounds = [*(ends[topic] for ends in plant.grown), {}]
+    last = dict.fromkeys(logs, sys.maxsize)
+    bounds = [*(ends[topic] for ends in plant.grown), last]
     found: defaultdict[str, list[Record]] = defaultdict(list)
     begins: dict[int, int] = {}
     for number, ends in enumerate(bounds):
         home = Partitioner(PARTITIONS + number)
         for partition, log in logs.items():
             for one in log:
-                if begins.get(partition, 0) <= one.offset < ends.get(partition, float("inf")):
+                if begins.get(partition, 0) <= one.offset < ends.get(partition, 0):
                     assert home(one.key, None) == partition, "the feed keyed a row by another number of partitions"
                     found[one.key.decode()].append(Record(one.value, partition, one.offset, None))
         begins = dict(ends)

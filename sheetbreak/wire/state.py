@@ -6,25 +6,27 @@ What a part says is exact: a state that went through bytes gives the same scores
 """
 
 import logging
+import math
 import zlib
 from array import array
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from sheetbreak.engine.admission import Clock
-from sheetbreak.engine.alerts import WARNED_ROWS, AlertState, OpenAlert
-from sheetbreak.engine.features import FeatureState
+from sheetbreak.engine.alerts import AlertState, OpenAlert
+from sheetbreak.engine.features import LARGEST, FeatureState
 from sheetbreak.engine.odds import Odds
 from sheetbreak.engine.state import NO_ORDERS, Acknowledged, Orders, State
 from sheetbreak.engine.thresholds import Steering, Trailing
 from sheetbreak.engine.windows import Memory
 from sheetbreak.rows import Schema
 from sheetbreak.wire.packing import join_bytes, split_bytes
+from sheetbreak.wire.state_core import Aside, Core, Core3, Core4, Core5
 
 CHUNK_SCORES = 16
 FORMAT, IN_PLANT_UNITS = 3, 2
@@ -36,73 +38,6 @@ _READS = (1, IN_PLANT_UNITS, FORMAT)
 are still written of a model without offset; in format 3 mean and last value are relative to the part "offset"."""
 
 log = logging.getLogger(__name__)
-
-
-class Core(msgspec.Struct, array_like=True, gc=False):
-    """All of a state but the trailing scores and what is seldom there: format 2."""
-
-    format: int
-    schema: bytes
-    model: str
-    last_us: int | None
-    since_restart: int
-    was_broken: bool
-    late: int
-    late_us: int
-    tops: bytes
-    """zlib of the uppermost bytes of mean, variance and last: signs and exponents, half of which is the same."""
-    mean: bytes
-    variance: bytes
-    last: bytes
-    """The bytes of each value below its uppermost one, little endian."""
-    missing: dict[int, int]
-    rows: int
-    recent: bytes
-    over: int
-    since_open: int
-    open: tuple[str, int, str, str, int, int] | None
-    trailing_rows: int
-    trailing_count: int
-    tail: bytes
-    """The scores in the chunk being filled, up to the newest."""
-    muted: int = 0
-    grade: str | None = None
-    share: float | None = None
-    waiting: tuple[int, ...] = ()
-    odds: tuple[str, int, int, int, tuple[int, ...]] | None = None
-    """Outcomes as a text of + and -, rows scored and ahead of a break, since the last one, warnings that wait."""
-    since_opened: int = WARNED_ROWS
-
-
-class _Core3(Core, array_like=True, gc=False):
-    offset: int = 0
-    """crc32 of the part "offset"; 0 where there is none."""
-    prints: bytes = b""
-    aside: int = 0
-    """crc32 of the part "aside"; 0 where there is none."""
-    aside_rows: int = 0
-
-
-class _Core4(_Core3, array_like=True, gc=False):
-    """With what operators said, where they said something that holds; a reader of format 3 takes no notice of it."""
-
-    acknowledged: tuple[str, str, int] | None = None
-    shelved_until_us: int | None = None
-    masks: tuple[tuple[str, int | None], ...] = ()
-
-
-class _Core5(_Core4, array_like=True, gc=False):
-    """With scores to be smoothed, of a model that asks for it."""
-
-    recent_scores: tuple[float, ...] = ()
-
-
-class _Aside(msgspec.Struct, array_like=True, gc=False):
-    """A state in one part: written once, when it is set aside."""
-
-    core: bytes
-    ring: bytes
-    offset: bytes
 
 
 class StateCodec:
@@ -143,7 +78,7 @@ class StateCodec:
             if part != b"core":
                 continue
             try:
-                core = msgspec.msgpack.decode(value, type=_Core5)
+                core = msgspec.msgpack.decode(value, type=Core5)
                 if core.format not in _READS or core.schema not in self._reads:
                     raise ValueError("other format or schema")
                 offset = _part(parts, stem, b"offset", core.offset)
@@ -168,7 +103,7 @@ class StateCodec:
             more |= state.orders._asdict()
         if state.recent_scores:
             more["recent_scores"] = state.recent_scores
-        kind = _Core5 if state.recent_scores else _Core4 if state.orders != NO_ORDERS else _Core3 if more else Core
+        kind = Core5 if state.recent_scores else Core4 if state.orders != NO_ORDERS else Core3 if more else Core
         clock, features, alert, now = state.clock, state.memory.features, state.alert, state.alert.open
         mean, mean_tops = split_bytes(features.mean.astype("<f8"), _KEPT_BYTES)
         variance, variance_tops = split_bytes(features.variance.astype("<f8"), _KEPT_BYTES)
@@ -209,19 +144,23 @@ class StateCodec:
         )
 
     def _aside(self, state: State) -> bytes:
-        return msgspec.msgpack.encode(_Aside(self._core(state), state.trailing.ring.tobytes(), _offset_bytes(state)))
+        return msgspec.msgpack.encode(Aside(self._core(state), state.trailing.ring.tobytes(), _offset_bytes(state)))
 
     def _state_aside(self, part: bytes) -> State:
-        aside = msgspec.msgpack.decode(part, type=_Aside)
-        core = msgspec.msgpack.decode(aside.core, type=_Core5)
+        aside = msgspec.msgpack.decode(part, type=Aside)
+        core = msgspec.msgpack.decode(aside.core, type=Core5)
         ring = array("f")
         ring.frombytes(aside.ring)
         return self._state(core, ring, aside.offset)
 
-    def _state(self, core: _Core5, ring: "array[float]", offset: bytes) -> State:
-        missing = np.zeros(self._sensors, np.uint8)
+    def _state(self, core: Core5, ring: "array[float]", offset: bytes) -> State:
+        n = self._sensors
+        missing = np.zeros(n, np.uint8)
         missing[list(core.missing)] = list(core.missing.values())
-        tops, n = zlib.decompress(core.tops), self._sensors
+        tops = zlib.decompressobj().decompress(core.tops, 3 * n + 1)  # not as much as a forged one may hold
+        lengths = len(tops), len(core.mean), len(core.variance), len(core.last)
+        if lengths != (3 * n, n * (_KEPT_BYTES - 1), n * (_KEPT_BYTES - 1), n * (_LAST_BYTES - 1)):
+            raise ValueError(f"not of {n} sensors")
         features = FeatureState(
             mean=join_bytes(core.mean, tops[:n], "<f8").astype(np.float64),
             variance=join_bytes(core.variance, tops[n : 2 * n], "<f8").astype(np.float64),
@@ -230,11 +169,12 @@ class StateCodec:
             rows=core.rows,
             offset=np.frombuffer(offset, "<f8", self._sensors).astype(np.float64) if offset else None,
         )
-        now: Any = core.open
+        recent, now = _floats(core.recent).reshape(-1, n), cast("Any", core.open)
+        _refuse_absurd(features, recent, ring, core.recent_scores)
         return State(
             model=core.model,
             clock=Clock(core.last_us, core.since_restart, core.was_broken, core.late, core.late_us),
-            memory=Memory(features, _floats(core.recent).reshape(-1, self._sensors)),
+            memory=Memory(features, recent),
             trailing=Trailing(core.trailing_rows, ring, count=core.trailing_count),
             alert=AlertState(
                 core.over, core.since_open, OpenAlert(*now) if now else None, core.muted, core.since_opened
@@ -254,6 +194,25 @@ def _part(parts: Mapping[bytes, bytes], stem: bytes, name: bytes, crc: int) -> b
     if zlib.crc32(part) != crc:
         raise ValueError(f"it and the part {name.decode()} are not of one commit")
     return part
+
+
+def _refuse_absurd(
+    features: FeatureState, recent: npt.NDArray[np.float32], ring: "array[float]", recent_scores: Iterable[float]
+) -> None:
+    """Raise ValueError for numbers that no row can have led to: one of them makes every score after it mean nothing."""
+    for name, values, most in (
+        ("mean", features.mean, 2 * LARGEST),
+        ("variance", features.variance, 4 * LARGEST**2),
+        ("offset", features.offset, 2 * LARGEST),
+    ):
+        if values is not None and not (np.abs(values) <= most).all():
+            raise ValueError(f"{name} beyond {most:g}")
+    if (features.variance < 0).any():
+        raise ValueError("variance below 0")
+    if np.isinf(features.last).any() or np.isinf(recent).any():
+        raise ValueError("a value without bounds")
+    if not (np.isfinite(np.frombuffer(ring, np.float32)).all() and all(map(math.isfinite, recent_scores))):
+        raise ValueError("a score that is no number")
 
 
 def _offset_bytes(state: State) -> bytes:
@@ -308,7 +267,10 @@ def _ring(core: Core, stem: bytes, parts: Mapping[bytes, bytes]) -> "array[float
         if held == place and chunk * CHUNK_SCORES == start:  # it has no record yet
             break
         ring.frombytes(parts[stem + b"\0t%02d" % chunk])
-    ring[start:place] = array("f", core.tail)
+    tail = array("f", core.tail)
+    if len(tail) != place - start:
+        raise ValueError(f"{len(tail)} scores in the chunk being filled, expected {place - start}")
+    ring[start:place] = tail
     return ring[:held]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from monitor.operators import waiting_in
 from sheetbreak.streams.memory import CommitPoint, MemoryTopic
 from sheetbreak.wire.actions import encode_action, make_action
 from tests.support.mill import PERIOD_US, SENSORS, START_US, mill_rows, save_model
@@ -240,3 +241,13 @@ def test_actions_beside_a_topic_and_a_folder_of_them_are_refused(mill: Path) -> 
     assert (done.returncode, b"on Kafka the topic operator-actions" in done.stderr) == (2, True)
     done = run("rows.ndjson", "--actions", str(mill))
     assert (done.returncode, b"is a directory; name a file" in done.stderr) == (2, True)
+
+
+def test_a_waiting_action_whose_record_cannot_be_read_is_told_and_the_others_are_kept(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Somebody else's record in the state: a monitor that could not start again would help nobody."""
+    key, good = b"\0action\0", act("mask", sensor="x3")
+    found = waiting_in({key + b"1": good, key + b"x": good, key + b"2": b"{", key + b"3": b"\xff"}, partition=0)
+    assert [one.record.offset for one in found["pm1"]] == [1]
+    assert ["event=action-dropped partition=0" in record.message for record in caplog.records] == [True] * 3

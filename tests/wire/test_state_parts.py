@@ -1,7 +1,9 @@
 """The parts of a machine's state: what a commit writes, and that they add up to the state whatever was written when."""
 
+import zlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 
 from sheetbreak.artifact import load
 from sheetbreak.engine.alerts import AlertState
+from sheetbreak.engine.features import LARGEST
 from sheetbreak.engine.state import State, cold_state
 from sheetbreak.engine.thresholds import Steering, Trailing
 from sheetbreak.wire.state import CHUNK_SCORES, Core, StateCodec
@@ -110,9 +113,12 @@ def test_where_the_wheel_of_a_steered_level_stands_comes_back(cold: tuple[StateC
 def test_features_come_back_to_the_bit(cold: tuple[StateCodec, State], data: st.DataObject):
     codec, state = cold
     n = len(state.memory.features.mean)
-    doubles = st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=n, max_size=n)
-    mean, variance = (_as_stored(np.array(data.draw(doubles))) for _ in range(2))
-    last = np.array(data.draw(st.lists(st.floats(width=32), min_size=n, max_size=n)), np.float32)
+    means, variances = st.floats(-LARGEST, LARGEST), st.floats(0, LARGEST**2)
+    mean, variance = (
+        _as_stored(np.array(data.draw(st.lists(one, min_size=n, max_size=n)))) for one in (means, variances)
+    )
+    lasts = st.lists(st.floats(width=32, allow_infinity=False), min_size=n, max_size=n)
+    last = np.array(data.draw(lasts), np.float32)
     state = replace(
         state,
         memory=state.memory._replace(features=replace(state.memory.features, mean=mean, variance=variance, last=last)),
@@ -127,3 +133,56 @@ def test_features_come_back_to_the_bit(cold: tuple[StateCodec, State], data: st.
 def _as_stored(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """The upper 5 bytes of each value, as features.py leaves them."""
     return (values.view(np.uint64) & np.uint64(0xFFFFFFFFFF000000)).view(np.float64)
+
+
+FORGED = {
+    "last_us": [1 << 62, -(1 << 62), 1.5, "now"],
+    "since_restart": [-1, 1 << 40],
+    "late": [-1],
+    "late_us": [1 << 60],
+    "tops": [b"", zlib.compress(bytes(100)), zlib.compress(bytes(50_000_000)), b"no zlib"],
+    "mean": [b"", b"\xff" * 25],
+    "missing": [{-1: 1}, {6: 1}, {0: -1}, {0: 200}, {"x1": 1}],
+    "rows": [-1, 1 << 60],
+    "recent": [b"\0" * 23, np.full(6, np.inf, np.float32).tobytes()],
+    "over": [-1],
+    "since_open": [-5],
+    "open": [
+        ["a", 1 << 60, "warning", "x1", 0, 0],
+        ["a", 0, "fatal", "x1", 0, 0],
+        ["a", 0, "warning", "x1", -1, 0],
+        [],
+    ],
+    "trailing_rows": [0, -3, 1 << 60],
+    "trailing_count": [-1, 1 << 60],
+    "tail": [np.array([np.nan], np.float32).tobytes(), b"\0" * 400, b"\0"],
+    "muted": [-1],
+    "share": [0.0, 1.0, -2.0, float("nan"), float("inf")],
+    "waiting": [[-1], [1 << 60]],
+    "odds": [["?", 1, 1, 0, []], ["+" * 1000, 1, 1, 0, []], ["+", -1, 0, 0, []], ["+", 1, 0, 0, [-1]]],
+}
+
+
+@pytest.mark.parametrize(("field", "value"), [(field, value) for field, some in FORGED.items() for value in some])
+def test_a_state_whose_numbers_no_monitor_can_have_written_is_told_and_starts_cold(
+    cold: tuple[StateCodec, State], caplog: pytest.LogCaptureFixture, field: str, value: Any
+) -> None:
+    codec, state = cold
+    trailing = Trailing(4 * CHUNK_SCORES)
+    trailing.add(1.0)
+    state = replace(state, trailing=trailing)
+    parts = codec.dump("pm1", None, state) | codec.dump("pm2", None, state)
+    core = msgspec.msgpack.decode(parts[b"pm1\0core"])
+    core[Core.__struct_fields__.index(field)] = value
+    parts[b"pm1\0core"] = msgspec.msgpack.encode(core)
+    assert list(codec.load(parts)) == ["pm2"]
+    assert [record.message.partition(" reason=")[0] for record in caplog.records] == ["event=state-dropped machine=pm1"]
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+@pytest.mark.parametrize("name", ["mean", "variance"])
+def test_a_mean_or_variance_beyond_all_rows_starts_cold(cold: tuple[StateCodec, State], name: str, sign: int) -> None:
+    codec, state = cold
+    features = replace(state.memory.features, **{name: np.full_like(state.memory.features.mean, sign * 1e90)})
+    state = replace(state, memory=state.memory._replace(features=features))
+    assert codec.load(codec.dump("pm1", None, state)) == {}
