@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from sheetbreak.wire.state import Core
+from sheetbreak.wire.state_core import Core
 
 
 class Summary(NamedTuple):

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from sheetbreak.engine.advance import advance
 from sheetbreak.engine.state import Acknowledged, Missing, Orders, cold_state
-from sheetbreak.wire.state import Core, StateCodec
+from sheetbreak.wire.state import StateCodec
+from sheetbreak.wire.state_core import Core
 from tests.support.making import PERIOD_US, START_US, make_artifact, make_batch, make_schema
 
 ROWS = 90

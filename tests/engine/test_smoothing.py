@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from sheetbreak.engine.advance import advance
 from sheetbreak.engine.model import MAX_SMOOTH_ROWS, Artifact, Manifest
 from sheetbreak.rows import RowBatch
-from sheetbreak.wire.state import Core, StateCodec
+from sheetbreak.wire.state import StateCodec
+from sheetbreak.wire.state_core import Core
 from tests.engine.test_engine import streams
 from tests.support.making import make_artifact, make_batch, make_manifest, run, same
 

@@ -17,7 +17,8 @@ from sheetbreak.engine.alerts import AlertState
 from sheetbreak.engine.features import LARGEST
 from sheetbreak.engine.state import State, cold_state
 from sheetbreak.engine.thresholds import Steering, Trailing
-from sheetbreak.wire.state import CHUNK_SCORES, Core, StateCodec
+from sheetbreak.wire.state import CHUNK_SCORES, StateCodec
+from sheetbreak.wire.state_core import Core
 from tests.support.making import same
 from tests.support.mill import save_model
 
@@ -135,7 +136,7 @@ def _as_stored(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return (values.view(np.uint64) & np.uint64(0xFFFFFFFFFF000000)).view(np.float64)
 
 
-FORGED = {
+FORGED: dict[str, list[Any]] = {
     "last_us": [1 << 62, -(1 << 62), 1.5, "now"],
     "since_restart": [-1, 1 << 40],
     "late": [-1],
@@ -183,6 +184,7 @@ def test_a_state_whose_numbers_no_monitor_can_have_written_is_told_and_starts_co
 @pytest.mark.parametrize("name", ["mean", "variance"])
 def test_a_mean_or_variance_beyond_all_rows_starts_cold(cold: tuple[StateCodec, State], name: str, sign: int) -> None:
     codec, state = cold
-    features = replace(state.memory.features, **{name: np.full_like(state.memory.features.mean, sign * 1e90)})
+    forged: dict[str, Any] = {name: np.full_like(state.memory.features.mean, sign * 1e90)}
+    features = replace(state.memory.features, **forged)
     state = replace(state, memory=state.memory._replace(features=features))
     assert codec.load(codec.dump("pm1", None, state)) == {}

@@ -7,6 +7,8 @@ answers that are to be checked (a score names its model and the sensors out of s
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -89,8 +91,10 @@ class Reference:
         for some, due, version in self._cut(rows, list(actions), seen):
             model = self._load(version)
             self._score(Batch((), actions=due), told, machine, model)
-            for first in range(0, len(some), _AT_ONCE):
-                self._score(Batch(some[first : first + _AT_ONCE]), told, machine, model)
+            for _, group in groupby(some, key=attrgetter("partition")):  # a state is of one partition: none mixes two
+                home = list(group)
+                for first in range(0, len(home), _AT_ONCE):
+                    self._score(Batch(home[first : first + _AT_ONCE]), told, machine, model)
         return told
 
     def state_bytes(self, machine: str, state: State) -> bytes:
