@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
@@ -34,7 +33,7 @@ _FIRST_STAMP_MS = 10**12
 """2001: before Kafka was, so no clock said it; -1 is none at all, and 0 a sender's empty field."""
 _FRESH_S = 0.25
 """A topic is not deleted, made again and filled beyond where we were in so short a time."""
-_JOIN_S, _SAY_AGAIN_S = 30.0, 60.0
+_JOIN_S, _SAY_AGAIN_S, _AHEAD_S = 30.0, 60.0, 15.0
 IDLE_FRESH_S = 4.0
 """While no row comes: twice as old as the client itself lets its metadata become."""
 _FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 0.1, 5.0
@@ -127,29 +126,37 @@ class GroupWatch:
 
     def __init__(self, group: str, new_admin: Callable[[], Any]) -> None:
         self._group, self._new_admin = group, new_admin
-        self._since = self._said = float("-inf")
+        self._since = self._due = float("-inf")
+        self._word = ""
+        """Of the coordinator; empty: it is not asked yet."""
         self._others: list[str] = []
 
     def opened(self) -> None:
         """The clients are there: the group is to be joined."""
-        self._since = self._said = time.monotonic()
+        self._since = time.monotonic()
+        self._due, self._word = self._since + _JOIN_S, ""
 
     def joining(self) -> None:
-        """To be called while it is not joined; tells after half a minute, and then once a minute."""
-        now = time.monotonic()
-        if now - self._since < _JOIN_S or now - self._said < (_SAY_AGAIN_S if self._said > self._since else _JOIN_S):
-            return
-        self._said = now
-        self._aside(partial(self._tell_word, now - self._since))
+        """To be called while it is not joined; tells after half a minute, and then once a minute.
 
-    def _tell_word(self, for_s: float) -> None:
-        try:
-            word = self._look()[0]
-        except KafkaError as error:
-            word = f"{type(error).__name__}: {error}"
+        What the coordinator says is asked before: one that cannot be found takes long to say so.
+        """
+        now = time.monotonic()
+        if now >= self._due - _AHEAD_S and not self._word:
+            self._word = "it has not answered yet"
+            self._aside(self._ask)
+        if now < self._due:
+            return
         text = "event=not-joined group=%s for_s=%.0f coordinator=%r note=%r"
         note = "is the topic __consumer_offsets whole (offsets.topic.replication.factor), is the group ours?"
-        log.error(text, self._group, for_s, word, note)
+        log.error(text, self._group, now - self._since, self._word, note)
+        self._due, self._word = now + _SAY_AGAIN_S, ""
+
+    def _ask(self) -> None:
+        try:
+            self._word = self._look()[0]
+        except KafkaError as error:
+            self._word = f"{type(error).__name__}: {error}"
 
     def joined(self, mine: int, partitions: int) -> None:
         """We have some partitions. Where others have the rest, they are told unless they are monitors."""
