@@ -73,10 +73,14 @@ class Browser:
 
     def open(self, page: Path | str, *, width: int, height: int = 900) -> None:
         """Go to a file or an address; narrower than 600: a phone with a touch screen."""
+        self.resize(width=width, height=height)
+        self._call("Page.navigate", url=page if isinstance(page, str) else page.resolve().as_uri())
+
+    def resize(self, *, width: int, height: int = 900) -> None:
+        """Of the page that is open."""
         phone = width < 600
         self._call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=phone)
         self._call("Emulation.setTouchEmulationEnabled", enabled=phone)
-        self._call("Page.navigate", url=page if isinstance(page, str) else page.resolve().as_uri())
 
     def wait(self, expression: str) -> Any:
         """The first value of an expression that is true."""
