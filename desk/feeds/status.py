@@ -29,6 +29,8 @@ class Status:
     """A monitor is there and has answered every row: a machine that is silent sends none."""
     notify_problem: str = ""
     """Why Alertmanager is not told."""
+    notifies: bool | None = None
+    """Whether this desk is the one that hands alerts to Alertmanager, and that takes them; None: it is not to."""
     foreign: int = 0
     """Records that are no message of a monitor."""
     foreign_last: str = ""

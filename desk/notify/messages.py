@@ -30,7 +30,8 @@ def as_posted(
         "plant_time": f"{clock.date_and_time(alarm.opened_us)} {clock.name}",
         "odds": _odds(alarm),
         "link": link,
-        "ended": alarm.events[-1].message if alarm.events and not alarm.is_open else "",
+        "runbook_url": f"{origin}/runbook#sheetbreakbreakwarning" if origin else "",
+        "ended": alarm.events[-1].message if alarm.events and closed_ms is not None else "",
     }
     alert: dict[str, Any] = {
         "labels": {

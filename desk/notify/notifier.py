@@ -46,7 +46,10 @@ class Notifier:
         self._url = url.rstrip("/") + "/api/v2/alerts"
         self._desk, self._holds, self._again_s = desk, holds, again_s
         self._announced: set[str] = set()
+        self._held_since_ms: int | None = None
+        """When this desk became the one, by the clock of the messages."""
         self._last: list[Any] = []
+        desk.status.notifies = False
 
     def run(self, stop: threading.Event) -> None:
         """Until told to stop."""
@@ -55,14 +58,16 @@ class Notifier:
             waited_s += _LOOK_S
             try:
                 if not self._desk.status.live or not self._holds():
-                    waited_s = self._again_s
+                    waited_s, self._held_since_ms, self._desk.status.notifies = self._again_s, None, False
                     continue
+                if self._held_since_ms is None:
+                    self._held_since_ms = self._desk.now_ms()
                 alerts = self.alerts()
                 told = [(one["labels"], one["annotations"]) for one in alerts]
                 if told != self._last or waited_s >= self._again_s:
                     self._post(alerts)
                     self._last, waited_s = told, 0.0
-                self._desk.status.notify_problem = ""
+                self._desk.status.notify_problem, self._desk.status.notifies = "", True
             except StreamError as error:
                 log.warning("event=notifier-not-elected reason=%r", str(error))
             except (urllib.error.URLError, OSError, ValueError) as error:
@@ -79,8 +84,12 @@ class Notifier:
         for alarm, row in found:
             if alarm.machine in shelved and alarm.alert_id not in self._announced:
                 continue
+            # Alertmanager tells of none that it first hears of as ended. Opened and closed since the last look: open at first,
+            # and its end comes with the next. What opened before this desk was the one, another has told.
+            unheard = alarm.alert_id not in self._announced
+            sudden = unheard and self._held_since_ms is not None and row["first_ms"] >= self._held_since_ms
+            closed_ms = None if alarm.is_open or sudden else row["at_ms"]
             self._announced.add(alarm.alert_id)
-            closed_ms = None if alarm.is_open else row["at_ms"]
             posted.append(
                 as_posted(
                     alarm, clock=desk.clock, origin=desk.public_origin, now_ms=now_ms, opened_ms=row["first_ms"],
@@ -99,6 +108,7 @@ class Notifier:
             log.info("event=alertmanager-told alerts=%d", len(alerts))
 
     def _tell(self, problem: str) -> None:
+        self._desk.status.notifies = False
         if self._desk.status.notify_problem != problem:
             log.error("event=alertmanager-away reason=%r", problem)
         self._desk.status.notify_problem = problem

@@ -6,6 +6,7 @@ from desk.pages.machine import machine_page
 from desk.pages.overview import overview_page
 from desk.pages.page import MakePage, NotThere, Page, Params
 from desk.pages.performance import performance_page
+from desk.pages.runbook import runbook_page
 from desk.pages.shift import shift_page
 
 PAGES: dict[str, MakePage] = {
@@ -16,6 +17,7 @@ PAGES: dict[str, MakePage] = {
     "/shift": shift_page,
     "/performance": performance_page,
     "/dead-letters": dead_letters_page,
+    "/runbook": runbook_page,
 }
 """By path; every one can be open live."""
 

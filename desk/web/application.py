@@ -20,6 +20,7 @@ from desk.access import Gate, Session
 from desk.pages import PAGES, NotThere
 from desk.service import Desk
 from desk.web.acting import FormError, action_of
+from desk.web.metrics import metrics
 from desk.web.live import MAX_PAGES, EventStream, Hub, Rendered
 from desk.web.views import Views
 from sheetbreak.errors import SheetbreakError, StreamError
@@ -37,7 +38,6 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-_OPEN_PATHS = ("/healthz", "/login")
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
 log = logging.getLogger(__name__)
@@ -56,6 +56,7 @@ class Web:
         desk.changed = self.hub.changed
         routes = [
             Route("/healthz", self._health),
+            Route("/metrics", self._metrics),
             Route("/login", self._login, methods=["GET", "POST"]),
             Route("/logout", self._logout, methods=["POST"]),
             Route("/actions", self._act, methods=["POST"]),
@@ -200,6 +201,10 @@ class Web:
     async def _health(self, _request: Request) -> Response:
         status = self._desk.status
         return JSONResponse({"status": "ok", "source_answers": status.answers, "live": status.live})
+
+    async def _metrics(self, _request: Request) -> Response:
+        """How the desk is, and nothing of a machine: Prometheus asks without a token."""
+        return PlainTextResponse(metrics(self._desk.status, open_pages=self.hub.open_pages))
 
 
 _FORGED = (
