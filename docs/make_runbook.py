@@ -18,7 +18,7 @@ def runbook() -> str:
     after = (HERE / "operating.md").read_text(encoding="utf-8").split(_HEADING, 1)[1]
     html: str = MarkdownIt("commonmark").render(re.split(r"(?m)^## ", after)[0])
     html = re.sub(r"<h3>(.+?)</h3>", lambda found: f'<h2 id="{found[1].lower()}">{found[1]}</h2>', html)
-    return f"{{# Made by docs/make_runbook.py of docs/operating.md: change it there. #}}{{% raw %}}\n{html}{{% endraw %}}\n"
+    return f"{{# Made by docs/make_runbook.py of docs/operating.md. #}}{{% raw %}}\n{html}{{% endraw %}}\n"
 
 
 if __name__ == "__main__":

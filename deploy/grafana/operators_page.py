@@ -89,7 +89,7 @@ def sheet_break() -> build.Dashboard:
         .span(6),
         table.Panel()
         .title("Warnings now, and since when")
-        .description("By Prometheus' own clock, of machines that are not shelved. The alert topic and the desk have the message.")
+        .description("By Prometheus' own clock. The alert topic and the desk have the message.")
         .datasource(PROMETHEUS)
         .unit(units.DatetimeISO)
         .with_target(

@@ -84,8 +84,8 @@ class Notifier:
         for alarm, row in found:
             if alarm.machine in shelved and alarm.alert_id not in self._announced:
                 continue
-            # Alertmanager tells of none that it first hears of as ended. Opened and closed since the last look: open at first,
-            # and its end comes with the next. What opened before this desk was the one, another has told.
+            # Alertmanager tells of none that it first hears of as ended. Opened and closed since the last look: open at
+            # first, and its end comes with the next. What opened before this desk was the one, another has told.
             unheard = alarm.alert_id not in self._announced
             sudden = unheard and self._held_since_ms is not None and row["first_ms"] >= self._held_since_ms
             closed_ms = None if alarm.is_open or sudden else row["at_ms"]

@@ -20,8 +20,8 @@ from desk.access import Gate, Session
 from desk.pages import PAGES, NotThere
 from desk.service import Desk
 from desk.web.acting import FormError, action_of
-from desk.web.metrics import metrics
 from desk.web.live import MAX_PAGES, EventStream, Hub, Rendered
+from desk.web.metrics import metrics
 from desk.web.views import Views
 from sheetbreak.errors import SheetbreakError, StreamError
 

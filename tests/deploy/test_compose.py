@@ -99,6 +99,19 @@ def test_the_desk_is_open_only_where_it_is_published_on_this_machine_alone() -> 
     assert environment["SHEETBREAK_DESK_TOKEN"] == "${DESK_TOKEN:-}"
 
 
+def test_the_desk_hands_alerts_to_the_stacks_alertmanager_and_prometheus_knows_whether_it_does() -> None:
+    environment = SERVICES["desk"]["environment"]
+    assert environment["SHEETBREAK_ALERTMANAGER"] == "http://alertmanager:9093"
+    prometheus = msgspec.yaml.decode((ROOT / "deploy/prometheus/prometheus.yml").read_bytes())
+    (job,) = (job for job in prometheus["scrape_configs"] if job["job_name"] == "sheetbreak-desk")
+    assert job["static_configs"] == [{"targets": [f"desk:{environment['SHEETBREAK_PORT']}"]}]
+    # Links of both begin with the same address, which tells no alert apart.
+    public = environment["SHEETBREAK_PUBLIC_URL"]
+    assert SERVICES["prometheus"]["environment"] == {"PUBLIC_URL": public}
+    assert prometheus["global"]["external_labels"] == {"desk": "${PUBLIC_URL}"}
+    assert prometheus["alerting"]["alert_relabel_configs"] == [{"action": "labeldrop", "regex": "desk"}]
+
+
 def test_every_setting_stands_in_the_example_with_its_default() -> None:
     used = dict(re.findall(r"\$\{(\w+):-([^}]*)\}", TEXT))
     assert re.findall(r"\$\{?\w+", TEXT) == re.findall(r"\$\{\w+(?=:-)", TEXT), "each variable needs a default"

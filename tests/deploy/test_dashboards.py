@@ -11,6 +11,8 @@ import msgspec
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from deploy.grafana.ask_prometheus import DASHBOARDS, queries
+from desk.feeds import Status
+from desk.web.metrics import metrics
 from monitor.metrics.metrics import Metrics
 from monitor.metrics.series import NO_ROWS, QUIET, WARMING_UP, WARNING
 from sheetbreak.engine.state import STOPPED
@@ -79,6 +81,7 @@ def test_every_metric_of_the_rules_and_dashboards_exists_in_the_code() -> None:
     ProcessCollector(registry=registry)  # as monitor/main.py does
     endings = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}
     exist = {f.name + end for f in registry.collect() for end in endings.get(f.type, [""])}
+    exist |= set(re.findall(r"(?m)^(\w+) ", metrics(Status("", notifies=True), open_pages=0)))  # the desk's
     exist |= {rule["record"] for rule in rules() if "record" in rule}
     used = {query.expr for query in queries()} | {rule["expr"] for rule in rules()}
     names = {name for expr in used for name in re.findall(r"\b(?:sheetbreak|process)_\w+|\b[a-z]\w*:[\w:]+", expr)}

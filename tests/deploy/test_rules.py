@@ -30,7 +30,7 @@ def read_yaml(path: Path) -> Any:
 def alerts() -> dict[str, dict[str, Any]]:
     """The alert rules by name."""
     groups = read_yaml(PROMETHEUS / "rules" / "alerts.yml")["groups"]
-    return {rule["alert"]: rule for group in groups for rule in group["rules"]}
+    return {rule["alert"]: rule for group in groups for rule in group["rules"] if "alert" in rule}
 
 
 def run(*command: str | Path) -> str:
@@ -96,6 +96,10 @@ def test_every_alert_leads_to_a_page_that_says_what_to_do(name: str) -> None:
     page, _, anchor = rule["annotations"]["runbook"].partition("#")
     headings = [line.lstrip("# ") for line in (DEPLOY.parent / page).read_text().splitlines() if line.startswith("#")]
     assert anchor in [heading.strip("` ").lower().replace(" ", "-") for heading in headings]
+    # The same as an address, where a desk is known; it has the heading, too.
+    known = "{{ with $externalLabels.desk }}{{ . }}/runbook{{ else }}docs/operating.md{{ end }}"
+    assert rule["annotations"]["runbook_url"] == f"{known}#{anchor}"
+    assert f'<h2 id="{anchor}">' in (DEPLOY.parent / "desk/templates/runbook_text.html").read_text()
 
 
 @pytest.mark.parametrize("webhooks", [{}, {"ENGINEERS_WEBHOOK": "http://pager:80/a?b=c&d=%20e|f#g"}])
@@ -132,6 +136,16 @@ def test_an_alert_reaches_those_whom_it_names(amtool: str, name: str) -> None:
     assert reached.split() == [alerts()[name]["labels"]["audience"]]
 
 
+def test_each_alert_that_the_desk_hands_over_is_a_message_of_its_own_to_the_operators(amtool: str) -> None:
+    config = ALERTMANAGER / "alertmanager.yml"
+    labels = ["alertname=SheetbreakAlert", "audience=operators", "machine=pm1", "alert_id=a1"]
+    reached = run(amtool, "config", "routes", "test", f"--config.file={config}", *labels)
+    assert reached.split() == ["operators"]
+    (route,) = read_yaml(config)["route"]["routes"]
+    assert {"machine", "alert_id"} <= set(route["group_by"])
+    assert route["group_wait"] == "0s"
+
+
 @pytest.fixture
 def alertmanager(tmp_path: Path) -> Iterator[str]:
     program = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
@@ -152,7 +166,7 @@ def alertmanager(tmp_path: Path) -> Iterator[str]:
 
 
 def test_while_no_monitor_runs_all_is_silent_but_what_operators_must_know(alertmanager: str) -> None:
-    for_operators = {"SheetbreakNotWatched", "SheetbreakBreakWarning"}
+    for_operators = {"SheetbreakNotWatched", "SheetbreakBreakWarning", "SheetbreakAlert"}
     others = sorted(alerts().keys() - {"SheetbreakMonitorDown"} - for_operators)
     send(alertmanager, [*others, *for_operators, "SomebodyElse"])
     wait_for(lambda: {"SomebodyElse", *others, *for_operators} <= in_state(alertmanager, "active"))

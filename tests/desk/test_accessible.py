@@ -15,7 +15,8 @@ from tests.support.patience import PATIENCE_S, wait_for
 from tests.support.services import need, plain_environment
 
 ROOT = Path(__file__).resolve().parents[2]
-PATHS = ("/", "/machine?name=pm1", "/alarms", "/alarm?id=pm1-40", "/shift", "/performance", "/dead-letters")
+PATHS = ("/", "/machine?name=pm1", "/alarms", "/alarm?id=pm1-40", "/shift", "/performance", "/dead-letters",
+         "/runbook")  # fmt: skip
 TOKEN = "a secret of the whole shift"
 WIDTHS = (1400, 390)
 LOG_IN = f"document.querySelector('input[type=password]').value = '{TOKEN}'; document.forms[0].submit()"

@@ -98,6 +98,7 @@ def test_one_message_opens_and_one_ends_whichever_desk_and_whatever_is_silent(
     rig.take(score(0), score(1, ratio=1.5), alert(1))
     with notifying(rig, alertmanager):
         wait_for(lambda: messages)
+        wait_for(lambda: "\nsheetbreak_desk_notifies 1\n" in rig.page("/metrics"))
         rig.now_ms += 3_600_000  # neither the monitor nor the feed says a word
         rig.status.answers = False
         time.sleep(2.5)  # it is posted again
@@ -111,6 +112,7 @@ def test_one_message_opens_and_one_ends_whichever_desk_and_whatever_is_silent(
     assert said["sensors"] == "x1 reads 3.5 bar, expected 2.5 bar"
     assert said["summary"] == "pm1: the sheet may break soon: x1 reads 3.5."
     assert said["link"] == "https://desk.mill.example/alarm?id=pm1-1"
+    assert said["runbook_url"] == "https://desk.mill.example/runbook#sheetbreakbreakwarning"
     assert said["plant_time"] == "1999-05-01 00:02 UTC"
     assert said["odds"] == "3 of the last 10 warnings were followed by a break within the hour"
     assert messages[1]["annotations"]["ended"] == "pm1: back to normal."
@@ -127,11 +129,30 @@ def test_an_alert_of_a_shelved_machine_is_not_announced_until_it_is_unshelved(ri
     assert sorted(one["labels"]["machine"] for one in notifier.alerts()) == ["pm1", "pm2"]
 
 
+def test_an_alert_that_has_ended_before_it_could_be_told_is_told_and_then_ended(
+    rig: DeskRig, alertmanager: str, told: tuple[int, list[dict[str, Any]]]
+) -> None:
+    """What Alertmanager first hears of as ended it tells nobody. An alert from before this desk was another desk's."""
+    messages = told[1]
+    rig.now_ms = time.time_ns() // 1_000_000 - 60_000
+    rig.take(score(0), alert(0), alert(1, "closed", opened=0))
+    rig.now_ms += 60_000
+    with notifying(rig, alertmanager):
+        wait_for(lambda: rig.status.notifies)
+        rig.take(score(2, ratio=1.5), alert(2), score(3), alert(3, "closed", opened=2, message="pm1: back to normal."))
+        wait_for(lambda: len(messages) > 1)
+    assert [(one["labels"]["alert_id"], one["status"]) for one in messages] == [
+        ("pm1-2", "firing"),
+        ("pm1-2", "resolved"),
+    ]
+
+
 def test_an_alertmanager_that_is_away_is_told_on_every_page(rig: DeskRig) -> None:
     rig.take(score(0), score(1, ratio=1.5), alert(1))
     with notifying(rig, f"http://127.0.0.1:{Broker.free_port()}"):
         wait_for(lambda: rig.status.notify_problem)
     assert "Nobody is called" in rig.page("/")
+    assert "\nsheetbreak_desk_notifies 0\n" in rig.page("/metrics")
     with pytest.raises(DataError, match="expected http"):
         Notifier("alertmanager:9093", rig.desk, holds=lambda: True)
 

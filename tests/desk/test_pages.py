@@ -3,6 +3,8 @@
 import html
 import json
 import re
+import runpy
+from pathlib import Path
 
 import pytest
 
@@ -162,3 +164,12 @@ def test_a_link_that_nobody_made_is_answered(rig: DeskRig, query: str) -> None:
 def test_health_is_told_to_a_probe(rig: DeskRig) -> None:
     told = json.loads(rig.client().get("/healthz").text)
     assert told == {"status": "ok", "source_answers": True, "live": True}
+
+
+def test_what_to_do_when_an_alert_fires_is_as_in_the_documentation(rig: DeskRig, checkout: Path) -> None:
+    """Fails after a change of docs/operating.md: run python docs/make_runbook.py."""
+    made = runpy.run_path(str(checkout / "docs" / "make_runbook.py"))["runbook"]()
+    assert (checkout / "desk" / "templates" / "runbook_text.html").read_text(encoding="utf-8") == made
+    page = rig.page("/runbook")
+    assert '<h2 id="sheetbreakbreakwarning">' in page
+    assert "docker-compose up -d monitor" in page
