@@ -18,6 +18,7 @@ def runbook() -> str:
     after = (HERE / "operating.md").read_text(encoding="utf-8").split(_HEADING, 1)[1]
     html: str = MarkdownIt("commonmark").render(re.split(r"(?m)^## ", after)[0])
     html = re.sub(r"<h3>(.+?)</h3>", lambda found: f'<h2 id="{found[1].lower()}">{found[1]}</h2>', html)
+    html = html.replace("<pre>", '<pre tabindex="0">')  # long lines are scrolled to, with the keyboard too
     return f"{{# Made by docs/make_runbook.py of docs/operating.md. #}}{{% raw %}}\n{html}{{% endraw %}}\n"
 
 

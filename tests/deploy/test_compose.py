@@ -105,6 +105,7 @@ def test_the_desk_hands_alerts_to_the_stacks_alertmanager_and_prometheus_knows_w
     prometheus = msgspec.yaml.decode((ROOT / "deploy/prometheus/prometheus.yml").read_bytes())
     (job,) = (job for job in prometheus["scrape_configs"] if job["job_name"] == "sheetbreak-desk")
     assert job["static_configs"] == [{"targets": [f"desk:{environment['SHEETBREAK_PORT']}"]}]
+    assert "--data.maintenance-interval=10s" in SERVICES["alertmanager"]["command"]  # kept over a crash, not 15 minutes
     # Links of both begin with the same address, which tells no alert apart.
     public = environment["SHEETBREAK_PUBLIC_URL"]
     assert SERVICES["prometheus"]["environment"] == {"PUBLIC_URL": public}

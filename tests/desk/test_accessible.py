@@ -43,7 +43,7 @@ def told() -> list[bytes]:
     lines += [score(row, machine="pm2", state="warming-up") for row in range(30)]
     lines += [score(row, machine="pm3") for row in range(30)] + [score(30, machine="pm3", state="stopped")]
     lines += [score(20, machine="pm4", ratio=1.1), alert(20, machine="pm4", ratio=1.1)]
-    return [*lines, dead_letter()]
+    return [*lines, dead_letter(record_base64="YWJj" * 600)]  # long enough to be scrolled
 
 
 def answered() -> list[bytes]:
