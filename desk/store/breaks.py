@@ -4,7 +4,8 @@ import sqlite3
 from dataclasses import dataclass
 
 from desk.store.alarms import period_us
-from sheetbreak.engine.alerts import WARNED_ROWS, Warned
+from sheetbreak.engine.admission import BROKE
+from sheetbreak.engine.alerts import WARNED_ROWS, AlertState, Warned
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +40,20 @@ def list_breaks(
 
 def _judged(db: sqlite3.Connection, machine: str, time_us: int, one_period_us: int) -> Break:
     alert = db.execute(
-        "SELECT alert_id, opened_us, closed_us FROM alerts WHERE machine = ? AND opened_us <= ? "
+        "SELECT alert_id, opened_us, closed_us FROM alerts WHERE machine = ? AND opened_us < ? "
         "ORDER BY opened_us DESC LIMIT 1",
         (machine, time_us),
     ).fetchone()
-    warned: Warned = "no"
-    near_us = WARNED_ROWS * one_period_us
-    if alert is not None and time_us - alert["opened_us"] <= near_us:
-        warned = "yes"
-    elif alert is not None and (alert["closed_us"] is None or time_us - alert["closed_us"] <= near_us):
-        warned = "covered"
-    elif _is_unscored(db, machine, time_us):
-        warned = "unscored"
+    state, since_stop = AlertState(), WARNED_ROWS
+    if alert is not None:
+        closed_us = time_us if alert["closed_us"] is None else min(alert["closed_us"], time_us)
+        state = AlertState(
+            since_opened=round((time_us - alert["opened_us"]) / one_period_us) - 1,
+            since_open=round((time_us - closed_us) / one_period_us),
+        )
+        since_stop = 0 if _stopped_between(db, machine, alert, time_us) else WARNED_ROWS
+    scored = 0 if _is_unscored(db, machine, time_us) else WARNED_ROWS
+    warned = state.warned(since_stop=since_stop, scored=scored)
     told = alert if warned in ("yes", "covered") else None
     return Break(
         machine,
@@ -62,8 +65,28 @@ def _judged(db: sqlite3.Connection, machine: str, time_us: int, one_period_us: i
     )
 
 
+def _stopped_between(db: sqlite3.Connection, machine: str, alert: sqlite3.Row, time_us: int) -> bool:
+    """Whether a break or a gap lies between an alarm's opening and a break: then it warned of what came before."""
+    found = db.execute(
+        "SELECT EXISTS (SELECT 1 FROM breaks WHERE machine = :machine AND time_us > :opened AND time_us < :broke) OR "
+        "EXISTS (SELECT 1 FROM scores WHERE machine = :machine AND time_us > :opened AND time_us < :broke AND "
+        "(state IN ('stopped', 'warming-up') OR state = 'restarting' AND NOT EXISTS "
+        "(SELECT 1 FROM scores WHERE machine = :machine AND time_us = :opened AND state = 'restarting'))) OR "
+        "EXISTS (SELECT 1 FROM events WHERE alert_id = :alert AND kind = 'closed' AND ratio IS NULL AND "
+        "(time_us < :broke OR message NOT LIKE :broken))",
+        {
+            "machine": machine,
+            "alert": alert["alert_id"],
+            "opened": alert["opened_us"],
+            "broke": time_us,
+            "broken": f"%: {BROKE}, %",
+        },
+    ).fetchone()[0]
+    return bool(found)
+
+
 def _is_unscored(db: sqlite3.Connection, machine: str, time_us: int) -> bool:
-    """Whether no row since the break before had a score, so that no alarm could come."""
+    """Whether the row before had no score: then none since the break before had one, so that no alarm could come."""
     row = db.execute(
         "SELECT state FROM scores WHERE machine = ? AND time_us < ? ORDER BY time_us DESC LIMIT 1", (machine, time_us)
     ).fetchone()

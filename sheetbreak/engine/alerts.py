@@ -17,8 +17,9 @@ WARNED_ROWS = 30
 Kind = Literal["opened", "updated", "closed"]
 Severity = Literal["warning", "critical"]
 Warned = Literal["yes", "covered", "no", "unscored"]
-"""Of a break: an alert opened within WARNED_ROWS before it; one was open from earlier; neither; or no row
-since the break before had a score, as while a machine warms up, so that no alert could have opened."""
+"""Of a break: an alert opened within WARNED_ROWS before it and since the last stop; one was open within WARNED_ROWS
+before it, from earlier or from before a stop; neither; or no row since the break before had a score, as while a machine
+warms up, so that no alert could have opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +73,14 @@ class AlertState:
     since_opened: int = WARNED_ROWS
     """Rows since the last one at which an alert opened; at most WARNED_ROWS."""
 
-    @property
-    def warned(self) -> Warned:
-        """What a break before the next row counts as."""
-        if self.since_opened < WARNED_ROWS:
+    def warned(self, *, since_stop: int, scored: int) -> Warned:
+        """What a break before the next row counts as. Whoever counts warnings asks here.
+
+        since_stop: rows since the last stop. scored: rows since the break before that had a score, or WARNED_ROWS.
+        """
+        if not scored:
+            return "unscored"
+        if self.since_opened < min(WARNED_ROWS, since_stop, scored):
             return "yes"
         return "covered" if self.since_open < WARNED_ROWS else "no"
 

@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 from sheetbreak.engine.admission import BROKE, OF_ROWS, Step
 from sheetbreak.engine.alerts import (
     IDLE,
+    WARNED_ROWS,
     AlertEvent,
     AlertPolicy,
     AlertState,
@@ -92,9 +93,13 @@ def raise_alerts(
     levels: Levels,
     rules: Rules,
     alert: AlertState,
+    since_break: int,
     explain: Explain,
 ) -> Decided:
-    """The alerts that open, go on and close over a machine's steps. alert: as it was before. It knows no odds."""
+    """The alerts that open, go on and close over a machine's steps. It knows no odds.
+
+    alert, since_break (scored rows since the last break): as they were before.
+    """
     policy, wakes = rules.policy, levels.over
     changes = set(levels.changes) if levels.changes and policy.grade_change_rows else _NONE
     if changes or levels.breaks:
@@ -113,7 +118,8 @@ def raise_alerts(
         event = None
         if what not in OF_ROWS:
             if what == BROKE:
-                breaks.append((place, alert.warned))
+                scored = _scored_since_break(steps, levels.level, i, before=since_break)
+                breaks.append((place, alert.warned(since_stop=since_restart, scored=scored)))
             if what != BROKE or rules.break_ends_run:
                 time_us = int(rows.times_us[place])
                 alert, event = stop(policy, alert, machine, time_us=time_us, model=rules.version, why=what)
@@ -186,7 +192,17 @@ def decide(
             steering=steering,
             labels=labels,
         )
-        part = raise_alerts(machine, some, scores, rows, levels=levels, rules=rules, alert=alert, explain=explain)
+        part = raise_alerts(
+            machine,
+            some,
+            scores,
+            rows,
+            levels=levels,
+            rules=rules,
+            alert=alert,
+            since_break=odds.since_break,
+            explain=explain,
+        )
         part = _with_odds(part, some, labels, odds)
         if levels.steering:
             opened = {place for place, event in part.alerts if event.kind == "opened"}
@@ -201,14 +217,25 @@ def decide(
 def _with_odds(found: Decided, steps: Sequence[Step], labels: Sequence[int], odds: Odds) -> Decided:
     """The same with what is known of the machine's warnings, in each event and after the steps."""
     events = {place: event.kind == "opened" for place, event in found.alerts if event.kind != "closed"}
-    odds, told, unscored = learn(odds, steps, found.levels.level, events=events, labels=labels)
-    if unscored:
-        breaks: list[tuple[int, Warned]] = [(at, "unscored" if at in unscored else how) for at, how in found.breaks]
-        found = found._replace(breaks=breaks)
+    odds, told = learn(odds, steps, found.levels.level, events=events, labels=labels)
     if not told:
         return found._replace(odds=odds)
     alerts = [(at, event if event.kind == "closed" else event.with_odds(told[at])) for at, event in found.alerts]
     return found._replace(odds=odds, alerts=alerts)
+
+
+def _scored_since_break(steps: Sequence[Step], level: Sequence[float], at: int, *, before: int) -> int:
+    """Rows with a score since the last break before a step, WARNED_ROWS at most; before: those before the first step.
+
+    It looks back from each break, which is a few rows, rather than over all rows.
+    """
+    scored = 0
+    while at and scored < WARNED_ROWS:
+        at -= 1
+        if steps[at][1] == BROKE:
+            return scored
+        scored += level[at] == level[at]  # it has a level where it has a score
+    return min(scored + before, WARNED_ROWS)
 
 
 def _known(number: float) -> float | None:

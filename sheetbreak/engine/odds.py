@@ -63,19 +63,16 @@ UNKNOWN_ODDS = Odds()
 
 def learn(
     odds: Odds, steps: Sequence[Step], level: Sequence[float], *, events: Mapping[int, bool], labels: Sequence[int]
-) -> tuple[Odds, dict[int, Told | None], set[int]]:
-    """The odds after a machine's steps, what was known at each event of an alert, by place, and unscored breaks.
+) -> tuple[Odds, dict[int, Told | None]]:
+    """The odds after a machine's steps, and what was known at each event of an alert, by place.
 
     level: of each step, NaN where it has no score. events: by place, whether a warning opens there. labels: by place;
     of rows without a label nothing is learned.
     """
-    told, unscored, rows, labelled = dict[int, Told | None](), set[int](), 0, 0
+    told, rows, labelled = dict[int, Told | None](), 0, 0
     for (place, what, _), now in zip(steps, level, strict=True):
         if what == BROKE:
-            odds = odds.after(rows, labelled=labelled)
-            if not odds.since_break:
-                unscored.add(place)
-            odds, rows, labelled = odds.broke(), 0, 0
+            odds, rows, labelled = odds.after(rows, labelled=labelled).broke(), 0, 0
         elif what == RUN and now == now:
             rows += 1
             labelled += labels[place] != UNKNOWN
@@ -84,4 +81,4 @@ def learn(
             told[place] = odds.told
             if events[place] and labels[place] != UNKNOWN:
                 odds = odds.opened()
-    return odds.after(rows, labelled=labelled), told, unscored
+    return odds.after(rows, labelled=labelled), told

@@ -7,8 +7,9 @@ import numpy as np
 import numpy.typing as npt
 from hypothesis import strategies as st
 
+from sheetbreak.engine.alerts import WARNED_ROWS, Warned
 from trainer.data.labels import Bools
-from trainer.metrics.scored_rows import ScoredRows
+from trainer.metrics.scored_rows import WARNED, ScoredRows
 
 LEADS = st.sampled_from([0, 1, 2, 5])
 QUIET, RECOUNT = 5, 30
@@ -45,7 +46,7 @@ def make_rows(
     )
     if lead_rows:
         score = np.where(broken, np.nan, score)
-    return ScoredRows(
+    rows = ScoredRows(
         row=np.arange(n) + first_row,
         run=run,
         broken=broken,
@@ -55,9 +56,25 @@ def make_rows(
         over=mask(over),
         opened=mask(opened),
         alert_open=mask(alert_open),
+        counted_as=np.full(n, -1),
         period_s=period_s,
         lead_rows=lead_rows,
     )
+    for start in np.flatnonzero(rows.break_starts).tolist():
+        rows.counted_as[start] = WARNED.index(slow_word(rows, start))
+    return rows
+
+
+def slow_word(rows: ScoredRows, start: int) -> Warned:
+    """What the break at `start` counts as."""
+    before = np.flatnonzero(rows.broken[:start])
+    since_break = slice(int(before[-1]) + 1 if len(before) else 0, start)
+    if not rows.scored[since_break].any():
+        return "unscored"
+    if any(rows.opened[row] for row in slow_window(rows, start, WARNED_ROWS)):
+        return "yes"
+    hour = slice(max(start - WARNED_ROWS, 0), start)
+    return "covered" if (rows.alert_open | rows.opened)[hour].any() else "no"
 
 
 @st.composite

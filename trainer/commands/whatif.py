@@ -14,6 +14,7 @@ from sheetbreak.errors import DataError
 from trainer.commands.parts.alert_options import ALERT_HELP, alert_policy
 from trainer.commands.parts.costs import add_costs, given_costs
 from trainer.evaluation.policy_file import SUFFIX, Stored, read_policy_file
+from trainer.evaluation.tables import other_breaks
 from trainer.evaluation.whatif import Replayed, replay_policy, sweep
 from trainer.metrics.verdict import Costs, Verdict, money
 
@@ -105,6 +106,7 @@ def _text(stored: Stored, policy: str, found: Replayed, costs: Costs) -> str:
         f"breaks warned of within {minutes:.0f} min": f"{verdict.warned} of {verdict.breaks}, "
         f"{verdict.by_chance:.1f} by chance",
         "false alarms": f"{last.false_alarms} of {deployed.alerts}, {_number(last.false_alarms_per_day)} a day",
+        **({"and of the breaks": others} if (others := other_breaks(deployed)) else {}),
         "lead time, median": f"{_number(deployed.median_lead_minutes)} min",
         "in alarm": f"{100 * (deployed.time_in_alarm or 0.0):.0f} % of the time",
         "net value": f"{money(verdict.net)}: breaks warned of beyond chance, less all alarms",

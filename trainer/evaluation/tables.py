@@ -22,7 +22,7 @@ def evaluation_table(found: Evaluation, *, period_s: float, title: str) -> str:
     if found.recall and a_day_counts(period_s):
         lines += ["", *_recall_lines(found, period_s)]
     if found.deployed:
-        lines += ["", deployed_line(found.deployed, breaks=found.breaks, period_s=period_s)]
+        lines += ["", deployed_line(found.deployed, period_s=period_s)]
     return "\n".join(lines)
 
 
@@ -98,8 +98,9 @@ def _counted(name: str, found: Evaluation, period_s: float) -> str:
     low, high = longest.recall_interval
     few = "; so few breaks say next to nothing" if found.breaks < FEWEST_BREAKS else ""
     return (
-        f"{name}: {longest.warned} of {found.breaks} breaks within {duration(longest.horizon_rows * period_s)}, "
-        f"95 % {percent(low)}–{percent(high)} %{few}"
+        f"{name}: {longest.warned} of {found.deployed.breaks} breaks within "
+        f"{duration(longest.horizon_rows * period_s)}, 95 % {percent(low)}–{percent(high)} %{few}"
+        + (f"\n{others}" if (others := other_breaks(found.deployed)) else "")
     )
 
 
@@ -179,20 +180,28 @@ def difference_table(
     return "\n".join(lines)
 
 
-def deployed_line(found: Deployed, *, breaks: int, period_s: float) -> str:
+def other_breaks(found: Deployed) -> str:
+    """Breaks that are not simply warned of or not, for people; nothing where there are none."""
+    covered = f"{found.breaks_covered} more with an alert open from earlier" if found.breaks_covered else ""
+    unscored = f"{found.breaks_unscored} of a machine not being scored, in no share" if found.breaks_unscored else ""
+    return "; ".join(filter(None, [covered, unscored]))
+
+
+def deployed_line(found: Deployed, *, period_s: float) -> str:
     """What the deployed policy gave, in a sentence."""
     longest = found.horizons[-1]
     median = found.median_lead_minutes
     lead = f", median lead {duration(median * 60)}" if median is not None else ""
     unit = "a day" if a_day_counts(period_s) else "in 1,000 rows"
-    chance = f" (by chance {longest.chance * breaks:.1f})" if longest.chance is not None else ""
+    chance = f" (by chance {longest.chance * found.breaks:.1f})" if longest.chance is not None else ""
     if (exact := longest.recall_interval) is not None:
         chance += f", 95 % {percent(exact[0])}–{percent(exact[1])} %"
     return (
-        f"  Deployed threshold: {longest.warned} of {breaks} breaks warned of within "
+        f"  Deployed threshold: {longest.warned} of {found.breaks} breaks warned of within "
         f"{duration(longest.horizon_rows * period_s)}{chance}{lead};\n"
         f"  {_false_alarms(found, period_s)} false alarms {unit}, "
         f"in alarm {percent(found.time_in_alarm)} % of the time."
+        + (f"\n  Breaks: {others}." if (others := other_breaks(found)) else "")
     )
 
 

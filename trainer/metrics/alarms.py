@@ -1,5 +1,9 @@
 """Alarms of the deployed threshold and alert policy: what they warned of, and what they cost.
 
+A break counts as warned, covered, unscored or neither, in the engine's words and a monitor's metric's: warned when an
+alert opened 1 to 30 rows before it in the same run, so since the last break or gap; covered when one was open in those
+rows, from earlier; unscored, which is in no share, when no row since the break before had a score.
+
 With lead_rows 0 an anomaly is found when a row of it is over the threshold: neighbours may be strangers (one series a
 row), and one alert then stays open over several anomalies. An alert is false when no such row lies in it.
 """
@@ -14,7 +18,7 @@ from sheetbreak.engine.alerts import WARNED_ROWS
 from trainer.data.labels import Bools, Floats, Ints
 from trainer.metrics.events import HORIZONS, Timeline, timeline
 from trainer.metrics.hindsight import even_shifts, shifted
-from trainer.metrics.scored_rows import ScoredRows
+from trainer.metrics.scored_rows import WARNED, ScoredRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,7 @@ class DeployedRecall:
     found, as under every horizon.
     """
     recall: float | None
-    """As a share of all breaks; None without a break."""
+    """As a share of the breaks that are not unscored; None without one."""
     chance: float | None
     """The same for the opening rows shifted against the breaks, mean over shifts."""
     false_alarms: int
@@ -59,14 +63,25 @@ class Deployed:
     """Share of the operating time in which an alert was open."""
     rows_over: float | None
     """Share of the scored rows that were over the threshold."""
-    breaks_with_open_alert: int
-    """Breaks with an alert open, whenever it opened, within the longest horizon; with lead_rows 0, anomalies during
-    which one was open.
+    breaks_warned: int
+    """Before which an alert opened, within the longest horizon."""
+    breaks_covered: int
+    """Not warned, but an alert was open within the longest horizon, from earlier; with lead_rows 0, anomalies during
+    which one was open while no row was over the threshold.
     """
+    breaks_unscored: int
+    """Of a machine that was not being scored; with lead_rows 0, anomalies without a score. They are in no share."""
+    breaks_with_open_alert: int
+    """Warned or covered."""
     median_lead_minutes: float | None
     """Over the breaks warned within the longest horizon."""
     horizons: list[DeployedRecall]
     leads: list[BreakLead]
+
+    @property
+    def breaks(self) -> int:
+        """Those that could be warned of."""
+        return len(self.leads) - self.breaks_unscored
 
 
 def judge_deployed(rows: ScoredRows) -> Deployed:
@@ -76,16 +91,19 @@ def judge_deployed(rows: ScoredRows) -> Deployed:
     operating = int(rows.operating.sum())
     warning = _warning_rows(rows)
     leads = when.lead_rows(warning, WARNED_ROWS) * rows.period_s / 60
-    warned = leads[leads >= 0]
-    seen_open = when.lead_rows(np.flatnonzero(rows.alert_open), WARNED_ROWS) >= 0
+    warned = leads >= 0
+    covered, unscored = _covered(rows, when) & ~warned, _unscored(rows, when) & ~warned
     return Deployed(
         alerts=len(opened),
         alerts_per_day=len(opened) / rows.days if operating else None,
         time_in_alarm=float(rows.alert_open[rows.operating].mean()) if operating else None,
         rows_over=float(rows.over[rows.scored].mean()) if rows.scored.any() else None,
-        breaks_with_open_alert=int(seen_open.sum()),
-        median_lead_minutes=float(np.median(warned)) if len(warned) else None,
-        horizons=[_recall(rows, when, warning, horizon) for horizon in HORIZONS],
+        breaks_warned=int(warned.sum()),
+        breaks_covered=int(covered.sum()),
+        breaks_unscored=int(unscored.sum()),
+        breaks_with_open_alert=int((warned | covered).sum()),
+        median_lead_minutes=float(np.median(leads[warned])) if warned.any() else None,
+        horizons=[_recall(rows, when, warning, horizon=horizon, breaks=int((~unscored).sum())) for horizon in HORIZONS],
         leads=[
             BreakLead(int(row), float(lead) if lead >= 0 else None)
             for row, lead in zip(rows.row[when.break_row], leads, strict=True)
@@ -118,7 +136,7 @@ class BreaksWarned(NamedTuple):
 
 
 def breaks_warned(rows: ScoredRows) -> BreaksWarned:
-    """What the deployed alerts of `rows` warned of, break by break."""
+    """What the deployed alerts of `rows` warned of, break by break, unscored ones too."""
     when, warning = timeline(rows), _warning_rows(rows)
     shifted_ones = _warned_when_shifted(rows, when, warning, WARNED_ROWS)
     return BreaksWarned(when.break_row, when.lead_rows(warning, WARNED_ROWS) >= 0, shifted_ones.mean(axis=0))
@@ -129,8 +147,21 @@ def _warning_rows(rows: ScoredRows) -> Ints:
     return np.flatnonzero(rows.opened if rows.lead_rows else rows.over)
 
 
-def _recall(rows: ScoredRows, when: Timeline, warning: Ints, horizon: int) -> DeployedRecall:
-    breaks = len(when.break_row)
+def _covered(rows: ScoredRows, when: Timeline) -> Bools:
+    """(breaks,) with an alert open before them. One warned of by an alert that opened before these rows is covered."""
+    if not rows.lead_rows:
+        return when.lead_rows(np.flatnonzero(rows.alert_open), WARNED_ROWS) >= 0
+    return np.isin(rows.counted_as[when.break_row], (WARNED.index("yes"), WARNED.index("covered")))
+
+
+def _unscored(rows: ScoredRows, when: Timeline) -> Bools:
+    if not rows.lead_rows:
+        return when.lead_rows(np.flatnonzero(rows.scored), WARNED_ROWS) < 0
+    unscored: Bools = rows.counted_as[when.break_row] == WARNED.index("unscored")
+    return unscored
+
+
+def _recall(rows: ScoredRows, when: Timeline, warning: Ints, *, horizon: int, breaks: int) -> DeployedRecall:
     warned = int((when.lead_rows(warning, horizon) >= 0).sum())
     by_chance = _warned_when_shifted(rows, when, warning, horizon).sum(axis=1).astype(np.float64)
     false = int(false_openings(rows, when, horizon=horizon).sum())

@@ -2,15 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import numpy as np
 
-from sheetbreak.engine.alerts import AlertEvent
+from sheetbreak.engine.alerts import AlertEvent, Warned
 from sheetbreak.rows import BROKEN, RowBatch, Schema
 from trainer.data.labels import Bools, Floats, Ints, Labels
 
 SECONDS_PER_DAY = 86_400.0
+WARNED: tuple[Warned, ...] = get_args(Warned)
 _SHORTEST_S, _LONGEST_S = 1.0, 3600.0
 
 
@@ -41,6 +42,8 @@ class ScoredRows:
     """(n,) the row opened an alert."""
     alert_open: Bools
     """(n,) an alert was open, the opening row included."""
+    counted_as: Ints
+    """(n,) what the engine counts a break that starts here as, a place in WARNED; -1 where none does."""
     period_s: float = 120.0
     lead_rows: int = 2
     """0: the row itself is judged, so broken rows count like any other."""
@@ -58,8 +61,8 @@ class ScoredRows:
 
     def with_score(self, score: Floats) -> "ScoredRows":
         """The same rows as another scorer, without a threshold of its own, sees them."""
-        nothing = np.zeros(len(self), np.bool_)
-        return replace(self, score=score, over=nothing, opened=nothing, alert_open=nothing)
+        nothing, uncounted = np.zeros(len(self), np.bool_), np.full(len(self), -1)
+        return replace(self, score=score, over=nothing, opened=nothing, alert_open=nothing, counted_as=uncounted)
 
     @property
     def scored(self) -> Bools:
@@ -97,6 +100,10 @@ class Outcome(Protocol):
     def alerts(self) -> list[tuple[int, AlertEvent]]:
         """Events and their rows."""
 
+    @property
+    def breaks(self) -> list[tuple[int, Warned]]:
+        """Rows at which a break begins, and what it is counted as."""
+
 
 def score_rows(rows: RowBatch, labels: Labels, results: Outcome, schema: Schema) -> ScoredRows:
     """What the engine made of a history, machine after machine (in order of appearance), each as it came.
@@ -111,12 +118,16 @@ def score_rows(rows: RowBatch, labels: Labels, results: Outcome, schema: Schema)
     closed = [place for place, event in results.alerts if event.kind == "closed"]
     opens = np.zeros(len(rows), np.bool_)
     opens[opened] = True
+    counted_as = np.full(len(rows), -1)
+    for place, how in results.breaks:
+        counted_as[place] = WARNED.index(how)
     return replace(
         unscored,
         score=results.score[order],
         over=results.over[order],
         opened=opens[order],
         alert_open=rows_with_open_alert(_machine_numbers(rows), opened, closed)[order],
+        counted_as=counted_as[order],
     )
 
 
@@ -137,6 +148,7 @@ def unscored_rows(rows: RowBatch, labels: Labels, schema: Schema) -> ScoredRows:
         over=nothing,
         opened=nothing,
         alert_open=nothing,
+        counted_as=np.full(len(rows), -1),
         period_s=schema.period_s,
         lead_rows=schema.lead_rows,
     )

@@ -31,7 +31,7 @@ class Verdict:
     @classmethod
     def of(cls, deployed: Deployed, costs: Costs) -> "Verdict":
         """Of the longest horizon."""
-        last, breaks = deployed.horizons[-1], len(deployed.leads)
+        last, breaks = deployed.horizons[-1], deployed.breaks
         return cls(
             breaks=breaks,
             warned=last.warned,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from sheetbreak.times import duration
-from trainer.evaluation.tables import NONE, percent, rate, share
+from trainer.evaluation.tables import NONE, other_breaks, percent, rate, share
 from trainer.metrics.alarms import Deployed
 from trainer.metrics.evaluation import Evaluation, Recall
 from trainer.metrics.events import HORIZONS
@@ -102,7 +102,7 @@ def _deployed_lines(columns: Sequence[Evaluation], period_s: float) -> list[Line
         return []
     lines: list[Line] = []
     for place, horizon in enumerate(HORIZONS[1:], start=1):
-        cells = [_warned(one.deployed, place, breaks=one.breaks) for one in columns]
+        cells = [_warned(one.deployed, place) for one in columns]
         lines.append((f"deployed: breaks warned of at most {duration(horizon * period_s)} ahead", cells))
     return [
         *lines,
@@ -114,11 +114,13 @@ def _deployed_lines(columns: Sequence[Evaluation], period_s: float) -> list[Line
     ]
 
 
-def _warned(found: Deployed | None, place: int, *, breaks: int) -> Cell:
-    if not found or not breaks:
+def _warned(found: Deployed | None, place: int) -> Cell:
+    if not found or not found.breaks:
         return Cell(NONE)
     one = found.horizons[place]
-    beside = f"chance {percent(one.chance)} % · {one.warned} of {breaks}"
+    beside = f"chance {percent(one.chance)} % · {one.warned} of {found.breaks}"
+    if one.horizon_rows == HORIZONS[-1] and (others := other_breaks(found)):
+        beside += f" · {others}"
     return Cell(f"{percent(one.recall)} %", beside, one.recall)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from sheetbreak.engine.admission import RUN, Admitted
 from sheetbreak.engine.advance import put_together
-from sheetbreak.engine.alerts import IDLE, AlertEvent, AlertPolicy
+from sheetbreak.engine.alerts import IDLE, AlertEvent, AlertPolicy, Warned
 from sheetbreak.engine.decision import Cause, Decided, Rules, decide, raise_alerts
 from sheetbreak.engine.odds import UNKNOWN_ODDS
 from sheetbreak.engine.scores import TopSensor
@@ -33,6 +33,8 @@ class Alarms:
     """(n,) the score was over the level."""
     alerts: list[tuple[int, AlertEvent]]
     """Events and their places in the history, machine after machine; they name no sensor or model."""
+    breaks: list[tuple[int, Warned]]
+    """Places at which a break begins, and whether it was warned of, machine after machine."""
 
     @property
     def opened(self) -> list[int]:
@@ -84,11 +86,12 @@ class ScoredHistory:
 
     def alarms(self, threshold: Threshold, policy: AlertPolicy) -> Alarms:
         """What `advance` would raise with this threshold and this policy."""
-        found = Alarms(self.score, np.zeros(len(self.rows), np.bool_), [])
+        found = Alarms(self.score, np.zeros(len(self.rows), np.bool_), [], [])
         for machine, one in self._decided(self._rules(threshold, policy)).items():
             steps = self.admitted[machine].steps
             found.over[[steps[i][0] for i in one.levels.over]] = True
             found.alerts += one.alerts
+            found.breaks += one.breaks
         return found
 
     def results(self, threshold: Threshold, policy: AlertPolicy, *, contributions: Floats) -> Results:
@@ -149,6 +152,7 @@ class ScoredHistory:
                 levels=levels,
                 rules=rules,
                 alert=IDLE,
+                since_break=0,
                 explain=_unnamed,
             )
             for machine, levels in self._levels(rules.threshold, rules.policy.restart_rows).items()

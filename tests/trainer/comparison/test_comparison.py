@@ -215,6 +215,7 @@ def rows_like(seed: int, *, signal: float, silent: int) -> ScoredRows:
         over=nothing,
         opened=nothing,
         alert_open=nothing,
+        counted_as=np.full(600, -1),
     )
 
 

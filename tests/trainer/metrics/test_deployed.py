@@ -1,5 +1,6 @@
 """What the deployed policy gave: opened alerts against the breaks that followed them."""
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.scored_examples import make_rows, scored_rows, slow_starts, slow_window
+from tests.support.scored_examples import make_rows, scored_rows, slow_starts, slow_window, slow_word
 from trainer.metrics.alarms import judge_deployed
 from trainer.metrics.hindsight import even_shifts
 from trainer.metrics.scored_rows import ScoredRows
@@ -19,20 +20,27 @@ AHEAD = st.sampled_from([1, 2, 5])
 def test_alerts_are_counted_one_by_one(rows):
     opened = set(np.flatnonzero(rows.opened).tolist())
     starts = slow_starts(rows)
+    words = Counter(slow_word(rows, start) for start in starts)
+    counted = len(starts) - words["unscored"]
     found = judge_deployed(rows)
     assert found.alerts == len(opened)
+    assert (found.breaks_warned, found.breaks_covered) == (words["yes"], words["covered"])
+    assert (found.breaks, found.breaks_unscored) == (counted, words["unscored"])
+    assert found.breaks_with_open_alert == words["yes"] + words["covered"]
+    assert found.horizons[-1].warned == found.breaks_warned
     for one in found.horizons:
         windows = [slow_window(rows, start, one.horizon_rows) for start in starts]
         assert one.warned == sum(bool(window & opened) for window in windows)
         assert one.false_alarms == len(opened - set().union(*windows))
-        assert one.recall == (one.warned / len(starts) if starts else None)
-        assert (one.chance is None) == (not starts)
+        assert one.recall == (one.warned / counted if counted else None)
+        assert (one.chance is None) == (not counted)
 
 
 @given(scored_rows(max_rows=60, lead_rows=AHEAD))
 def test_chance_is_the_same_count_with_the_opening_rows_moved_on(rows):
     starts, scored = slow_starts(rows), np.flatnonzero(rows.scored)
-    if not starts or len(scored) < 2:
+    counted = sum(slow_word(rows, start) != "unscored" for start in starts)
+    if not counted or len(scored) < 2:
         return
     by_shift = []
     for shift in even_shifts(len(scored)):
@@ -40,7 +48,7 @@ def test_chance_is_the_same_count_with_the_opening_rows_moved_on(rows):
         moved[scored] = np.roll(rows.opened[scored], shift)
         opened = set(np.flatnonzero(moved).tolist())
         by_shift.append(sum(bool(slow_window(rows, start, 30) & opened) for start in starts))
-    assert judge_deployed(rows).horizons[-1].chance == pytest.approx(np.mean(by_shift) / len(starts))
+    assert judge_deployed(rows).horizons[-1].chance == pytest.approx(np.mean(by_shift) / counted)
 
 
 def alarmed(rows: ScoredRows, level: float) -> tuple[ScoredRows, list[set[int]]]:
@@ -105,12 +113,15 @@ def test_one_alert_in_time_one_too_early_one_for_nothing():
     assert found.median_lead_minutes == 10.0
 
 
-def test_an_alert_opened_long_ago_and_open_still_is_what_the_monitor_counts():
+def test_a_break_is_covered_by_an_alert_from_long_ago_or_from_before_a_stop():
     rows = make_rows(np.zeros(200), breaks=[150], opened=[50], alert_open=range(50, 150))
     found = judge_deployed(rows)
     assert found.breaks_with_open_alert == 1
-    assert found.horizons[-1].warned == 0
+    assert (found.breaks_warned, found.breaks_covered) == (0, 1)
     assert found.leads[0].lead_minutes is None
+    for stop in ({"breaks": [150, 160]}, {"breaks": [160], "stops": [155]}):
+        found = judge_deployed(make_rows(np.zeros(200), opened=[145], alert_open=range(145, 150), **stop))
+        assert (found.breaks_warned, found.breaks_covered) == (len(stop["breaks"]) - 1, 1)
 
 
 def test_no_operating_row_gives_no_rate():

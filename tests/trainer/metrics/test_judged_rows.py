@@ -28,6 +28,7 @@ def rows_of(cells: list[tuple[bool, bool, float | None]]) -> ScoredRows:
         over=np.array([*(over for _, over, _ in cells), True]),
         opened=nothing,
         alert_open=nothing,
+        counted_as=np.full(n, -1),
     )
 
 
