@@ -17,6 +17,7 @@ from trainer.data.labels import counted_labels, mostly_broken
 from trainer.data.reading import add_files, read_given
 from trainer.output.files import check_targets, write_whole
 from trainer.output.progress import Progress
+from trainer.output.text import wrap_lines
 from trainer.settings.families import family_names
 from trainer.settings.values import add_set_option
 
@@ -96,7 +97,7 @@ def main(argv: Sequence[str]) -> int:
             )
     report = judge_folds(folds)
     broken = int((rows.broken == BROKEN).sum())
-    print(f"{history.name}: {len(rows):,} rows, {counted_labels(rows, schema)}\n")
+    print(wrap_lines(f"{history.name}: {len(rows):,} rows, {counted_labels(rows, schema)}\n"))
     print(report_text(report, recipe=recipe, schema=schema))
     if options.json:
         source = {

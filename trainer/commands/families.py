@@ -7,7 +7,11 @@ from typing import Any
 
 from sheetbreak.cli.options import OptionParser
 from sheetbreak.errors import DataError
+from trainer.output.text import wrap
 from trainer.settings.values import Family, Form, Setting, settings_of, shown
+
+_ABOUT = 34
+"""Where the column of what a setting means begins."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -38,24 +42,26 @@ def _text(families: Mapping[str, Family]) -> str:
     """Each family with its own settings, then the common ones, with the families whose default is another."""
     blocks, common = [], dict[str, list[tuple[str, Setting]]]()
     for name, family in families.items():
-        lines = [f"{name}: {family.summary}"]
+        lines = wrap(f"{name}: {family.summary}", indent="  ")
         for setting in settings_of(family).values():
             if setting.own:
-                lines.append(_line(setting))
+                lines += _lines(setting)
             else:
                 common.setdefault(setting.name, []).append((name, setting))
         blocks.append("\n".join(lines))
-    lines = ["every family (epochs to loss: those that learn; a preset may say otherwise):"]
+    lines = wrap("every family (epochs to loss: those that learn; a preset may say otherwise):")
     for having in common.values():
         usual = _usual(having)
         others = [f"{name} {shown(one.default)}" for name, one in having if one.default != usual.default]
-        lines.append(_line(usual) + (f" ({', '.join(others)})" if others else ""))
+        lines += _lines(usual, f" ({', '.join(others)})" if others else "")
     return "\n\n".join([*blocks, "\n".join(lines)])
 
 
-def _line(setting: Setting) -> str:
+def _lines(setting: Setting, more: str = "") -> list[str]:
+    """What it is and may be, beside its name and default."""
     wanted = "" if isinstance(setting.rule, Form) else f"; {setting.wanted}"
-    return f"  {setting.name}={shown(setting.default)}".ljust(32) + f"  {setting.rule.about}{wanted}"
+    text = f"  {setting.name}={shown(setting.default)}".ljust(_ABOUT - 2) + f"  {setting.rule.about}{wanted}{more}"
+    return wrap(text, indent=" " * _ABOUT)
 
 
 def _usual(having: Sequence[tuple[str, Setting]]) -> Setting:

@@ -28,6 +28,7 @@ from trainer.data.labels import counted_labels, mostly_broken
 from trainer.data.oddities import odd_sensors
 from trainer.data.reading import add_files, read_given
 from trainer.output.files import check_targets, write_whole
+from trainer.output.text import wrap_lines
 from trainer.settings.families import family_names
 from trainer.settings.values import add_set_option
 from trainer.training.versions import library_versions
@@ -147,13 +148,14 @@ def main(argv: Sequence[str]) -> int:
             print(f"{manifest.version} {what_became}", file=sys.stderr)
         sys.stdout.write((directory / MANIFEST).read_text(encoding="utf-8"))
         return 0
-    print(
+    head = (
         f"{history.name}: {len(rows):,} rows, {counted_labels(rows, schema)}; "
         f"trained on {len(split.fit):,}, validated on {len(split.validation):,}\n{sampling_text(schema)}\n"
     )
+    print(wrap_lines(head))
     print(said.words, end="")
     print(f"threshold {trained.artifact.manifest.threshold.policy}: {trained.promise.words}")
-    print(f"severity: {trained.promise.warnings}\n")
+    print(wrap_lines(f"severity: {trained.promise.warnings}\n"))
     print(held_out_text(found, schema, random_rows=_is_random(recipe, options), own_file=test is not None))
     print(
         f"\nModel {manifest.version} ({manifest.family}, preset {manifest.preset}, threshold "

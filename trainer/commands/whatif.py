@@ -17,6 +17,7 @@ from trainer.evaluation.policy_file import SUFFIX, Stored, read_policy_file
 from trainer.evaluation.tables import other_breaks
 from trainer.evaluation.whatif import Replayed, replay_policy, sweep
 from trainer.metrics.verdict import Costs, Verdict, money
+from trainer.output.text import wrap_lines
 
 _BAR = 30
 _SCORES = "evaluation/scores.csv"
@@ -51,7 +52,7 @@ def main(argv: Sequence[str]) -> int:
     if options.json:
         print(json.dumps(_figures(policy, found, costs), indent=2, allow_nan=False))
     else:
-        print(_text(stored, policy, found, costs))
+        print(wrap_lines(_text(stored, policy, found, costs)))
     return 0
 
 
@@ -124,10 +125,11 @@ def _sweep(stored: Stored, alert: Any, costs: Costs, *, as_json: bool) -> int:
         return 0
     verdicts = [Verdict.of(one.deployed, costs) for _, one in found]
     largest = max(1.0, *(abs(one.net) for one in verdicts))
-    print(
+    head = (
         f"{stored.facts.data}: net value by false alarms a day asked for, at {costs.of_break:,.0f} a break and "
-        f"{costs.of_alarm:,.0f} an alarm\n"
+        f"{costs.of_alarm:,.0f} an alarm"
     )
+    print(wrap_lines(head) + "\n")
     print("asked  got a day  warned of  by chance  net value")
     for (rate, one), verdict in zip(found, verdicts, strict=True):
         bar = ("█" if verdict.net > 0 else "░") * round(_BAR * abs(verdict.net) / largest)
@@ -135,7 +137,7 @@ def _sweep(stored: Stored, alert: Any, costs: Costs, *, as_json: bool) -> int:
         print(f"{rate:>5}  {got:>9}  {verdict.warned:>9}  {verdict.by_chance:>9.1f}  {money(verdict.net):>9}  {bar}")
     best = max(range(len(found)), key=lambda i: verdicts[i].net)
     if verdicts[best].net > 0:
-        print(f"\nBest at rate:{found[best][0]}. {verdicts[best].sentence}")
+        print("\n" + wrap_lines(f"Best at rate:{found[best][0]}. {verdicts[best].sentence}"))
     else:
         print("\nAt no rate do the breaks warned of beyond chance outweigh the alarms.")
     sys.stdout.flush()

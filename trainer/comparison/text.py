@@ -3,25 +3,26 @@
 from typing import Any
 
 from sheetbreak.rows import Schema
-from sheetbreak.times import duration, format_time
+from sheetbreak.times import format_time
 from trainer.comparison.result import Compared, Comparison
+from trainer.comparison.tables import SHOWN, compared_table, difference_table, point_heads
 from trainer.comparison.tasks import Ground
 from trainer.evaluation.folds import LATER
-from trainer.evaluation.tables import compared_table, deployed_table, difference_table
+from trainer.evaluation.tables import deployed_table
 from trainer.metrics.evaluation import Interval
-from trainer.metrics.events import HORIZONS
-from trainer.metrics.hindsight import BUDGETS
 from trainer.metrics.scored_rows import counts_events
+from trainer.output.text import wrap
 
-_SHOWN = ((HORIZONS[1], BUDGETS[1]), (HORIZONS[2], BUDGETS[1]))
-"""Horizon and rate of the columns: what an operator has time to act on."""
 _LEGEND = """\
-By chance: an AUC of .50, an AP of {base}. Figures of several folds and seeds are means; ± is the standard deviation
-over seeds."""
-_LEGEND_OF_EVENTS = " Warned: with each fold's best threshold in hindsight, at so many false alarms a day."
+By chance: an AUC of .50, an AP of {base}. Figures of several folds and
+seeds are means; ± is the standard deviation over seeds."""
+_LEGEND_OF_EVENTS = """
+Warned: with each fold's best threshold in hindsight, at so many false alarms
+a day."""
 _READING = """\
-In hundredths, with 95 % from the same resampled blocks of rows for both. An interval that holds 0: not told
-apart from the first. Of twenty that are no different, one excludes 0 by chance."""
+In hundredths, with 95 % from the same resampled blocks of rows for both. An
+interval that holds 0: not told apart from the first. Of twenty that are no
+different, one excludes 0 by chance."""
 
 
 def comparison_text(found: Comparison, *, schema: Schema) -> str:
@@ -60,13 +61,13 @@ def differences(found: Comparison, schema: Schema) -> dict[str, list[tuple[float
 
 def heads(schema: Schema) -> list[str]:
     """What the figures of `differences` are."""
-    return ["AUC", *(f"{duration(horizon * schema.period_s)} @ {rate}/day" for horizon, rate in _shown(schema))]
+    return ["AUC", *point_heads(_shown(schema), schema.period_s)]
 
 
 def seconds_text(found: Comparison) -> str:
     """How long each took: apart from the rest, which does not change from run to run."""
     each = (f"{one.scorer.name} {one.seconds:.1f}" for one in found.scorers)
-    return f"seconds to fit and score, a fold and seed: {', '.join(each)}"
+    return "\n".join(wrap(f"seconds to fit and score, a fold and seed: {', '.join(each)}", indent="  "))
 
 
 def comparison_json(found: Comparison, *, ground: Ground, source: dict[str, Any]) -> dict[str, Any]:
@@ -102,4 +103,4 @@ def _seeds(one: Compared) -> str:
 
 
 def _shown(schema: Schema) -> tuple[tuple[int, int], ...]:
-    return _SHOWN if counts_events(schema.period_s, schema.lead_rows) else ()
+    return SHOWN if counts_events(schema.period_s, schema.lead_rows) else ()

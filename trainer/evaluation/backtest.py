@@ -14,6 +14,7 @@ from trainer.metrics.bootstrap import interval
 from trainer.metrics.confusion import Confusion
 from trainer.metrics.evaluation import Evaluation, Figures, Interval, mean_known, measure, summarise
 from trainer.metrics.scored_rows import a_day_counts
+from trainer.output.text import wrap
 from trainer.training.pipeline import Recipe
 
 
@@ -108,25 +109,27 @@ def report_text(report: BacktestReport, *, recipe: Recipe, schema: Schema) -> st
     if not schema.lead_rows:
         lines = [
             anomaly_folds({name: (judged.model, judged.confusion) for name, judged in by_name.items()}),
-            f"By chance: an AUC of .50, an AP of {share}. Over several folds they are means, all else is counted.",
+            f"By chance: an AUC of .50, an AP of {share}. Over several folds they are means, all",
+            "else is counted.",
             "",
             confusion_table(report.overall.confusion, lead_rows=0),
         ]
         return "\n".join([*lines, "", by_scorer])
     by_fold = {name: judged.model for name, judged in by_name.items()}
     hindsight = [
-        "Warned: with each fold's best threshold in hindsight; by chance: with the same scores moved against the",
-        f"breaks, and an AUC of .50, an AP of {share}. Lines of several folds are means over them.",
+        "Warned: with each fold's best threshold in hindsight; by chance: with the same",
+        f"scores moved against the breaks, and an AUC of .50, an AP of {share}. Lines of",
+        "several folds are means over them.",
     ]
     if not a_day_counts(schema.period_s):
-        hindsight = [f"By chance: an AUC of .50, an AP of {share}. Lines of several folds are means over them."]
+        hindsight = [f"By chance: an AUC of .50, an AP of {share}. Lines of several folds are means over", "them."]
     return "\n".join(
         [
             fold_table(by_fold, period_s=schema.period_s),
             *hindsight,
             "",
             deployed_table(by_fold, period_s=schema.period_s),
-            f"rows: {shares_line(report.overall.confusion)}",
+            *wrap(f"rows: {shares_line(report.overall.confusion)}", indent="  "),
             "",
             by_scorer,
         ]

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from sheetbreak.times import duration
 from trainer.metrics.alarms import Deployed
 from trainer.metrics.confusion import Confusion
-from trainer.metrics.evaluation import FEWEST_BREAKS, Evaluation, Interval
+from trainer.metrics.evaluation import FEWEST_BREAKS, Evaluation, Interval, Recall
 from trainer.metrics.events import HORIZONS
 from trainer.metrics.hindsight import BUDGETS
 from trainer.metrics.scored_rows import SECONDS_PER_DAY, a_day_counts
+from trainer.output.text import table, wrap
 
 NONE = "–"
 
@@ -16,7 +17,7 @@ NONE = "–"
 def evaluation_table(found: Evaluation, *, period_s: float, title: str) -> str:
     """One evaluation, for the end of a training; a dash where the rows hold nothing to judge."""
     lines = [
-        f"{title}: {found.rows:,} rows, {_operating(found.operating_days)}, {found.breaks} breaks",
+        *wrap(f"{title}: {found.rows:,} rows, {_operating(found.operating_days)}, {found.breaks} breaks"),
         *ranking_lines(found),
     ]
     if found.recall and a_day_counts(period_s):
@@ -40,53 +41,53 @@ def ranking_lines(found: Evaluation) -> list[str]:
 
 def fold_table(evaluations: Mapping[str, Evaluation], *, period_s: float) -> str:
     """A line an evaluation, by name: row metrics, and recall (chance) at every horizon and rate."""
-    minutes = "".join(f"{_ahead(horizon, period_s):<27}" for horizon in HORIZONS)
-    rates = "".join(f"{budget:<9}" for _ in HORIZONS for budget in BUDGETS)
-    lines = [
-        f"{'':<30}breaks warned of, % (chance), at {_listed(BUDGETS)} false alarms a day:",
-        f"{'':<30}{minutes}".rstrip(),
-        f"{'fold':<8}{'breaks':>6}{'AUC':>6}{'AP':>7}   {rates}".rstrip(),
-    ]
     by_day = a_day_counts(period_s)
-    if not by_day:
-        lines = [f"{'fold':<8}{'breaks':>6}{'AUC':>6}{'AP':>7}"]
-    for name, found in evaluations.items():
-        cells = [f"{percent(r.recall)}({percent(r.chance)})" for r in found.recall] or [NONE] * 9
-        figures = f"{name:<8}{found.breaks:>6}{share(found.roc_auc):>6}{share(found.average_precision, 3):>7}   "
-        lines.append((figures + "".join(f"{cell:<9}" for cell in cells if by_day)).rstrip())
-    last = list(evaluations.values())[-1]
-    if by_day and last.recall:  # recall alone would hide an alarm that hardly ever closes
-        cells = [percent(r.time_in_alarm) for r in last.recall]
-        lines.append(f"{'  in alarm, % of the time':<30}" + "".join(f"{cell:<9}" for cell in cells).rstrip())
+    lines = [f"Breaks warned of in % (chance), at {_listed(BUDGETS)} false alarms a day:", ""] if by_day else []
+    for shown in (HORIZONS[:2], HORIZONS[2:]) if by_day else ((),):  # all three are wider than a terminal
+        first = not shown or shown[0] == HORIZONS[0]
+        ahead = "".join(f"{_ahead(horizon, period_s):<27}" for horizon in shown)
+        rates = "".join(f"{budget:<9}" for _ in shown for budget in BUDGETS)
+        metrics = f"{'breaks':>6}{'AUC':>5}{'AP':>6}" if first else " " * 17
+        lines += ([] if first else [""]) + ([f"{'':<26}{ahead}".rstrip()] if shown else [])
+        lines.append(f"{'fold':<7}{metrics}  {rates}".rstrip())
+        for name, found in evaluations.items():
+            cells = [f"{percent(r.recall)}({percent(r.chance)})" for r in found.recall if r.horizon_rows in shown]
+            cells = cells or [NONE] * (len(shown) * len(BUDGETS))
+            figures = f"{found.breaks:>6}{share(found.roc_auc):>5}{share(found.average_precision, 3):>6}"
+            line = f"{name:<7}{figures if first else metrics}  " + "".join(f"{cell:<9}" for cell in cells)
+            lines.append(line.rstrip())
+        last = list(evaluations.values())[-1]
+        if shown and last.recall:  # recall alone would hide an alarm that hardly ever closes
+            cells = [percent(r.time_in_alarm) for r in last.recall if r.horizon_rows in shown]
+            lines.append(f"{'  in alarm, % of the time':<26}" + "".join(f"{cell:<9}" for cell in cells).rstrip())
     return "\n".join(lines)
 
 
 def deployed_table(evaluations: Mapping[str, Evaluation], *, period_s: float, head: str = "fold") -> str:
     """What the deployed policy gave, a line an evaluation; head: what their names are."""
-    width = max(8, *(len(name) + 2 for name in [head, *evaluations]))
-    ahead = "".join(f"{_ahead(horizon, period_s):<14}" for horizon in HORIZONS)
     longest = duration(HORIZONS[-1] * period_s)
-    false = "false/day" if a_day_counts(period_s) else "false/1000"
-    in_rows = "" if a_day_counts(period_s) else ", in 1,000 rows"
+    a_day = a_day_counts(period_s)
+    in_rows = "" if a_day else ", in 1,000 rows"
     lines = [
-        f"deployed policy: alerts opened, breaks warned of in % (chance); false: no break within {longest}{in_rows}",
-        f"{head:<{width}}{ahead}{false:<11}{'in alarm':<10}median lead",
+        "deployed policy: alerts opened, breaks warned of in % (chance) so far ahead;",
+        f"false: no break within {longest}{in_rows}",
     ]
+    heads = [*(f"≤ {duration(horizon * period_s)}" for horizon in HORIZONS)]
+    heads += ["false/day" if a_day else "false/1000", "in alarm", "median lead"]
+    shown: dict[str, list[str]] = {}
     counted = ""
     for name, found in evaluations.items():
         if found.deployed is None:
             continue
         counted = _counted(name, found, period_s)
-        cells = [f"{percent(h.recall)} ({percent(h.chance)})" for h in found.deployed.horizons]
         lead = found.deployed.median_lead_minutes
-        lines.append(
-            f"{name:<{width}}"
-            + "".join(f"{cell:<14}" for cell in cells)
-            + f"{_false_alarms(found.deployed, period_s):<11}"
-            + f"{percent(found.deployed.time_in_alarm) + ' %':<10}"
-            + (duration(lead * 60) if lead is not None else NONE)
-        )
-    return "\n".join([*lines, *filter(None, [counted])])
+        shown[name] = [
+            *(f"{percent(h.recall)} ({percent(h.chance)})" for h in found.deployed.horizons),
+            _false_alarms(found.deployed, period_s),
+            f"{percent(found.deployed.time_in_alarm)} %",
+            duration(lead * 60) if lead is not None else NONE,
+        ]
+    return "\n".join([*lines, *table(head, heads, shown), *filter(None, [counted])])
 
 
 def _counted(name: str, found: Evaluation, period_s: float) -> str:
@@ -97,11 +98,12 @@ def _counted(name: str, found: Evaluation, period_s: float) -> str:
         return ""
     low, high = longest.recall_interval
     few = "; so few breaks say next to nothing" if found.breaks < FEWEST_BREAKS else ""
-    return (
+    others = f"; {words}" if (words := other_breaks(found.deployed)) else ""
+    text = (
         f"{name}: {longest.warned} of {found.deployed.breaks} breaks within "
-        f"{duration(longest.horizon_rows * period_s)}, 95 % {percent(low)}–{percent(high)} %{few}"
-        + (f"\n{others}" if (others := other_breaks(found.deployed)) else "")
+        f"{duration(longest.horizon_rows * period_s)}, 95 % {percent(low)}–{percent(high)} %{few}{others}"
     )
+    return "\n".join(wrap(text, indent="  "))
 
 
 def scorer_table(
@@ -117,67 +119,30 @@ def scorer_table(
     """
     points = [(HORIZONS[1], BUDGETS[1]), (HORIZONS[2], BUDGETS[1]), (HORIZONS[2], BUDGETS[2])]
     points = points if events and a_day_counts(period_s) else []
-    heads = "".join(f"{duration(h * period_s)} @ {budget}/day".ljust(17) for h, budget in points)
-    lines = [
-        f"{'':<34}all{'':<6}later folds: AUC and AP" + (", breaks warned of in % (chance)" if points else ""),
-        f"{'':<34}{'AUC':<9}{'AUC':<6}{'AP':<7}{heads}".rstrip(),
-    ]
-    for name, (whole, later) in scorers.items():
-        cells = [
-            f"{percent(r.recall)} ({percent(r.chance)})"
-            for point in points
-            for r in later.recall
-            if (r.horizon_rows, r.false_alarms_per_day) == point
-        ] or [NONE] * len(points)
-        figures = f"{name:<34}{share(whole.roc_auc):<9}{share(later.roc_auc):<6}"
-        figures += f"{share(later.average_precision, 3):<7}"
-        lines.append((figures + "".join(f"{cell:<17}" for cell in cells)).rstrip())
+    later = "AUC of all folds; of the later ones AUC and AP"
+    lines = [f"{later}; breaks warned of in % (chance)" if points else later]
+    lines += ["so far ahead, at so many false alarms a day"] if points else []
+    heads = ["all AUC", "AUC", "AP", *(f"{duration(h * period_s)} @{budget}" for h, budget in points)]
+    shown = {
+        name: [
+            share(whole.roc_auc),
+            share(later_one.roc_auc),
+            share(later_one.average_precision, 3),
+            *(f"{percent(r.recall)} ({percent(r.chance)})" if r else NONE for r in recalls(later_one, points)),
+        ]
+        for name, (whole, later_one) in scorers.items()
+    }
+    lines += table("scorer", heads, shown)
     for name, gain in gains.items():
         if gain:
-            lines.append(f"AUC over {name}, later folds, 95 %: {gain[0]:+.2f} to {gain[1]:+.2f}")
+            lines += wrap(f"AUC over {name}, later folds, 95 %: {gain[0]:+.2f} to {gain[1]:+.2f}", indent="  ")
     return "\n".join(lines)
 
 
-def compared_table(
-    scorers: Mapping[str, tuple[Evaluation, Evaluation, str]], *, period_s: float, later: str, events: bool
-) -> str:
-    """Scorers with intervals: over all folds, over the later ones, and a word on their seeds.
-
-    later: what the later folds are called. events: False where no row foretells another.
-    """
-    width = max(len(name) for name in scorers) + 2
-    points = [(HORIZONS[1], BUDGETS[1]), (HORIZONS[2], BUDGETS[1])] if events else []
-    heads = "".join(f"{duration(h * period_s)} @ {budget}/day".ljust(21) for h, budget in points)
-    lines = [
-        f"{'':<{width}}{'all':<6}{later}, [95 %]" + ("; breaks warned of in %, (by chance)" if events else ""),
-        f"{'scorer':<{width}}{'AUC':<6}{'AUC':<18}{'seeds':<9}{'AP':<6}{heads}rows".rstrip(),
-    ]
-    for name, (whole, late, seeds) in scorers.items():
-        cells = [
-            f"{percent(r.recall)}{_percents(r.interval)} ({percent(r.chance)})"
-            for point in points
-            for r in late.recall
-            if (r.horizon_rows, r.false_alarms_per_day) == point
-        ] or [NONE] * len(points)
-        auc = share(late.roc_auc) + bracketed(late.roc_auc_interval)
-        lines.append(
-            f"{name:<{width}}{share(whole.roc_auc):<6}{auc:<18}{seeds:<9}{share(late.average_precision, 3):<6}"
-            + "".join(f"{cell:<21}" for cell in cells)
-            + f"{late.rows:,}"
-        )
-    return "\n".join(lines)
-
-
-def difference_table(
-    differences: Mapping[str, Sequence[tuple[float | None, Interval | None]]], *, first: str, heads: Sequence[str]
-) -> str:
-    """A line a scorer: its figures less those of the first, with 95 %; figures are shares, shown in hundredths."""
-    width = max(len(name) for name in (*differences, f"less {first}")) + 2
-    lines = [f"{f'less {first}':<{width}}" + "".join(f"{head:<22}" for head in heads).rstrip()]
-    for name, found in differences.items():
-        cells = [NONE if value is None else f"{100 * value:+.1f}{_hundredths(at)}" for value, at in found]
-        lines.append(f"{name:<{width}}" + "".join(f"{cell:<22}" for cell in cells).rstrip())
-    return "\n".join(lines)
+def recalls(found: Evaluation, points: Sequence[tuple[int, int]]) -> list[Recall | None]:
+    """What it has at these horizons and rates."""
+    by_point = {(one.horizon_rows, one.false_alarms_per_day): one for one in found.recall}
+    return [by_point.get(point) for point in points]
 
 
 def other_breaks(found: Deployed) -> str:
@@ -196,19 +161,21 @@ def deployed_line(found: Deployed, *, period_s: float) -> str:
     chance = f" (by chance {longest.chance * found.breaks:.1f})" if longest.chance is not None else ""
     if (exact := longest.recall_interval) is not None:
         chance += f", 95 % {percent(exact[0])}–{percent(exact[1])} %"
-    return (
+    others = f" Breaks: {words}." if (words := other_breaks(found)) else ""
+    text = (
         f"  Deployed threshold: {longest.warned} of {found.breaks} breaks warned of within "
-        f"{duration(longest.horizon_rows * period_s)}{chance}{lead};\n"
-        f"  {_false_alarms(found, period_s)} false alarms {unit}, "
-        f"in alarm {percent(found.time_in_alarm)} % of the time."
-        + (f"\n  Breaks: {others}." if (others := other_breaks(found)) else "")
+        f"{duration(longest.horizon_rows * period_s)}{chance}{lead}; "
+        f"{_false_alarms(found, period_s)} false alarms {unit}, "
+        f"in alarm {percent(found.time_in_alarm)} % of the time.{others}"
     )
+    return "\n".join(wrap(text, indent="  "))
 
 
 def _recall_lines(found: Evaluation, period_s: float) -> list[str]:
     heads = "".join(f"{budget} a day".ljust(15) for budget in BUDGETS)
     lines = [
-        "  Breaks warned of (by chance) with the best threshold in hindsight, by false alarms allowed:",
+        "  Breaks warned of (by chance) with the best threshold in hindsight, by false",
+        "  alarms allowed:",
         f"  {'':<26}{heads}".rstrip(),
     ]
     for horizon in HORIZONS:
@@ -256,14 +223,6 @@ def percent(value: float | None) -> str:
     return NONE if value is None else f"{100 * value:.0f}"
 
 
-def _hundredths(found: Interval | None) -> str:
-    return f" [{100 * found[0]:+.1f}, {100 * found[1]:+.1f}]" if found else ""
-
-
-def _percents(found: Interval | None) -> str:
-    return f" [{percent(found[0])}, {percent(found[1])}]" if found else ""
-
-
 def rate(value: float | None) -> str:
     """Events in some stretch of time or rows."""
     return NONE if value is None else f"{value:.1f}"
@@ -278,7 +237,7 @@ def confusion_table(found: Confusion, *, lead_rows: int) -> str:
             f"  {'rows':<26}{'under':<10}{'over':<10}threshold",
             f"  {no:<26}{found.true_negatives:<10,}{found.false_positives:<10,}of {negatives:,}",
             f"  {yes:<26}{found.false_negatives:<10,}{found.true_positives:<10,}of {positives:,}",
-            f"  {shares_line(found)}",
+            *wrap(f"  {shares_line(found)}", indent="  "),
         ]
     )
 

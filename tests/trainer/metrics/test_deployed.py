@@ -128,4 +128,4 @@ def test_no_operating_row_gives_no_rate():
     found = judge_deployed(make_rows(np.zeros(3), breaks=[0, 1, 2]))
     assert (found.alerts_per_day, found.time_in_alarm, found.rows_over) == (None, None, None)
     assert found.horizons[0].false_alarms_per_day is None
-    assert found.horizons[0].recall == 0.0
+    assert (found.breaks, found.breaks_unscored, found.horizons[0].recall) == (0, 1, None)

@@ -1,7 +1,6 @@
 """The printed page of an inspection: 80 columns, what is most important first."""
 
 import shlex
-import textwrap
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from zoneinfo import ZoneInfo
@@ -11,8 +10,8 @@ from sheetbreak.rows import UNKNOWN
 from sheetbreak.times import EPOCH, duration
 from trainer.data.inspection.findings import Sensor
 from trainer.data.inspection.inspection import Inspection
+from trainer.output.text import cut, wrap
 
-WIDTH = 80
 _LABEL = 10
 _MOST_SENSORS = 25
 _MOST_GRADES = 12
@@ -33,7 +32,7 @@ def page(found: Inspection, *, write: str | None = None) -> str:
 
 def _heading(found: Inspection) -> Iterator[str]:
     rows, schema, table = found.history.rows, found.history.schema, found.table
-    yield from _wrap(f"{table.name}: {len(rows):,} rows, {len(table.columns)} columns", indent="  ")
+    yield from wrap(f"{table.name}: {len(rows):,} rows, {len(table.columns)} columns", indent="  ")
     lost = table.below - len(rows)
     yield from _fact("read as", ", ".join(_layout(found)))
     times = found.roles.times
@@ -102,10 +101,10 @@ def _doubts(found: Inspection) -> Iterator[str]:
     for number, (doubt, others) in enumerate(_few_of_each_kind(open_ones), start=1):
         count = f" ({doubt.count:,})" if doubt.count > 1 else ""
         yield ""
-        yield from _wrap(f"{number:>3}. {doubt.kind}{count}: {doubt.place}", indent="     ")
-        yield from _wrap(f"     {doubt.what}", indent="     ")
+        yield from wrap(f"{number:>3}. {doubt.kind}{count}: {doubt.place}", indent="     ")
+        yield from wrap(f"     {doubt.what}", indent="     ")
         if doubt.remedy:
-            yield from _wrap(f"     → {doubt.remedy}", indent="       ")
+            yield from wrap(f"     → {doubt.remedy}", indent="       ")
         yield from _others(others, indent="     ")
 
 
@@ -116,7 +115,7 @@ def _settled(found: Inspection) -> Iterator[str]:
     yield f"Settled by the plant file, or without harm ({len(settled)}):"
     for doubt, others in _few_of_each_kind(settled):
         remedy = f"; {doubt.remedy}" if doubt.remedy else ""
-        yield from _wrap(f"  {doubt.kind}: {doubt.place}: {doubt.what}{remedy}", indent="    ")
+        yield from wrap(f"  {doubt.kind}: {doubt.place}: {doubt.what}{remedy}", indent="    ")
         yield from _others(others, indent="    ")
 
 
@@ -145,7 +144,7 @@ def _others(doubts: Sequence[Doubt], *, indent: str) -> Iterator[str]:
     )
     more = len(doubts) - _MOST_PLACES
     text = f"{indent}… and {len(doubts):,} of this kind more: {named}"
-    yield from _wrap(text + (f" and {more:,} more; --json lists them all" if more > 0 else ""), indent=indent + "  ")
+    yield from wrap(text + (f" and {more:,} more; --json lists them all" if more > 0 else ""), indent=indent + "  ")
 
 
 def _sensors(found: Inspection) -> Iterator[str]:
@@ -163,8 +162,8 @@ def _sensors(found: Inspection) -> Iterator[str]:
 
 def _sensor(sensor: Sensor, width: int) -> Iterator[str]:
     figures = " ".join(f"{value:>10.4g}" if value == value else f"{'-':>10}" for value in _figures(sensor))
-    start = f"  {_cut(sensor.name, width):<{width}} {figures}  "
-    yield from _wrap(start + ", ".join(sensor.remarks), indent=" " * len(start))
+    start = f"  {cut(sensor.name, width):<{width}} {figures}  "
+    yield from wrap(start + ", ".join(sensor.remarks), indent=" " * len(start))
 
 
 def _figures(sensor: Sensor) -> Sequence[float]:
@@ -178,13 +177,13 @@ def _grades(found: Inspection) -> Iterator[str]:
     shown = list(found.grades.items())[:_MOST_GRADES]
     text = "  " + ", ".join(f"{grade} {count:,}" for grade, count in shown)
     more = len(found.grades) - len(shown)
-    yield from _wrap(text + (f" and {more} more" if more > 0 else ""), indent="  ")
+    yield from wrap(text + (f" and {more} more" if more > 0 else ""), indent="  ")
 
 
 def _next(found: Inspection, write: str | None) -> Iterator[str]:
     stops = [doubt for doubt in found.doubts if doubt.fatal]
     if stops:
-        yield from _wrap(f"Training stops at {len(stops)} of these, the first ones, until they are mended.", indent="")
+        yield from wrap(f"Training stops at {len(stops)} of these, the first ones, until they are mended.", indent="")
         return
     names = " ".join(shlex.quote(str(source.path)) for source in found.history.sources)
     if write is None:
@@ -201,18 +200,4 @@ def _clock(time_us: int, timezone: str) -> str:
 
 
 def _fact(label: str, text: str) -> Iterator[str]:
-    yield from _wrap(f"  {label:<{_LABEL}}{text}", indent=" " * (_LABEL + 2))
-
-
-def _wrap(text: str, *, indent: str) -> list[str]:
-    return textwrap.wrap(
-        text, WIDTH, subsequent_indent=indent, break_long_words=True, break_on_hyphens=False, drop_whitespace=True
-    )
-
-
-def _cut(text: str, width: int) -> str:
-    """A long name, cut in the middle."""
-    if len(text) <= width:
-        return text
-    keep = width - 1
-    return text[: keep - keep // 2] + "…" + text[len(text) - keep // 2 :]
+    yield from wrap(f"  {label:<{_LABEL}}{text}", indent=" " * (_LABEL + 2))
