@@ -22,7 +22,7 @@ def compared_table(
     """
     points = SHOWN if events else ()
     warned = ["breaks warned of in %, (by chance), so far ahead, at so many false alarms a day"] if events else []
-    heads = ["all AUC", "AUC [95 %]", "seeds", "AP", "rows", *point_heads(points, period_s)]
+    heads = ["all", "AUC [95 %]", "seeds", "AP", "rows", *point_heads(points, period_s)]
     shown = {
         name: [
             share(whole.roc_auc),
@@ -37,7 +37,7 @@ def compared_table(
         ]
         for name, (whole, late, seeds) in scorers.items()
     }
-    return "\n".join([f"AUC of all folds; then of the {later}, [95 %]", *warned, *table("scorer", heads, shown)])
+    return "\n".join([f"AUC over all folds; then of the {later}, [95 %]", *warned, *table("scorer", heads, shown)])
 
 
 def difference_table(

@@ -14,7 +14,6 @@ from trainer.metrics.bootstrap import interval
 from trainer.metrics.confusion import Confusion
 from trainer.metrics.evaluation import Evaluation, Figures, Interval, mean_known, measure, summarise
 from trainer.metrics.scored_rows import a_day_counts
-from trainer.output.text import wrap
 from trainer.training.pipeline import Recipe
 
 
@@ -129,7 +128,7 @@ def report_text(report: BacktestReport, *, recipe: Recipe, schema: Schema) -> st
             *hindsight,
             "",
             deployed_table(by_fold, period_s=schema.period_s),
-            *wrap(f"rows: {shares_line(report.overall.confusion)}", indent="  "),
+            "rows: " + shares_line(report.overall.confusion).replace("; ", ";\n      "),
             "",
             by_scorer,
         ]

@@ -119,10 +119,10 @@ def scorer_table(
     """
     points = [(HORIZONS[1], BUDGETS[1]), (HORIZONS[2], BUDGETS[1]), (HORIZONS[2], BUDGETS[2])]
     points = points if events and a_day_counts(period_s) else []
-    later = "AUC of all folds; of the later ones AUC and AP"
+    later = "AUC over all folds; of the later ones AUC and AP"
     lines = [f"{later}; breaks warned of in % (chance)" if points else later]
     lines += ["so far ahead, at so many false alarms a day"] if points else []
-    heads = ["all AUC", "AUC", "AP", *(f"{duration(h * period_s)} @{budget}" for h, budget in points)]
+    heads = ["all", "AUC", "AP", *(f"{duration(h * period_s)}@{budget}" for h, budget in points)]
     shown = {
         name: [
             share(whole.roc_auc),
