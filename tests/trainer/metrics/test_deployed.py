@@ -119,9 +119,11 @@ def test_a_break_is_covered_by_an_alert_from_long_ago_or_from_before_a_stop():
     assert found.breaks_with_open_alert == 1
     assert (found.breaks_warned, found.breaks_covered) == (0, 1)
     assert found.leads[0].lead_minutes is None
-    for stop in ({"breaks": [150, 160]}, {"breaks": [160], "stops": [155]}):
-        found = judge_deployed(make_rows(np.zeros(200), opened=[145], alert_open=range(145, 150), **stop))
-        assert (found.breaks_warned, found.breaks_covered) == (len(stop["breaks"]) - 1, 1)
+    for breaks, stops in (([150, 160], []), ([160], [155])):
+        found = judge_deployed(
+            make_rows(np.zeros(200), breaks=breaks, stops=stops, opened=[145], alert_open=range(145, 150))
+        )
+        assert (found.breaks_warned, found.breaks_covered) == (len(breaks) - 1, 1)
 
 
 def test_no_operating_row_gives_no_rate():
