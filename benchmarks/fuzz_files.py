@@ -20,7 +20,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sheetbreak.cli.commands import run
 from sheetbreak.history.cells import numbered_lines
@@ -167,9 +167,13 @@ def check_inspect(path: Path) -> Verdict:
         return _refusal(code, err.getvalue(), path)
     found = json.loads(out.getvalue())
     lost = found["lines"] - found["rows"]
-    told = sum(doubt["count"] for doubt in found["doubts"] if doubt["fatal"] and doubt["kind"] != "not-numbers")
+    told = sum(doubt["count"] for doubt in found["doubts"] if _counts_lines(doubt))
     fault = f"{lost} lines give no row, and {told} are told" if lost > told else ""
     return Verdict(refused=False, lines=found["lines"], fault=fault)
+
+
+def _counts_lines(doubt: dict[str, Any]) -> bool:
+    return doubt["kind"] in ("no-row", "blank-lines") or (doubt["fatal"] and doubt["kind"] != "not-numbers")
 
 
 def check_monitor(path: Path, models: Path) -> Verdict:

@@ -19,7 +19,16 @@ class Numbers:
 
     def read(self, text: str) -> float:
         """The number of a cell. Raises ValueError; "1_0", "nan" and "inf" are no numbers, nor is "1.5" of "1,5"."""
-        plain = text.strip()
+        try:
+            return self._read(text.strip())
+        except ValueError:
+            plain = bare_number(text.strip())
+            if plain == text.strip():
+                raise
+            return self._read(plain)
+
+    def _read(self, plain: str) -> float:
+        text = plain
         if self.thousands and self.thousands in plain:
             whole, point, rest = plain.partition(self.decimal)
             if not re.fullmatch(rf"[+-]?\d{{1,3}}({re.escape(self.thousands)}\d{{3}})+", whole):
@@ -33,6 +42,26 @@ class Numbers:
         if "_" in plain or number - number != 0:
             raise ValueError(text)
         return number
+
+
+_UNITS = """
+% ‰ °C °F ℃ bar mbar kPa MPa hPa Pa psi mmHg m/min m/s ft/min rpm 1/min U/min min-1 Hz kg/h t/h kg/s t/d l/s l/min l/h
+m3/h m³/h kN/m N/m kN kW MW kWh mA mV mm µm cm kg
+"""
+"""Those that programs write behind a number. Of one letter there is none, nor g/m²: 17A and 80 g/m² are codes."""
+_WITH_UNIT = re.compile(rf"(.*\d)[ \xa0\u202f]?(?:{'|'.join(map(re.escape, _UNITS.split()))})$")
+
+
+def bare_number(text: str) -> str:
+    """A number as Python has it of one as people write it: "5-", "(5)" or "5 %"; others as they are."""
+    if found := _WITH_UNIT.match(text):
+        text = found[1]
+    text = text.replace("\N{MINUS SIGN}", "-")
+    if len(text) > 2 and text[0] == "(" and text[-1] == ")" and text[1].isdigit():
+        return f"-{text[1:-1]}"
+    if len(text) > 1 and text[-1] == "-" and text[-2].isdigit() and text[0].isdigit():
+        return f"-{text[:-1]}"
+    return text
 
 
 def split_line(line: bytes, separator: str = ",", encoding: str = "utf-8") -> list[str]:
@@ -131,6 +160,8 @@ _POWER = re.compile(r"[+-]?\d+[eE][+-]?\d+$")
 
 def _kind(text: str) -> tuple[str, str, str] | None:
     """(what it is, decimal sign, thousands sign) of a cell; None: no number."""
+    if text and not (text[-1].isdigit() and (text[0].isdigit() or text[0] in "+-.,")):
+        text = bare_number(text)
     if _WHOLE.match(text) or _POWER.match(text):
         return "whole", "", ""
     if found := _BOTH.match(text):

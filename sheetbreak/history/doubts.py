@@ -2,10 +2,13 @@
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from sheetbreak.errors import DataError
+from sheetbreak.history.layout import Layout, NumberedLine
+from sheetbreak.history.source import Source
+from sheetbreak.rows import Decoded
 
 log = logging.getLogger(__name__)
 
@@ -62,3 +65,41 @@ def log_doubt(doubt: Doubt) -> None:
 def warn_of(doubt: Doubt) -> None:
     """One line for a person, on standard error."""
     print(f"warning: {doubt}", file=sys.stderr)
+
+
+def sheets_left(source: Source) -> Doubt | None:
+    """What to tell of a workbook whose other sheets hold as much as the one that is read."""
+    if not source.other_sheets:
+        return None
+    what = f"sheets {', '.join(source.other_sheets)} are not read: one sheet is one history"
+    remedy = "save each as a file of its own and give them all, or name the one that is meant as csv.sheet in --schema"
+    return Doubt("other-sheets", source.name, what, remedy, len(source.other_sheets))
+
+
+def tell_rejects(
+    decoded: Decoded,
+    lines: Sequence[NumberedLine],
+    cells: Callable[[int], Sequence[str]],
+    *,
+    layout: Layout,
+    doubts: Doubts,
+) -> None:
+    """The first refused line of each kind, fatally, and how many there are of it. cells: of the line at a place."""
+    kinds: dict[str, list[int]] = {}
+    for i, reject in decoded.rejects:
+        kinds.setdefault(reject.reason, []).append(i)
+    messages = dict(decoded.rejects)
+    for reason, places in kinds.items():
+        number = lines[places[0]][0]
+        reject = messages[places[0]]
+        what, _, remedy = str(reject).partition("; ")
+        place = f"{layout.name} line {number}"
+        if what.startswith("column "):
+            column, _, what = what.partition(": ")
+            place += f", {column}"
+        if [cell.strip() for cell in cells(places[0])[: len(layout.header)]] == list(layout.header):
+            place, what = f"{layout.name} line {number}", "the header stands here again"
+            remedy = "drop that line; where files were joined, give them one by one"
+        count = len(places)
+        what += f" (and {count - 1:,} lines more)" if count > 1 else ""
+        doubts.add(Doubt(reason, place, what, remedy, count, fatal=True), reject)

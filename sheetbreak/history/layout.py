@@ -1,21 +1,33 @@
 """The layout of one table: separator, header, units, numbers, encoding; recognised once from its first lines."""
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sheetbreak.errors import DataError
-from sheetbreak.history.cells import AmbiguousNumbers, Numbers, cells_of, is_number, recognise_numbers, split_line
+from sheetbreak.history.cells import (
+    AmbiguousNumbers,
+    Numbers,
+    cells_of,
+    is_number,
+    joined_lines,
+    recognise_numbers,
+    split_line,
+)
 from sheetbreak.rows import Dialect
 
 SEPARATORS = (",", ";", "\t", "|")
 MAX_ABOVE = 30
 """Lines above a header, at most: titles, the historian's query, units."""
+MAX_NOTES = 8
+"""Lines between a header and its rows, at most: descriptions, tags, units, a rule."""
 _BOM = b"\xef\xbb\xbf"
 
 UNSAID = Dialect()
 
+_DATE = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}[ T]\d{1,2}[:.]\d{2}")
 POINTS = Numbers()
 NumberedLine = tuple[int, bytes]
 
@@ -67,8 +79,12 @@ def recognise_layout(
     which decides where the file itself leaves it open. Raises DataError where there is no header, or one that is none.
     """
     header_at, separator = _find_header(head, known=known, said=said, before=before, encoding=encoding, name=name)
+    head = _joined(head, separator)
     number, line = head[header_at]
-    names = _header(line, name, number, separator=separator, encoding=encoding)
+    above = head[header_at - 1][1] if header_at else b""
+    names = _header(
+        line, name, number, groups=_lenient(above, separator, encoding), separator=separator, encoding=encoding
+    )
     rows = [(n, cells_of(line, separator, encoding)) for n, line in head[header_at + 1 :]]
     trailing = next((i for i, column in enumerate(reversed(names)) if column), 0)
     width = len(names) - trailing
@@ -77,7 +93,8 @@ def recognise_layout(
     extra = max(0, widths.most_common(1)[0][0] - width) if widths else 0
     if extra and 2 * sum(_is_blank(cells[width:]) for _, cells in rows if cells) <= len(rows):
         extra = 0  # cells too many that hold something are told with their line
-    layout = Layout(name, tuple(names), number, number + 1, separator, encoding, extra=extra)
+    first_line = number + 1 + line.count(b"\n")
+    layout = Layout(name, tuple(names), number, first_line, separator, encoding, extra=extra)
     return _with_units(layout, head[:header_at], rows)
 
 
@@ -110,7 +127,7 @@ def _find_header(
     separators = [said.separator] if said.separator else sorted(SEPARATORS, key=lambda s: s != before.separator)
     wanted, best, found = set(known), 0, None
     for separator in separators:
-        for at, (_, line) in enumerate(head[: MAX_ABOVE + 1]):
+        for at, (_, line) in enumerate(_joined(head, separator)[: MAX_ABOVE + 1]):
             cells = {cell.strip() for cell in _lenient(line, separator, encoding)}
             if len(cells & wanted) > best:
                 best, found = len(cells & wanted), (at, separator)
@@ -126,7 +143,7 @@ def _guess_header(head: Sequence[NumberedLine], separators: Sequence[str], encod
     """Where no name is known: the first line as wide as most are that holds no number."""
     best: tuple[float, int, str] = (0, 0, "")
     for separator in separators:
-        rows = [_lenient(line, separator, encoding) for _, line in head]
+        rows = [_lenient(line, separator, encoding) for _, line in _joined(head, separator)]
         width, lines = Counter(len(cells) for cells in rows).most_common(1)[0]
         if width > 1 and (score := width * lines / len(rows)) > best[0]:
             names = (
@@ -138,11 +155,20 @@ def _guess_header(head: Sequence[NumberedLine], separators: Sequence[str], encod
     return (best[1], best[2]) if best[2] else None
 
 
+def _joined(head: Sequence[NumberedLine], separator: str) -> Sequence[NumberedLine]:
+    """The lines again, those as one that a quoted cell runs over: which are, depends on the separator."""
+    if not any(b'"' in line for _, line in head):
+        return head
+    bare = [(number + i, part) for number, line in head for i, part in enumerate(line.split(b"\n"))]
+    return [(number, line) for number, line in joined_lines(bare, separator) if line.strip()]
+
+
 def _lenient(line: bytes, separator: str, encoding: str) -> list[str]:
     return cells_of(line.removeprefix(_BOM), separator, encoding) or []
 
 
-def _header(line: bytes, name: str, number: int, *, separator: str, encoding: str) -> list[str]:
+def _header(line: bytes, name: str, number: int, *, groups: Sequence[str], separator: str, encoding: str) -> list[str]:
+    """The names of the columns. groups: cells of the line above, which may tell names apart that come twice."""
     try:
         cells = split_line(line.removeprefix(_BOM), separator, encoding)
     except UnicodeDecodeError as cause:
@@ -151,6 +177,11 @@ def _header(line: bytes, name: str, number: int, *, separator: str, encoding: st
     except csv.Error as cause:
         raise DataError(f"{name} line {number}: {cause}; the header stands on one line") from cause
     header = [" ".join(column.split("\n")).replace("\r", "").strip() for column in cells]
+    if len(groups) == len(header):
+        header = _with_groups(header, groups)
+    if _is_row(header):
+        message = f'the first line of the table holds a row ("{header[0]}", …) and no names'
+        raise DataError(f"{name} line {number}: {message}; put a line above it that names the columns")
     twice = sorted({c for c in header if c and header.count(c) > 1})
     if twice:
         message = f'column "{twice[0]}" stands there twice; every column needs a name of its own'
@@ -158,19 +189,78 @@ def _header(line: bytes, name: str, number: int, *, separator: str, encoding: st
     return header
 
 
+def _is_row(header: Sequence[str]) -> bool:
+    """Whether a line holds a date or time and, but for a few words, numbers."""
+    filled = [cell for cell in header if cell]
+    numbers = sum(map(is_number, filled))
+    return 2 * numbers > len(filled) and any(_DATE.match(cell) for cell in filled)
+
+
+def _with_groups(header: list[str], groups: Sequence[str]) -> list[str]:
+    """Names that come twice with the group that stands above them, or above a column further left: a merged cell."""
+    group, found = "", []
+    for column, above in zip(header, groups, strict=True):
+        group = " ".join(above.split()) or group
+        found.append(f"{group} {column}".strip() if column and header.count(column) > 1 else column)
+    return found
+
+
 def _with_units(
     layout: Layout, above: Sequence[NumberedLine], rows: Sequence[tuple[int, Sequence[str] | None]]
 ) -> Layout:
-    """The layout with the row of units that stands right below or above the header."""
-    if rows and (cells := rows[0][1]) and _is_words(cells, layout) and any(_holds_number(c) for _, c in rows[1:]):
-        number = rows[0][0]
-        return replace(layout, first_line=number + 1, units=_units(cells, layout), units_line=number)
+    """The layout with what stands between the header and its rows left out; units are kept, from above it too."""
+    found = [cells or [] for _, cells in rows]
+    kinds = _kinds(found[MAX_NOTES:] or found[1:], len(layout.header))
+    notes = 0
+    while notes < min(MAX_NOTES, len(found) - 1) and _is_note(found[notes], kinds, layout):
+        notes += 1
+    if notes and any(_holds_number(cells) for cells in found[notes:]):
+        between = [(rows[i][0], found[i]) for i in range(notes) if not _is_rule(found[i])]
+        layout = replace(layout, first_line=rows[notes][0])
+        if between:
+            number, cells = min(between, key=lambda one: _mean_length(one[1]))
+            return replace(layout, units=_units(cells, layout), units_line=number)
+        return layout
     if above:
         number, line = above[-1]
         cells = _lenient(line, layout.separator, layout.encoding)
-        if _is_words(cells, layout):
+        if _is_words(cells, layout) and not any(f"{cell.strip()} " in name for cell, name in _pairs(cells, layout)):
             return replace(layout, units=_units(cells, layout), units_line=number)
     return layout
+
+
+def _kinds(rows: Sequence[Sequence[str]], width: int) -> list[str]:
+    """What most filled cells of each column are: "number", "digits" such as a time, or "words"."""
+    found = [Counter(_kind_of(cells[i]) for cells in rows if i < len(cells) and cells[i].strip()) for i in range(width)]
+    return [max(counts, key=counts.__getitem__) if counts else "words" for counts in found]
+
+
+def _kind_of(cell: str) -> str:
+    if is_number(cell):
+        return "number"
+    return "digits" if any(sign.isdigit() for sign in cell) else "words"
+
+
+def _is_note(cells: Sequence[str], kinds: Sequence[str], layout: Layout) -> bool:
+    """Whether a line right below the header is no row: in no column it holds what the rows have there."""
+    if not len(layout.header) <= len(cells) <= len(layout.header) + layout.extra or _is_blank(cells):
+        return False
+    pairs = [(cell, kind) for cell, kind in zip(cells, kinds, strict=False) if cell.strip() and kind != "words"]
+    return bool(pairs) and all(_kind_of(cell) != kind for cell, kind in pairs)
+
+
+def _is_rule(cells: Sequence[str]) -> bool:
+    return not any(cell.strip(" -=_+") for cell in cells)
+
+
+def _mean_length(cells: Sequence[str]) -> float:
+    filled = [cell.strip() for cell in cells if cell.strip()]
+    return sum(map(len, filled)) / len(filled)
+
+
+def _pairs(cells: Sequence[str], layout: Layout) -> list[tuple[str, str]]:
+    """Filled cells and the names below them."""
+    return [(cell, name) for cell, name in zip(cells, layout.header, strict=False) if cell.strip()]
 
 
 def _is_words(cells: Sequence[str], layout: Layout) -> bool:

@@ -20,7 +20,8 @@ from sheetbreak.history.columns import (
     tell_sentinels,
     tell_sparse_rows,
 )
-from sheetbreak.history.doubts import Doubt, Doubts, Tell, log_doubt
+from sheetbreak.history.doubts import Doubt, Doubts, Tell, log_doubt, sheets_left, tell_rejects
+from sheetbreak.history.edges import without_edges
 from sheetbreak.history.joining import join
 from sheetbreak.history.layout import Layout, NumberedLine, recognise_layout, with_numbers
 from sheetbreak.history.lines import CsvDecoder
@@ -30,7 +31,7 @@ from sheetbreak.history.times.order import check_order
 from sheetbreak.history.times.recognition import recognise_time_format
 from sheetbreak.history.times.sampling import PERIOD, STOP_GAP, settle_sampling
 from sheetbreak.missing import Missing
-from sheetbreak.rows import Decoded, Dialect, RowBatch, Schema
+from sheetbreak.rows import Dialect, RowBatch, Schema
 
 HEAD_LINES = 200
 """Lines from a file's start, the header among them, by which a stream's layout and time format are recognised."""
@@ -164,6 +165,8 @@ def _read_file(
     source = read_source(
         path, encoding=said.encoding, sheet=said.sheet or before.csv.sheet, strict=said.sheet is not None
     )
+    if (left := sheets_left(source)) is not None:
+        doubts.add(left)
     table = _find_table(source, known=known_columns(model or schema), said=said, before=before.csv)
     if table.layout.units_line:
         where = f"{source.name} line {table.layout.units_line}"
@@ -180,7 +183,8 @@ def _read_file(
     if model is None:
         dialect = replace(layout.dialect(), sheet=said.sheet, skip_rows=said.skip_rows)
         resolved = replace(decoding, csv=dialect)
-    table = replace(table, layout=layout)
+    kept = without_edges(table.lines, decoding, layout, doubts=doubts)
+    table = replace(table, layout=layout, lines=kept)
     rows, lines = _decode(table, decoding, binding=model is None, doubts=doubts)
     return History(resolved, rows, lines, (source,), (layout,), ())
 
@@ -261,7 +265,7 @@ def _decode(table: _Table, schema: Schema, *, binding: bool, doubts: Doubts) -> 
     decoder = CsvDecoder(schema, layout)
     numbers = [number for number, _ in table.lines]
     decoded = decoder.decode([line for _, line in table.lines], numbers)
-    _tell_rejects(decoded, table, doubts)
+    tell_rejects(decoded, table.lines, table.cells, layout=layout, doubts=doubts)
     rows = decoded.rows
     filled = np.isfinite(rows.values).sum(axis=0)
     for (sensor, _), (count, _) in decoder.no_numbers.items():
@@ -292,29 +296,3 @@ def _decode(table: _Table, schema: Schema, *, binding: bool, doubts: Doubts) -> 
     if binding:
         tell_index_columns(schema.sensors, rows.values, layout.name, doubts)
     return rows, lines
-
-
-def _tell_rejects(decoded: Decoded, table: _Table, doubts: Doubts) -> None:
-    """The first refused line of each kind, and how many there are of it."""
-    kinds: dict[str, list[int]] = {}
-    for i, reject in decoded.rejects:
-        kinds.setdefault(reject.reason, []).append(i)
-    messages = dict(decoded.rejects)
-    for reason, places in kinds.items():
-        number = table.lines[places[0]][0]
-        reject = messages[places[0]]
-        what, _, remedy = str(reject).partition("; ")
-        place = f"{table.layout.name} line {number}"
-        if what.startswith("column "):
-            column, _, what = what.partition(": ")
-            place += f", {column}"
-        if _is_header_again(table.cells(places[0]), table.layout):
-            place, what = f"{table.layout.name} line {number}", "the header stands here again"
-            remedy = "drop that line; where files were joined, give them one by one"
-        count = len(places)
-        what += f" (and {count - 1:,} lines more)" if count > 1 else ""
-        doubts.add(Doubt(reason, place, what, remedy, count, fatal=True), reject)
-
-
-def _is_header_again(cells: Sequence[str], layout: Layout) -> bool:
-    return [cell.strip() for cell in cells[: len(layout.header)]] == list(layout.header)

@@ -27,6 +27,8 @@ class Source:
     encoding: str
     sha256: str
     """Of the bytes as they came."""
+    other_sheets: tuple[str, ...] = ()
+    """Of a workbook: sheets that hold as much, and were not read."""
 
     @property
     def name(self) -> str:
@@ -69,7 +71,8 @@ def read_source(path: Path, *, encoding: str | None = None, sheet: str | None = 
     if content.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         from sheetbreak.history.tables import workbook_as_csv
 
-        return Source(path, workbook_as_csv(content, path, sheet=sheet, strict=strict), "utf-8", sha256)
+        text, others = workbook_as_csv(content, path, sheet=sheet, strict=strict)
+        return Source(path, text, "utf-8", sha256, others)
     text, found = as_text(content, path, encoding=encoding)
     if not text.strip():
         raise DataError(f"{path} is empty; expected a header line and one row a sampling period")

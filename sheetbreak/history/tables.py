@@ -8,6 +8,8 @@ from typing import Any
 
 from sheetbreak.errors import DataError
 
+_LARGE = 0.2
+"""Of the cells of the largest sheet: with so many a sheet is a table like that."""
 _INSTALL = "pip install 'sheetbreak[files]'"
 
 
@@ -29,9 +31,12 @@ def parquet_as_csv(content: bytes, path: Path) -> bytes:
     return _as_csv([table.column_names, *zip(*columns, strict=True)])
 
 
-def workbook_as_csv(content: bytes, path: Path, *, sheet: str | None = None, strict: bool = True) -> bytes:
-    """A sheet of an Excel workbook as UTF-8 CSV: the one named, else the first with more than one row.
+def workbook_as_csv(
+    content: bytes, path: Path, *, sheet: str | None = None, strict: bool = True
+) -> tuple[bytes, tuple[str, ...]]:
+    """A sheet of an Excel workbook as UTF-8 CSV, and the other sheets that hold as much.
 
+    The sheet is the one named, else the first that is not much smaller than the largest: a cover sheet is none.
     Raises DataError: python-calamine is not there or cannot read it, or there is no such sheet.
     """
     try:
@@ -45,13 +50,16 @@ def workbook_as_csv(content: bytes, path: Path, *, sheet: str | None = None, str
             sheet = None
         if sheet is not None and sheet not in names:
             raise DataError(f'{path}: no sheet "{sheet}"; its sheets are {", ".join(names)}')
-        for name in names if sheet is None else [sheet]:
-            rows = book.get_sheet_by_name(name).to_python(skip_empty_area=False)
-            if len(rows) > 1 or sheet is not None:
-                return _as_csv([_texts(row) for row in rows])
+        if sheet is not None:
+            return _as_csv([_texts(row) for row in book.get_sheet_by_name(sheet).to_python(skip_empty_area=False)]), ()
+        sheets = {name: book.get_sheet_by_name(name).to_python(skip_empty_area=False) for name in names}
     except python_calamine.CalamineError as cause:
         raise DataError(f"{path}: not a workbook that can be read ({cause}); save it as .xlsx or .csv") from cause
-    raise DataError(f"{path}: no sheet has more than one row; expected a header and one row a sampling period")
+    filled = {name: sum(cell != "" for row in rows for cell in row) for name, rows in sheets.items() if len(rows) > 1}
+    large = [name for name, cells in filled.items() if _LARGE * max(filled.values()) <= cells]
+    if not large:
+        raise DataError(f"{path}: no sheet has more than one row; expected a header and one row a sampling period")
+    return _as_csv([_texts(row) for row in sheets[large[0]]]), tuple(large[1:])
 
 
 def _texts(values: Iterable[Any]) -> list[str]:

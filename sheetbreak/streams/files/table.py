@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 from sheetbreak.errors import DataError
 from sheetbreak.history.cells import numbered_lines
+from sheetbreak.history.doubts import log_doubt, sheets_left
 from sheetbreak.history.layout import MAX_ABOVE
 from sheetbreak.history.lines import CsvDecoder
 from sheetbreak.history.reader import HEAD_LINES, stream_layout
@@ -103,6 +104,8 @@ def _unpacked(fd: int, path: Path, schema: Schema) -> int:
         return fd
     os.close(fd)
     source = read_source(path, sheet=schema.csv.sheet, strict=False)
+    if (left := sheets_left(source)) is not None:
+        log_doubt(left)
     with tempfile.TemporaryFile() as copy:
         copy.write(source.text)
         copy.seek(0)

@@ -28,6 +28,7 @@ from trainer.data.inspection.guesses.guess import guess_plant, role_doubts
 from trainer.data.inspection.guesses.plant_file import Entry, Plant, plant_toml
 from trainer.data.inspection.guesses.roles import Roles, find_roles
 from trainer.data.inspection.tables import Table, read_table
+from trainer.data.inspection.times import lines_at_the_edges
 
 RANK = (
     *("ragged-line", "not-utf8", "bad-time", "not-a-label", "no-machine", "time-repeats"),
@@ -96,6 +97,9 @@ def inspect_files(paths: Sequence[Path], given: Schema | None = None) -> Inspect
         given = replace(PROCESSMINER, machine=machine)
     day_first = table.layouts[0].numbers.decimal == "," or table.layouts[0].separator == ";"
     roles = find_roles(table.columns, day_first=day_first, given=given)
+    if edges := lines_at_the_edges(table, roles.times, roles.labels.column if roles.labels else None):
+        table = read_table(paths, said=said, known=[*known_columns(given)] if given is not None else (), without=edges)
+        roles = find_roles(table.columns, day_first=day_first, given=given)
     if not roles.sensors:
         where = f"{table.layouts[0].name} line {table.layouts[0].header_line}"
         raise DataError(f"{where}: no numeric column is left to be a sensor")

@@ -1,7 +1,7 @@
 """Tables of one or several files as columns of text and numbers, before anything is known of what they mean."""
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -60,8 +60,11 @@ class Table:
         return self.place(int(at[0]) if len(at) else 0, column)
 
 
-def read_table(paths: Sequence[Path], *, said: Dialect, known: Sequence[str] = ()) -> Table:
-    """Read files or folders. said: what a schema file says; known: names that the header should have.
+def read_table(
+    paths: Sequence[Path], *, said: Dialect, known: Sequence[str] = (), without: Collection[tuple[int, int]] = ()
+) -> Table:
+    """Read files or folders. said: what a schema file says; known: names that the header should have; without: lines to
+    leave out, each the place of its file and its number.
 
     Lines that are no rows are left out here; the reader of histories tells them. Raises DataError.
     """
@@ -94,10 +97,12 @@ def read_table(paths: Sequence[Path], *, said: Dialect, known: Sequence[str] = (
     counts: list[int] = []
 
     def rows() -> Iterator[tuple[int, list[str]]]:
-        for layout, lines in parts:
+        for file, (layout, lines) in enumerate(parts):
             places = [layout.header.index(name) if name in layout.header else -1 for name in names]
             count = 0
             for number, cells in _rows(layout, lines):
+                if (file, number) in without:
+                    continue
                 count += 1
                 yield number, [cells[place] if place >= 0 else "" for place in places]
             counts.append(count)
@@ -116,6 +121,8 @@ def _rows(layout: Layout, lines: Sequence[tuple[int, bytes]]) -> Iterator[tuple[
         try:
             cells = layout.cells(line)
         except (UnicodeDecodeError, csv.Error):
+            continue
+        if not any(cell.strip() for cell in cells):
             continue
         if len(cells) == width or (len(cells) > width and not any(cell.strip() for cell in cells[width:])):
             yield number, cells

@@ -4,15 +4,18 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 
 from sheetbreak.errors import DataError
+from sheetbreak.history.edges import MOST, is_no_row
 from sheetbreak.history.times.formats import EPOCHS, EXCEL_DAYS, ISO, TimeReader, is_time_of_day, join_clock
 from sheetbreak.history.times.recognition import FORMATS, are_excel_days, recognise_time_format
 from trainer.data.inspection.clock import ZoneGuess, guess_zone
 from trainer.data.inspection.columns import Column
 from trainer.data.inspection.guesses.names import TIME, hint
+from trainer.data.inspection.tables import Table
 from trainer.data.labels import Bools, Ints
 
 _ZONES_BY_NAME = {
@@ -112,6 +115,25 @@ def read_times(
         usual = period_us or int(np.median(steps[steps > 0])) if (steps > 0).any() else 120_000_000
         zone = guess_zone(local_us[readable], period_us=usual) if readable.any() else ZoneGuess("UTC", "", sure=False)
     return Times(column, clock, time_format, local_us, readable, zone, also)
+
+
+def lines_at_the_edges(table: Table, times: Times | None, labels: Column | None) -> set[tuple[int, int]]:
+    """The lines at either end of each file that say no time, as the reader of histories leaves them out."""
+    found: set[tuple[int, int]] = set()
+    if times is None or times.readable.all():
+        return found
+    texts = texts_of(times.column)
+    said: Sequence[str | None] = [None] * len(texts) if labels is None else texts_of(labels)
+    for file in range(len(table.layouts)):
+        rows = np.flatnonzero(table.files == file).tolist()
+        for ordered in (rows, rows[::-1]):
+            edge = [
+                *takewhile(
+                    lambda i: not times.readable[i] and is_no_row(texts[i], said[i], filled=1, width=1), ordered[:MOST]
+                )
+            ]
+            found |= {(file, int(table.lines[i])) for i in edge} if len(edge) < MOST else set()
+    return found
 
 
 def is_like_times(column: Column) -> bool:

@@ -1,0 +1,176 @@
+"""Exports as people make them: what stands around the rows, and numbers with more than digits; each row is read."""
+
+import io
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from sheetbreak.errors import DataError
+from sheetbreak.history.doubts import Doubts
+from sheetbreak.history.reader import History, read_history
+from sheetbreak.history.schema_file import load_schema
+from sheetbreak.rows import Schema
+from sheetbreak.streams.files.table import open_file
+from tests.support.workbook import Cell, workbook
+from trainer.data.inspection.inspection import inspect_files
+
+ROWS = 60
+START = datetime(2026, 1, 29, 21)  # noqa: DTZ001 - a spreadsheet's
+TIMES = [START + timedelta(minutes=2 * i) for i in range(ROWS)]
+VALUES = [[i * i % 17 + 0.25, 1000.5 + i * 7 % 13, i * 5 % 11 - 5.5] for i in range(ROWS)]
+LABELS = [int(i % 20 == 19) for i in range(ROWS)]
+HEADER = ("Zeit", "Abriss", "Druck", "Temp", "Zug")
+
+
+def export(
+    *,
+    above: Sequence[str] = (),
+    header: Sequence[str] = HEADER,
+    below: Sequence[str] = (),
+    footer: Sequence[str] = (),
+    number: "str | None" = None,
+) -> str:
+    def text(value: float) -> str:
+        return f"{value:.2f}".replace(".", ",") if number is None else number_text(value, number)
+
+    rows = [
+        f"{time:%d.%m.%Y %H:%M};{label};{';'.join(map(text, values))}"
+        for time, label, values in zip(TIMES, LABELS, VALUES, strict=True)
+    ]
+    return "\r\n".join([*above, ";".join(header), *below, *rows, *footer]) + "\r\n"
+
+
+def number_text(value: float, how: str) -> str:
+    size = f"{abs(value):.2f}".replace(".", ",")
+    if value >= 0:
+        return f"{size} %" if how == "%" else size
+    return {"long": f"\N{MINUS SIGN}{size}", "behind": f"{size}-", "brackets": f"({size})", "%": f"-{size} %"}[how]
+
+
+def inspected(path: Path, content: str | bytes) -> History:
+    """Read with the plant file that `inspect` writes, as `train` does."""
+    path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
+    plant = path.with_suffix(".toml")
+    plant.write_text(inspect_files([path]).toml, encoding="utf-8")
+    return read_history(path, load_schema(plant), doubts=Doubts())
+
+
+def streamed(path: Path, schema: Schema) -> tuple[int, int]:
+    """Rows and dead letters of `monitor FILE`."""
+    with Path("out").open("wb", buffering=0) as out:
+        stream, decode = open_file(
+            str(path), schema=schema, out=io.BufferedWriter(out), emit=frozenset(), state_dir=None
+        )
+        rows = refused = 0
+        while True:
+            batch = stream.poll(1.0)
+            decoded = decode([r.value for r in batch.records], [r.offset for r in batch.records])
+            rows, refused = rows + len(decoded.rows), refused + len(decoded.rejects)
+            if batch.end:
+                stream.close()
+                return rows, refused
+
+
+def is_whole(history: History, sensors: int = 3) -> bool:
+    steps = {int(b - a) for a, b in zip(history.rows.times_us, history.rows.times_us[1:], strict=False)}
+    return (
+        history.rows.values.tolist() == VALUES
+        and history.rows.broken.tolist() == LABELS
+        and steps == {120_000_000}
+        and len(history.schema.sensors) == sensors
+    )
+
+
+@pytest.mark.parametrize(
+    "below",
+    [
+        [";;bar;;"],
+        ["Zeit;Status;Druck Stoffauflauf;Temperatur;Zug Presse", ";;bar;°C;N/m"],
+        [";;bar;0-100 %;N/m2"],
+        ["Tag;;PI101;TI102;ZI103", "Unit;;bar;°C;kN/m", "Type;;float;float;float"],
+        ["----------------;------;-----;-----;-----"],
+    ],
+)
+def test_what_stands_between_the_header_and_the_rows_is_left_out_and_units_are_kept(below: list[str]) -> None:
+    history = inspected(Path("h.csv"), export(below=below))
+    assert is_whole(history)
+    assert history.schema.units.get("Druck", "bar") == "bar"
+    assert streamed(Path("h.csv"), history.schema) == (ROWS, 0)
+
+
+@pytest.mark.parametrize(
+    ("footer", "refused"),
+    [
+        (["Summe;;1;2;3"], 1),
+        (["", "Mittelwert;;1,5;2;3", "Maximum;;1;2;3"], 2),
+        (["Ende des Berichts"], 1),
+        (["", "(60 rows affected)"], 1),
+        ([";;;;", "Erstellt am 30.01.2026 von PI DataLink"], 2),
+    ],
+)
+def test_totals_and_notes_behind_the_rows_are_told_and_left_out(footer: list[str], refused: int) -> None:
+    history = inspected(Path("h.csv"), export(footer=footer))
+    assert is_whole(history)
+    doubts = {doubt.kind: doubt for doubt in history.doubts}
+    assert doubts["no-row"].place.startswith("h.csv line 6")
+    assert sum(doubts[kind].count for kind in ("no-row", "blank-lines") if kind in doubts) == refused
+    assert streamed(Path("h.csv"), history.schema) == (ROWS, refused)
+
+
+@pytest.mark.parametrize(
+    "last", ["30.01.2026 2", "30.01.2026 23:00;0;1,2", "31.02.2026 23:00;0;1,2;3;4", "gestern;0;1,2;3;4"]
+)
+def test_a_last_line_that_is_cut_or_has_a_bad_time_is_no_note(last: str) -> None:
+    Path("h.csv").write_text(export(footer=[last]), encoding="utf-8")
+    schema = Schema(time="Zeit", broken="Abriss")
+    with pytest.raises(DataError, match=r"h\.csv line 62"):
+        read_history(Path("h.csv"), schema, doubts=Doubts())
+
+
+def test_names_may_run_over_lines_and_names_that_come_twice_are_told_apart_by_their_group() -> None:
+    names = ["Zeit", "Abriss", '"Druck\r\n[bar]"', '"Temp\n2"', "Zug"]
+    history = inspected(Path("h.csv"), export(header=names))
+    assert is_whole(history)
+    assert history.schema.sensors == ("Druck [bar]", "Temp 2", "Zug")
+    assert streamed(Path("h.csv"), history.schema) == (ROWS, 0)
+    grouped = export(above=[";;Presse;;Trockner"], header=["Zeit", "Abriss", "Druck", "Temp", "Druck"])
+    history = inspected(Path("g.csv"), grouped)
+    assert history.schema.sensors == ("Presse Druck", "Temp", "Trockner Druck")
+    assert streamed(Path("g.csv"), history.schema) == (ROWS, 0)
+
+
+@pytest.mark.parametrize("how", ["long", "behind", "brackets", "%"])
+def test_a_sign_or_a_unit_in_the_cell_does_not_make_it_a_text(how: str) -> None:
+    history = inspected(Path("h.csv"), export(number=how))
+    assert is_whole(history)
+    assert streamed(Path("h.csv"), history.schema) == (ROWS, 0)
+
+
+def test_a_table_without_names_is_refused_and_not_read_from_its_second_row() -> None:
+    Path("h.csv").write_text("".join(export().splitlines(keepends=True)[1:]), encoding="utf-8")
+    with pytest.raises(DataError, match=r"h.csv line 1: the first line .* no names; put a line above"):
+        inspect_files([Path("h.csv")])
+
+
+def test_a_cover_sheet_is_no_history_and_sheets_that_are_not_read_are_told() -> None:
+    rows: list[list[Cell]] = [
+        [time, float(label), *values] for time, label, values in zip(TIMES, LABELS, VALUES, strict=True)
+    ]
+    sheet: list[list[Cell]] = [[*HEADER], *rows]
+    path = Path("h.xlsx")
+    history = inspected(
+        path, workbook({"Cover": [["Report of PM4"], ["by", "me"]], "January": sheet, "February": sheet})
+    )
+    assert is_whole(history)
+    [doubt] = [doubt for doubt in history.doubts if doubt.kind == "other-sheets"]
+    assert "sheets February are not read" in doubt.what
+
+
+def test_a_workbook_with_a_date_and_a_clock_in_two_columns_is_one_time() -> None:
+    rows: list[list[Cell]] = [
+        [time.replace(hour=0, minute=0), f"{time:%H:%M}", float(label), *values]
+        for time, label, values in zip(TIMES, LABELS, VALUES, strict=True)
+    ]
+    assert is_whole(inspected(Path("h.xlsx"), workbook({"Export": [["Datum", "Uhrzeit", *HEADER[1:]], *rows]})))
