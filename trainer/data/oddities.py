@@ -1,16 +1,13 @@
 """Oddities of a history's sensors, told before a training: cells far from the rest, levels that step for good."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 
 from sheetbreak.history.doubts import Doubt
 from sheetbreak.history.reader import History
-from sheetbreak.rows import by_machine
 from trainer.data.far_cells import far_cells
-from trainer.data.inspection.findings import step_doubt
-from trainer.data.inspection.sensors import find_step
+from trainer.data.inspection.findings import find_steps, in_time, step_doubt
 
 _SHOWN = 5
 """Sensors of one kind that are told one by one."""
@@ -45,15 +42,12 @@ def _far(history: History, rows: int | None) -> list[tuple[str, Doubt]]:
 def _steps(history: History, rows: int | None) -> list[tuple[str, Doubt]]:
     """Of each machine by itself."""
     some = history.rows.take(slice(rows))
-    found, machines = [], by_machine(some)
-    for machine, places in machines.items():
-        order = np.array(places)[np.argsort(some.times_us[places], kind="stable")]
-        for i, sensor in enumerate(history.schema.sensors):
-            if (step := find_step(some.values[order, i])) is not None:
-                doubt = step_doubt(sensor, replace(step, row=int(order[step.row])), history)
-                named = f"{doubt.place}, machine {machine}" if len(machines) > 1 else doubt.place
-                found.append((sensor, replace(doubt, place=named)))
-    return found
+    machines = in_time(some)
+    return [
+        (sensor, step_doubt(sensor, step, history))
+        for i, sensor in enumerate(history.schema.sensors)
+        for step in find_steps(some.values[:, i], machines)
+    ]
 
 
 def _few(found: list[tuple[str, Doubt]], kind: str, what: str) -> Iterator[Doubt]:

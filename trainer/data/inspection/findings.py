@@ -1,20 +1,20 @@
 """Findings of an inspection: doubts about sensors, labels and grades that the reader of a history does not tell."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sheetbreak.history.doubts import Doubt
 from sheetbreak.history.reader import History
 from sheetbreak.missing import Missing
-from sheetbreak.rows import BROKEN, UNKNOWN, grade_name
+from sheetbreak.rows import BROKEN, UNKNOWN, RowBatch, by_machine, grade_name
 from sheetbreak.times import format_time
 from trainer.data.health import STUCK_ROWS, missing_share, straight_share, unchanged_share
 from trainer.data.inspection.guesses.roles import Roles
 from trainer.data.inspection.sensors import KNOWN_SENTINELS, Odd, Step, find_absurd, find_sentinels, find_step, same_as
 from trainer.data.inspection.tables import Table
-from trainer.data.labels import label_rows, mostly_broken
+from trainer.data.labels import Floats, Ints, label_rows, mostly_broken
 
 _NOTABLE = 0.01
 """Share of a sensor's rows from which on hanging is told, and missing values are."""
@@ -42,7 +42,8 @@ class Sensor:
     most: float
     sentinels: tuple[Odd, ...]
     absurd: Odd | None
-    step: Step | None
+    steps: tuple[Step, ...]
+    """Of each machine by itself; rows are the history's."""
     same_as: str
 
     @property
@@ -55,7 +56,7 @@ class Sensor:
         """What is odd about it, in a few words each, worst first."""
         found = [f"{odd.value:g} in {odd.count:,} rows" for odd in self.sentinels]
         found += [f"{self.absurd.value:.4g} among others"] if self.absurd else []
-        found += [f"level {self.step.before:.4g} → {self.step.after:.4g}"] if self.step else []
+        found += [f"level {step.before:.4g} → {step.after:.4g}" for step in self.steps[:1]]
         found += ["no value"] if self.missing == 1 else ["constant"] if self.constant else []
         found += [f"missing {self.missing:.1%}"] if _NOTABLE <= self.missing < 1 else []
         found += [f"hangs {self.stuck:.0%}"] if self.stuck >= _NOTABLE and not self.constant else []
@@ -73,14 +74,12 @@ def profile_sensors(history: History, table: Table, roles: Roles) -> list[Sensor
     columns = {column.name: column for column in table.columns}
     broken = roles.labels.broken if roles.labels is not None else None
     same = same_as([(name, values[:, i]) for i, name in enumerate(schema.sensors)])
-    order = np.argsort(history.rows.times_us, kind="stable")
-    one_machine = len(set(history.rows.machines)) == 1
+    machines = in_time(history.rows)
     found = []
     for i, name in enumerate(schema.sensors):
         own = values[:, i]
         raw = columns[name].numbers
         sentinels = find_sentinels(raw, broken)
-        step = find_step(own[order]) if one_machine else None
         known = own[~np.isnan(own)]
         least, median, most = np.percentile(known, [0, 50, 100]) if len(known) else (np.nan,) * 3
         found.append(
@@ -95,7 +94,7 @@ def profile_sensors(history: History, table: Table, roles: Roles) -> list[Sensor
                 most=float(most),
                 sentinels=tuple(sentinels),
                 absurd=find_absurd(raw, sentinels),
-                step=step and Step(int(order[step.row]), step.before, step.after, step.units),
+                steps=tuple(find_steps(own, machines)),
                 same_as=same.get(name, ""),
             )
         )
@@ -130,8 +129,7 @@ def sensor_doubts(sensors: Sequence[Sensor], history: History, table: Table, wri
             what = f"{odd.value:.6g} is more than a hundred times its usual spread away from {sensor.median:.6g}"
             remedy = "mend the cell or leave it blank, unless the sensor does read that"
             doubts.append(Doubt("absurd-value", table.place(odd.row, sensor.name), what, remedy, odd.count))
-        if sensor.step:
-            doubts.append(step_doubt(sensor.name, sensor.step, history))
+        doubts += [step_doubt(sensor.name, step, history) for step in sensor.steps]
     several = {
         "constant": ("never changes", "nothing to do: what never changes tells nothing, and does no harm"),
         "same": ("hold what another sensor holds, row by row", "keep one: name the others under columns.ignore"),
@@ -224,6 +222,22 @@ def _grade_doubt(kind: str, what: str, remedy: str, line: int, count: int, roles
     return Doubt(kind, table.line_place(line, roles.grade.name), what, remedy, count)
 
 
+def in_time(rows: RowBatch) -> dict[str, Ints]:
+    """Each machine's rows by their places, in the order of time."""
+    found = {}
+    for machine, places in by_machine(rows).items():
+        own = np.array(places, np.int64)
+        found[machine] = own[np.argsort(rows.times_us[own], kind="stable")]
+    return found
+
+
+def find_steps(values: Floats, machines: Mapping[str, Ints]) -> Iterator[Step]:
+    """The steps of a sensor's level, of each machine by itself. machines: their rows, from `in_time`."""
+    for machine, order in machines.items():
+        if (step := find_step(values[order])) is not None:
+            yield replace(step, row=int(order[step.row]), machine=machine if len(machines) > 1 else "")
+
+
 def step_doubt(name: str, step: Step, history: History) -> Doubt:
     """What is told of a sensor whose level steps. step: its row is one of the history's."""
     rows = history.rows
@@ -233,8 +247,11 @@ def step_doubt(name: str, step: Step, history: History) -> Doubt:
     remedy = "make both parts one unit, or train on the rows after it"
     if not step.units:
         remedy = "if it was moved, recalibrated or given another unit, train on the rows after it"
-    count = len(rows) - step.row
-    return Doubt("level-step", f"{history.place(step.row)}, column {name}", what, remedy, count)
+    place = f"{history.place(step.row)}, column {name}" + (f", machine {step.machine}" if step.machine else "")
+    count = int((rows.times_us >= rows.times_us[step.row]).sum())
+    if step.machine:
+        count = sum(rows.machines[i] == step.machine for i in np.flatnonzero(rows.times_us >= rows.times_us[step.row]))
+    return Doubt("level-step", place, what, remedy, count)
 
 
 def _hanging(sensors: Sequence[Sensor]) -> list[Doubt]:

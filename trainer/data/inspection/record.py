@@ -3,11 +3,13 @@
 import math
 from typing import Any
 
+from sheetbreak.history.reader import History
 from sheetbreak.rows import UNKNOWN
 from sheetbreak.times import format_time
 from trainer.data.inspection.findings import Sensor
 from trainer.data.inspection.guesses.plant_file import plain
 from trainer.data.inspection.inspection import Inspection
+from trainer.data.inspection.sensors import Step
 
 
 def record(found: Inspection) -> dict[str, Any]:
@@ -94,16 +96,20 @@ def _sensor(sensor: Sensor, found: Inspection) -> dict[str, Any]:
         "absurd": None
         if sensor.absurd is None
         else {"value": sensor.absurd.value, "rows": sensor.absurd.count, "line": int(lines[sensor.absurd.row])},
-        "step": None
-        if sensor.step is None
-        else {
-            "before": sensor.step.before,
-            "after": sensor.step.after,
-            "line": int(rows.lines[sensor.step.row]),
-            "time": format_time(int(rows.rows.times_us[sensor.step.row])),
-            "units": sensor.step.units or None,
-        },
+        "step": next((_step(step, rows) for step in sensor.steps), None),
+        "steps": [_step(step, rows) for step in sensor.steps],
         "same_as": sensor.same_as or None,
+    }
+
+
+def _step(step: Step, history: History) -> dict[str, object]:
+    return {
+        "machine": step.machine or None,
+        "before": step.before,
+        "after": step.after,
+        "line": int(history.lines[step.row]),
+        "time": format_time(int(history.rows.times_us[step.row])),
+        "units": step.units or None,
     }
 
 

@@ -53,6 +53,8 @@ class Step:
     after: float
     units: str
     """Which change of unit would do that; empty where none is known."""
+    machine: str = ""
+    """Whose level it is; empty where there is one machine."""
 
 
 def find_sentinels(values: Floats, broken: Bools | None = None) -> list[Odd]:

@@ -238,6 +238,21 @@ def test_a_grade_in_two_spellings_is_told_and_machines_are_told_apart_by_their_t
     assert len(kinds(found)["grade-spellings"]) == len(kinds(found)["grade-alike"]) == 1
 
 
+def test_a_level_that_steps_on_one_of_two_machines_is_told_with_its_machine_and_line(tmp_path, capsys):
+    def heat(cells: Cells) -> Cells:
+        other = [
+            [*row[:2], "B", *row[2:5], f"{float(row[5]) + 60 * (i >= ROWS // 2):.4f}"] for i, row in enumerate(cells)
+        ]
+        return [one for row, b in zip(cells, other, strict=True) for one in ([*row[:2], "A", *row[2:]], b)]
+
+    header = ("time", "broken", "machine", "s1", "s2", "s3", "s4")
+    found = inspect(plant(tmp_path / "h.csv", header=header, change=heat), capsys=capsys)
+    [doubt] = kinds(found)["level-step"]
+    assert doubt["place"].endswith("column s4, machine B")
+    [step] = next(sensor["steps"] for sensor in found["sensors"] if sensor["name"] == "s4")
+    assert (step["machine"], abs(step["line"] - (ROWS + 3)) <= 12) == ("B", True)
+
+
 def test_the_json_is_the_page_and_the_plant_file_in_it_is_the_one_written(tmp_path, capsys):
     path, target = plant(tmp_path / "h.csv"), tmp_path / "plant.toml"
     found = inspect(path, "--write", target, capsys=capsys)
