@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from desk.board import LANE_US, Standing
 from desk.messages import TopSensor
 from desk.pages.page import Page, Params
-from desk.plots.lanes import Lane, draw_lanes
+from desk.plots.lanes import Lane, draw_lanes, runs_of
 from desk.service import Desk
 from desk.store.alarms import Alarm, find_alarm, shelf
 
@@ -71,4 +71,4 @@ def _lanes(db: sqlite3.Connection, standings: list[Standing], end_us: int) -> li
     for machine, opened_us, closed_us, critical in rows:
         until_us = row_us.get(machine, opened_us) if closed_us is None else closed_us
         warnings.setdefault(machine, []).append((opened_us, until_us, bool(critical)))
-    return [Lane(one.machine, one.lane, tuple(warnings.get(one.machine, ()))) for one in standings]
+    return [Lane(one.machine, runs_of(one.lane), tuple(warnings.get(one.machine, ()))) for one in standings]

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from desk.board import BUCKET_US, LANE_US, RowState
 from desk.clock import PlantClock
 from desk.plots.axes import time_marks
-from desk.plots.svg import element, picture
+from desk.plots.svg import element, picture, rectangle
 
 _ROW, _TOP = 22, 4
 _HEIGHTS: Mapping[str, tuple[float, str]] = {
@@ -22,8 +22,8 @@ class Lane(NamedTuple):
     """One machine's."""
 
     machine: str
-    states: Mapping[int, RowState]
-    """By bucket."""
+    runs: Sequence[tuple[int, int, RowState]]
+    """First and last bucket of each stretch in one state."""
     warnings: Sequence[tuple[int, int, bool]]
     """From, until, critical."""
 
@@ -45,21 +45,21 @@ def draw_lanes(lanes: Sequence[Lane], end_us: int, *, clock: PlantClock, width: 
     for number, lane in enumerate(lanes):
         middle = _TOP + _ROW * number + _ROW / 2
         parts.append(element("text", _short(lane.machine, left), x=0, y=middle + 4, cls="name"))
-        for first, last, state in _runs(lane.states):
+        for first, last, state in lane.runs:
             a, b = x(first * BUCKET_US), x((last + 1) * BUCKET_US)
             tall, cls = _HEIGHTS[state]
             if b > a:
-                parts.append(element("rect", x=a, y=middle - tall / 2, width=b - a, height=tall, cls=cls))
+                parts.append(rectangle(a, middle - tall / 2, b - a, tall, cls=cls))
         for from_us, until_us, critical in lane.warnings:
             if until_us < start_us:
                 continue
             a, b = x(from_us), max(x(until_us), x(from_us) + 3)
             cls = "lane-critical" if critical else "lane-warning"
-            parts.append(element("rect", x=a, y=middle - 8, width=b - a, height=16.0, cls=cls))
+            parts.append(rectangle(a, middle - 8, b - a, 16.0, cls=cls))
     return picture(width, height, parts, label="The last twelve hours of every machine", cls="plot")
 
 
-def _runs(states: Mapping[int, RowState]) -> list[tuple[int, int, RowState]]:
+def runs_of(states: Mapping[int, RowState]) -> list[tuple[int, int, RowState]]:
     """First and last bucket of each stretch in one state."""
     runs: list[tuple[int, int, RowState]] = []
     for bucket in sorted(states):

@@ -16,6 +16,12 @@ def element(name: str, *inner: str, **attributes: Attribute) -> Markup:
     return Markup(f"<{name}{words}>{within}</{name}>")  # noqa: S704 - all but our own words is escaped
 
 
+def rectangle(x: float, y: float, width: float, height: float, *, cls: str) -> Markup:
+    """`element` for a rectangle, in a third of the time: a page may have thousands. cls is a word of ours."""
+    place = f'x="{_number(x)}" y="{_number(y)}" width="{_number(width)}" height="{_number(height)}"'
+    return Markup(f'<rect {place} class="{cls}"></rect>')  # noqa: S704 - numbers, and a word of ours
+
+
 def picture(width: int, height: int, inner: Iterable[Markup], *, label: str, cls: str) -> Markup:
     """A whole plot, `label` being what a screen reader says of it."""
     return element(
@@ -32,5 +38,9 @@ def picture(width: int, height: int, inner: Iterable[Markup], *, label: str, cls
 
 def _text(value: Attribute) -> str:
     if isinstance(value, float):
-        return f"{value:.1f}".removesuffix(".0")
+        return _number(value)
     return str(value) if isinstance(value, int) else str(escape(value))
+
+
+def _number(value: float) -> str:
+    return f"{value:.1f}".removesuffix(".0")

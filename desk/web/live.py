@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from starlette.types import Receive, Scope, Send
@@ -139,8 +140,8 @@ class EventStream:
                 if news is None:
                     await self._send(send, _event("beat", ""))
                 else:
-                    html = news.html.replace(self._placeholder, self._csrf)
-                    await self._send(send, _event("page", {"html": html, "title": news.title}))
+                    own = json.dumps(self._csrf)[1:-1]
+                    await self._send(send, _page_event(news).replace(self._placeholder, own))
             if not gone.done():
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
         except TimeoutError:
@@ -164,6 +165,12 @@ class EventStream:
 async def _disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+@lru_cache(maxsize=16)
+def _page_event(news: Rendered) -> str:
+    """Made once for all who have the page open; the token's placeholder in it is the same as JSON."""
+    return _event("page", {"html": news.html, "title": news.title})
 
 
 def _event(name: str, content: object) -> str:
