@@ -17,7 +17,7 @@ from trainer.evaluation.policy_file import SUFFIX, Stored, read_policy_file
 from trainer.evaluation.tables import other_breaks
 from trainer.evaluation.whatif import Replayed, replay_policy, sweep
 from trainer.metrics.verdict import Costs, Verdict, money
-from trainer.output.text import wrap_lines
+from trainer.output.text import wrap, wrap_lines
 
 _BAR = 30
 _SCORES = "evaluation/scores.csv"
@@ -52,7 +52,7 @@ def main(argv: Sequence[str]) -> int:
     if options.json:
         print(json.dumps(_figures(policy, found, costs), indent=2, allow_nan=False))
     else:
-        print(wrap_lines(_text(stored, policy, found, costs)))
+        print(_text(stored, policy, found, costs))
     return 0
 
 
@@ -114,7 +114,9 @@ def _text(stored: Stored, policy: str, found: Replayed, costs: Costs) -> str:
     }
     lines = [f"{stored.facts.data}: {len(found.rows):,} {held}{of_folds}, {found.rows.days:.1f} operating days"]
     lines += [f"threshold {policy}", "", verdict.sentence, ""]
-    return "\n".join([*lines, *(f"{name:<32}{value}" for name, value in shown.items())])
+    for name, value in shown.items():
+        lines += wrap(f"{name:<32}{value}", indent=" " * 32)
+    return wrap_lines("\n".join(lines))
 
 
 def _sweep(stored: Stored, alert: Any, costs: Costs, *, as_json: bool) -> int:
