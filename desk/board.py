@@ -93,6 +93,8 @@ class Machine:
     score: float | None = None
     threshold: float | None = None
     masked: tuple[str, ...] = ()
+    health: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """As the last row with a score had it."""
     model: str = ""
     heard_ms: int = 0
     pauses: Pauses = field(default_factory=Pauses)
@@ -117,6 +119,8 @@ class Standing:
     threshold: float | None
     alert: OpenAlert | None
     masked: tuple[str, ...]
+    health: Mapping[str, tuple[str, ...]]
+    """Sensors by what is wrong with them, such as "drifted"."""
     lane: Mapping[int, RowState]
 
     @property
@@ -215,6 +219,7 @@ class Board:
             threshold=machine.threshold,
             alert=alert,
             masked=machine.masked,
+            health=machine.health,
             lane=dict(machine.lane),
         )
 
@@ -230,6 +235,8 @@ def _take_score(machine: Machine, score: Score) -> None:
     machine.row_state, machine.row_us, machine.model = state, time_us, score.model
     machine.ratio, machine.score, machine.threshold = score.ratio, score.score, score.threshold
     machine.masked = score.masked
+    if score.score is not None:
+        machine.health = score.health
     bucket = time_us // BUCKET_US
     before = machine.lane.get(bucket)
     if before is None:

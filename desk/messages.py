@@ -47,6 +47,8 @@ class Score(msgspec.Struct, frozen=True, tag_field="topic", tag="scores"):
     over: bool = False
     model: str = ""
     masked: tuple[str, ...] = ()
+    health: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    """Sensors by what is wrong with them; absent where nothing is."""
     top: tuple[TopSensor, ...] = ()
 
 

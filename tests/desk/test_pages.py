@@ -80,6 +80,15 @@ def test_a_machines_page_has_its_breaks_with_lead_time_and_its_masks(shift: Desk
     assert "x1 in bar: reads 3.5, expected 2.5" in shown
 
 
+def test_a_machines_page_names_the_sensors_that_look_wrong_until_they_do_no_more(rig: DeskRig) -> None:
+    rig.take(score(0), score(1, health={"drifted": ["x7", "x9"], "stuck": [EVIL]}), score(2, state="stopped"))
+    shown = text_of(rig.page("/machine?name=pm1"))
+    assert "drifted : x7, x9 – far from where" in shown
+    assert f"stuck : {EVIL}" in shown  # as it was before the stop, and a text
+    rig.take(score(3))
+    assert "Sensors that look wrong None." in text_of(rig.page("/machine?name=pm1"))
+
+
 def test_the_shift_report_has_alarms_breaks_actions_and_masks(shift: DeskRig) -> None:
     shown = text_of(shift.page("/shift?start=1999-05-01T00:00&hours=8"))
     assert "1999-05-01 00:00 to 1999-05-01 08:00" in shown
