@@ -10,6 +10,7 @@ import os
 import time
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -81,13 +82,15 @@ class StateLog:
     def append(
         self, parts: Mapping[bytes, bytes | None], *, input_mark: InputMark | None, output_mark: OutputMark | None
     ) -> None:
-        """Add one commit. Raises OSError with the log as it was."""
+        """Add one commit. Raises OSError with the state as it was: no room, though old entries were given up."""
         entry = _encode(Entry(input_mark, output_mark, dict(parts)))
         try:
-            _write_all(self._fd, entry)
-        except OSError:
-            os.ftruncate(self._fd, self._size)
-            raise
+            self._write(entry)
+        except (
+            OSError
+        ):  # a full volume, as a rule: what earlier commits left in the log may be the room that is missing
+            self._rewrite()
+            self._write(entry)
         self._size += len(entry)
         self.input_mark, self.output_mark = input_mark, output_mark
         for key, value in parts.items():
@@ -97,7 +100,15 @@ class StateLog:
                 self._live += len(key) + len(value)
                 self.parts[key] = value
         if self._size > _GROWTH * self._live + _SLACK:
-            self._rewrite()
+            with suppress(OSError):  # the commit stands; without room for a second log this one goes on
+                self._rewrite()
+
+    def _write(self, entry: bytes) -> None:
+        try:
+            _write_all(self._fd, entry)
+        except OSError:
+            os.ftruncate(self._fd, self._size)
+            raise
 
     def sync(self, also: int | None, *, now: bool = False) -> None:
         """Bring the output (`also`, a descriptor), then the log to the disk; once a second, or `now`."""
@@ -125,6 +136,7 @@ class StateLog:
             beside.replace(self._path)
         except OSError:
             os.close(fd)
+            beside.unlink(missing_ok=True)  # half a log would fill the volume for good
             raise
         _sync_directory(self._path.parent)
         if self._fd >= 0:

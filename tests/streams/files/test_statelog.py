@@ -1,5 +1,7 @@
 """The log of the state directory: what survives a kill, and what is refused."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -75,3 +77,31 @@ def test_two_monitors_cannot_share_a_state(tmp_path: Path) -> None:
         StateLog(tmp_path)
     log.close()
     StateLog(tmp_path).close()
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from sheetbreak.streams.files.state_log import StateLog
+
+log = StateLog(Path(sys.argv[1]))
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+for i in range(100):
+    log.append({b"core": b"%3d" % i * 3_000}, input_mark=None, output_mark=None)
+try:
+    log.append({b"huge": bytes(300_000)}, input_mark=None, output_mark=None)
+except OSError:
+    print("no room")
+log.append({b"last": b"1"}, input_mark=None, output_mark=None)
+log.close()
+"""
+
+
+def test_where_there_is_no_room_old_entries_make_it_and_what_does_not_fit_leaves_all_as_it_was(tmp_path: Path) -> None:
+    """A bound on the size of files stands for the full volume: 100 states of 9 kB each in 200 kB."""
+    done = subprocess.run([sys.executable, "-c", FULL, tmp_path], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "no room\n"), done.stderr
+    log = StateLog(tmp_path)
+    assert log.parts == {b"core": b" 99" * 3_000, b"last": b"1"}
+    log.close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lock", "monitor.state"]
