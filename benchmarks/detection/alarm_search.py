@@ -100,7 +100,7 @@ class Fold:
             break_is_stop=True,
             keep_levels=True,
         )
-        scored = score_rows(rows, labels, Alarms(score, np.zeros(len(score), np.bool_), []), schema)
+        scored = score_rows(rows, labels, Alarms(score, np.zeros(len(score), np.bool_), [], []), schema)
         self._test, self._past = scored.of_file_rows(split.test), scored.of_file_rows(np.arange(choose.max() + 1))
         self._choose, self._days = choose, scored.of_file_rows(choose).days
         fit = split.fit[labels.normal[split.fit]]
