@@ -79,7 +79,7 @@ def recognise_layout(
     which decides where the file itself leaves it open. Raises DataError where there is no header, or one that is none.
     """
     header_at, separator = _find_header(head, known=known, said=said, before=before, encoding=encoding, name=name)
-    head = _joined(head, separator)
+    head = _joined(head, separator, said)
     number, line = head[header_at]
     above = head[header_at - 1][1] if header_at else b""
     names = _header(
@@ -120,30 +120,30 @@ def _find_header(
     head: Sequence[NumberedLine], *, known: Collection[str], said: Dialect, before: Dialect, encoding: str, name: str
 ) -> tuple[int, str]:
     """The place of the header in `head` and the separator: the line with the most names that are known."""
-    if said.skip_rows is not None:
-        head = [(n, line) if n > said.skip_rows else (n, b"") for n, line in head]
-        if not any(line for _, line in head):
-            raise DataError(f"{name}: csv.skip_rows = {said.skip_rows}, and no line is left to be the header")
+    skipped = sum(number <= (said.skip_rows or 0) for number, _ in head)
+    if skipped == len(head) and skipped:
+        raise DataError(f"{name}: csv.skip_rows = {said.skip_rows}, and no line is left to be the header")
     separators = [said.separator] if said.separator else sorted(SEPARATORS, key=lambda s: s != before.separator)
     wanted, best, found = set(known), 0, None
     for separator in separators:
-        for at, (_, line) in enumerate(_joined(head, separator)[: MAX_ABOVE + 1]):
+        for at, (_, line) in enumerate(_joined(head, separator, said)[: MAX_ABOVE + 1]):
+            if at < skipped:
+                continue
             cells = {cell.strip() for cell in _lenient(line, separator, encoding)}
             if len(cells & wanted) > best:
                 best, found = len(cells & wanted), (at, separator)
     if found is not None:
         return found
-    first = next(at for at, (_, line) in enumerate(head) if line.strip())
     if said.skip_rows is not None:
-        return first, max(separators, key=lambda s: len(_lenient(head[first][1], s, encoding)))
-    return _guess_header(head, separators, encoding) or (first, separators[0])
+        return skipped, max(separators, key=lambda s: len(_lenient(head[skipped][1], s, encoding)))
+    return _guess_header(head, separators, encoding) or (0, separators[0])
 
 
 def _guess_header(head: Sequence[NumberedLine], separators: Sequence[str], encoding: str) -> tuple[int, str] | None:
     """Where no name is known: the first line as wide as most are that holds no number."""
     best: tuple[float, int, str] = (0, 0, "")
     for separator in separators:
-        rows = [_lenient(line, separator, encoding) for _, line in _joined(head, separator)]
+        rows = [_lenient(line, separator, encoding) for _, line in _joined(head, separator, UNSAID)]
         width, lines = Counter(len(cells) for cells in rows).most_common(1)[0]
         if width > 1 and (score := width * lines / len(rows)) > best[0]:
             names = (
@@ -155,12 +155,17 @@ def _guess_header(head: Sequence[NumberedLine], separators: Sequence[str], encod
     return (best[1], best[2]) if best[2] else None
 
 
-def _joined(head: Sequence[NumberedLine], separator: str) -> Sequence[NumberedLine]:
-    """The lines again, those as one that a quoted cell runs over: which are, depends on the separator."""
+def _joined(head: Sequence[NumberedLine], separator: str, said: Dialect) -> Sequence[NumberedLine]:
+    """The lines again, those as one that a quoted cell runs over: which are, depends on the separator.
+
+    Lines that are said to be skipped stay as they are, whatever quotes they hold.
+    """
     if not any(b'"' in line for _, line in head):
         return head
-    bare = [(number + i, part) for number, line in head for i, part in enumerate(line.split(b"\n"))]
-    return [(number, line) for number, line in joined_lines(bare, separator) if line.strip()]
+    skipped = [one for one in head if one[0] <= (said.skip_rows or 0)]
+    rest = head[len(skipped) :]
+    bare = [(number + i, part) for number, line in rest for i, part in enumerate(line.split(b"\n"))]
+    return [*skipped, *((number, line) for number, line in joined_lines(bare, separator) if line.strip())]
 
 
 def _lenient(line: bytes, separator: str, encoding: str) -> list[str]:
