@@ -5,7 +5,6 @@ Why each setting is as it is: docs/decisions/0006-the-kafka-stream.md.
 
 import logging
 import threading
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +15,8 @@ from kafka.net.compat import KafkaNetClient
 
 from sheetbreak.streams.kafka.bulk_producer import BulkProducer
 from sheetbreak.streams.kafka.group.asking import AskingConsumer
-from sheetbreak.streams.kafka.options import PREFIX, Address, KafkaOptions, Security
+from sheetbreak.streams.kafka.library_log import LastFailure, hint_at, tame_log
+from sheetbreak.streams.kafka.options import Address, KafkaOptions, Security
 
 BOOTSTRAP_MS = 5_000
 """To find a broker: a poll that opens the clients takes no longer while there is none."""
@@ -32,9 +32,6 @@ PARTITION_FETCH_BYTES = 8 * 1024 * 1024
 together twice as much: with its 50 MiB a batch of four partitions lay beside three more that waited."""
 METADATA_MS = 2_000
 """How old may be what we know of the input: a topic made again or grown is seen so soon."""
-SAY_EVERY_S = 60.0
-_KINDS = 1000
-_MANAGER_LOG = logging.getLogger("kafka.net.manager")
 _RECONNECT_MS = 1_000
 """At most between two tries. With kafka-python's default, 30 s, we were back 9 s after the broker."""
 
@@ -183,7 +180,7 @@ def _build(kind: Any, net_client: Any, **settings: Any) -> Any:
     Raises errors of kafka-python; one for want of a broker says why the last connection failed.
     """
     made = []
-    reason = _LastFailure()
+    reason = LastFailure()
 
     def make(**inner: Any) -> Any:
         made.append(net_client(**inner))
@@ -197,21 +194,9 @@ def _build(kind: Any, net_client: Any, **settings: Any) -> Any:
         for client in made:
             client.close()
         if isinstance(error, KafkaTimeoutError) and reason.text:
-            hint = _hint(reason.text, settings.get("security_protocol", "PLAINTEXT"))
+            hint = hint_at(reason.text, settings.get("security_protocol", "PLAINTEXT"))
             raise KafkaTimeoutError(f"{error.args[0]}: {reason.text}{hint}") from error
         raise
-
-
-def _hint(failure: str, protocol: str) -> str:
-    """What a failed connection may mean, where the failure itself does not say."""
-    variable = f"{PREFIX}SECURITY_PROTOCOL"
-    if "Handshake failed" in failure:
-        return "" if "certificate" in failure else f" (is this a port without TLS? {variable} is {protocol})"
-    if "disconnected" in failure:
-        login = "so ends a login that is refused, too; " if protocol.startswith("SASL") else ""
-        tls = "" if protocol.endswith("SSL") else "does this port want TLS, or is it not Kafka's? "
-        return f" (it hung up on us: {login}{tls}{variable} is {protocol})"
-    return ""
 
 
 def _name_failing_addresses(client: Any, servers: Sequence[str]) -> None:
@@ -230,33 +215,8 @@ def _name_failing_addresses(client: Any, servers: Sequence[str]) -> None:
     manager._build_transport = build_named  # noqa: SLF001
 
 
-class _LastFailure:
-    """What kafka-python logs about a failed connection and does not say in the error that it raises."""
-
-    def __init__(self) -> None:
-        self.text = ""
-
-    def __enter__(self) -> None:
-        _MANAGER_LOG.addFilter(self._note)
-
-    def __exit__(self, *_: object) -> None:
-        _MANAGER_LOG.removeFilter(self._note)
-
-    def _note(self, record: logging.LogRecord) -> bool:
-        if record.msg.startswith("Bootstrap connection to") and isinstance(record.args, tuple):
-            self.text = str(record.args[1])
-        return True
-
-
 def _common(address: Address, security: Security) -> dict[str, Any]:
-    for name in ("kafka.net.connection", "kafka.protocol.parser"):
-        logging.getLogger(name).addFilter(_hide_credentials)  # adding it again does nothing
-    if logging.getLogger("kafka").level == logging.NOTSET:
-        logging.getLogger("kafka").setLevel(logging.WARNING)  # at INFO every connection is an event
-    if not any(isinstance(handler, _Rarely) for handler in logging.getLogger("kafka").handlers):
-        logging.getLogger("kafka").addHandler(_Rarely())
-        logging.getLogger("kafka").propagate = False
-    logging.getLogger("kafka.net.selector").addFilter(_hide_slow_tasks)
+    tame_log()
     return {
         "bootstrap_servers": list(address.servers),
         "client_id": CLIENT_ID,
@@ -264,49 +224,6 @@ def _common(address: Address, security: Security) -> dict[str, Any]:
         "reconnect_backoff_max_ms": _RECONNECT_MS,
         **security.settings(),
     }
-
-
-class _Rarely(logging.Handler):
-    """kafka-python's lines, each kind once a minute: while a broker is away it says the same ten times a second.
-
-    All that its connections say is one kind; what they mean for us our own events say.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._said: dict[str, tuple[float, int]] = {}
-        """By kind: when it was said, and how often it was left out since."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Pass it on to the root logger's handlers, or count it."""
-        kind = "connections" if record.name.startswith("kafka.net") else f"{record.name} {record.msg}"
-        if record.levelno < logging.WARNING:
-            logging.getLogger().handle(record)
-            return
-        at, left_out = self._said.get(kind, (float("-inf"), 0))
-        now = time.monotonic()
-        if now - at < SAY_EVERY_S:
-            self._said[kind] = (at, left_out + 1)
-            return
-        if len(self._said) >= _KINDS:
-            self._said.clear()
-        self._said[kind] = (now, 0)
-        more = f" ({left_out} more such lines since the last one)" if left_out else ""
-        record.msg, record.args = record.getMessage() + more, ()
-        record.exc_info = record.exc_text = None
-        logging.getLogger().handle(record)
-
-
-def _hide_credentials(record: logging.LogRecord) -> bool:
-    """Drop the DEBUG lines in which kafka-python prints a login, and every byte sent; PLAIN's hold the password."""
-    if record.name == "kafka.protocol.parser" and record.levelno < logging.INFO:
-        return False
-    return not any(type(argument).__name__.startswith("Sasl") for argument in record.args or ())
-
-
-def _hide_slow_tasks(record: logging.LogRecord) -> bool:
-    """Drop kafka-python's warning of each 0.1 s that a busy computer kept it waiting: nothing a user can mend."""
-    return "blocking the event loop" not in str(record.msg)
 
 
 def _close_quietly(producer: Any) -> None:

@@ -8,10 +8,10 @@ from kafka import errors as kafka_errors
 from kafka.admin import ConfigResource
 
 from sheetbreak.errors import DataError
-from sheetbreak.streams.kafka import clients
 from sheetbreak.streams.kafka.clients import new_admin
 from sheetbreak.streams.kafka.errors import Decision, decide, stream_error
 from sheetbreak.streams.kafka.group.positions import StableOffsets
+from sheetbreak.streams.kafka.library_log import Rarely, hint_at
 from sheetbreak.streams.kafka.options import Security, parse_address
 from sheetbreak.streams.kafka.reading import last_values
 from sheetbreak.streams.kafka.session import add_rows
@@ -55,12 +55,35 @@ def test_an_address_that_nobody_answers_is_named_in_the_error() -> None:
         new_admin(parse_address("kafka://127.0.0.1:1/rows"), Security())
 
 
+@pytest.mark.parametrize(
+    ("failure", "protocol", "words"),
+    [
+        ("KafkaConnectionError: socket disconnected", "PLAINTEXT", ("TLS", "not a Kafka port", "is PLAINTEXT")),
+        ("KafkaConnectionError: [Errno 104] Connection reset by peer", "PLAINTEXT", ("TLS", "is PLAINTEXT")),
+        ("KafkaConnectionError: socket disconnected", "SASL_SSL", ("login that is refused", "is SASL_SSL")),
+        ("Handshake failed: [SSL: UNEXPECTED_EOF]", "SSL", ("without TLS", "is SSL")),
+        ("[Error 34] IllegalSaslStateError", "SASL_PLAINTEXT", ("SASL", "login", "is SASL_PLAINTEXT")),
+        ("[Error 33] UnsupportedSaslMechanismError", "SASL_SSL", ("mechanism", "is SASL_SSL")),
+    ],
+)
+def test_a_connection_that_fails_is_told_with_what_it_may_mean(
+    failure: str, protocol: str, words: tuple[str, ...]
+) -> None:
+    hint = hint_at(failure, protocol)
+    assert all(word in hint for word in words), hint
+
+
+def test_a_failure_that_speaks_for_itself_has_no_hint() -> None:
+    assert hint_at("Handshake failed: certificate verify failed", "SSL") == ""
+    assert hint_at("127.0.0.1:1: 111 ECONNREFUSED", "PLAINTEXT") == ""
+
+
 def test_what_a_library_repeats_is_said_once_a_minute_with_how_often(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [1000.0]
-    monkeypatch.setattr("sheetbreak.streams.kafka.clients.time.monotonic", lambda: now[0])
-    rarely = clients._Rarely()
+    monkeypatch.setattr("sheetbreak.streams.kafka.library_log.time.monotonic", lambda: now[0])
+    rarely = Rarely()
     for _ in range(600):
         now[0] += 0.1
         for text in ("Connection failed: %s", "socket %s disconnected"):
