@@ -106,7 +106,7 @@ def test_a_backtest_from_python_gives_the_figures_that_compare_gives(compared: d
     assert list(found.folds["fold"]) == [*"12345678", "all folds", "last 4 folds"]
     assert len(found.recall) == 90
     assert len(found.deployed) == 0
-    assert str(found).startswith(" ")
+    assert str(found).startswith("Breaks warned of in %")
 
 
 def _forest() -> Any:

@@ -150,10 +150,10 @@ def test_costs_move_what_it_is_worth_and_a_sweep_names_the_best_rate(
     assert f"{warned} of {usual['breaks']} breaks warned of" in usual["verdict"]
     assert main([path, "--sweep"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    nets = {line.split()[0]: line.split()[4] for line in lines[3:12]}
+    nets = {line.split()[0]: line.split()[4] for line in lines if line.strip()[:1].isdigit() and len(line.split()) > 4}
     assert list(nets) == ["1", "2", "3", "4", "5", "7", "10", "15", "20"]
     assert nets["5"] == f"{usual['net_value']:+,.0f}".replace("-", "\N{MINUS SIGN}")
-    assert lines[-1].startswith(("Best at rate:", "At no rate"))
+    assert any(line.startswith(("Best at rate:", "At no rate")) for line in lines)
 
 
 def test_a_model_is_asked_by_its_version_and_answers_as_its_training_and_as_another_one_would(
