@@ -1,7 +1,9 @@
-"""Row metrics: whether the score ranks the rows before a break above the others."""
+"""Row metrics: whether the score ranks the rows before a break above the others.
+
+scikit-learn is imported where it is used: it takes a second, and whoever only counts alarms needs none.
+"""
 
 import numpy as np
-from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
 from trainer.data.labels import Bools, Floats
 from trainer.metrics.scored_rows import ScoredRows
@@ -11,6 +13,8 @@ _CELLS_AT_ONCE = 4_000_000
 
 def roc_auc(rows: ScoredRows) -> float | None:
     """Area under the ROC curve over the judged rows; None unless both classes are there."""
+    from sklearn.metrics import roc_auc_score
+
     label = rows.will_break[rows.judged]
     if label.all() or not label.any():
         return None
@@ -19,6 +23,8 @@ def roc_auc(rows: ScoredRows) -> float | None:
 
 def average_precision(rows: ScoredRows) -> float | None:
     """Average precision over the judged rows, None unless both classes are there; chance: their share."""
+    from sklearn.metrics import average_precision_score
+
     label = rows.will_break[rows.judged]
     if label.all() or not label.any():
         return None
@@ -27,6 +33,8 @@ def average_precision(rows: ScoredRows) -> float | None:
 
 def roc_points(rows: ScoredRows) -> tuple[Floats, Floats, Floats] | None:
     """False and true positive rates and the threshold of each, highest (infinite) first; None as `roc_auc`."""
+    from sklearn.metrics import roc_curve
+
     label = rows.will_break[rows.judged]
     if label.all() or not label.any():
         return None
@@ -36,6 +44,8 @@ def roc_points(rows: ScoredRows) -> tuple[Floats, Floats, Floats] | None:
 
 def precision_recall_points(rows: ScoredRows) -> tuple[Floats, Floats, Floats] | None:
     """Precision and recall at every threshold, lowest first; None as `roc_auc`."""
+    from sklearn.metrics import precision_recall_curve
+
     label = rows.will_break[rows.judged]
     if label.all() or not label.any():
         return None
