@@ -30,6 +30,8 @@ def hint_at(failure: str, protocol: str) -> str:
     variable = f"{PREFIX}SECURITY_PROTOCOL is {protocol}"
     if "IllegalSaslState" in failure or "UnsupportedSaslMechanism" in failure:
         return f" (this port takes no such login: SASL may be off here, or want another mechanism; {variable})"
+    if "InvalidReceive" in failure:
+        return f" (what answers there speaks no Kafka, but HTTP, say; {variable})"
     if "Handshake failed" in failure:
         return "" if "certificate" in failure else f" (is this a port without TLS? {variable})"
     if "disconnected" in failure or "reset by peer" in failure:

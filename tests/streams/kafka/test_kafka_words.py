@@ -64,6 +64,7 @@ def test_an_address_that_nobody_answers_is_named_in_the_error() -> None:
         ("Handshake failed: [SSL: UNEXPECTED_EOF]", "SSL", ("without TLS", "is SSL")),
         ("[Error 34] IllegalSaslStateError", "SASL_PLAINTEXT", ("SASL", "login", "is SASL_PLAINTEXT")),
         ("[Error 33] UnsupportedSaslMechanismError", "SASL_SSL", ("mechanism", "is SASL_SSL")),
+        ("InvalidReceiveError: Invalid frame length: 1008813135", "PLAINTEXT", ("speaks no Kafka", "HTTP")),
     ],
 )
 def test_a_connection_that_fails_is_told_with_what_it_may_mean(
