@@ -22,7 +22,7 @@ from tests.support.mill import save_model
 
 _MOST_PARTITIONS = 5
 _SECOND_MODEL = datetime(2026, 6, 1, tzinfo=UTC)
-_BROKER_SESSION_S = 3.0
+_BROKER_SESSION_S = 9.0
 
 
 @dataclass(slots=True)
