@@ -25,6 +25,7 @@ import numpy as np
 from kafka import KafkaProducer
 
 from benchmarks.kafka.broker import Broker
+from benchmarks.kafka.rate import cpu_seconds, memory_mib
 
 MOST_P95_S = 1.0
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -178,10 +179,10 @@ def measure(options: argparse.Namespace, folder: Path) -> Measured:
             port = _port(log, process)
             feed.start()
             time.sleep(options.period * 2)  # each machine has a page once it was heard of
-            began, used = time.monotonic(), _processor_s(process.pid)
+            began, used = time.monotonic(), cpu_seconds([process.pid])
             pages = Pages(port, [path_of(page, options.machines) for page in range(options.pages)])
             asyncio.run(_watch(pages, process.pid, options.minutes, measured))
-            measured.processor_share = (_processor_s(process.pid) - used) / (time.monotonic() - began)
+            measured.processor_share = (cpu_seconds([process.pid]) - used) / (time.monotonic() - began)
         finally:
             if feed.written:
                 feed.close()
@@ -197,13 +198,13 @@ def measure(options: argparse.Namespace, folder: Path) -> Measured:
 async def _watch(pages: Pages, pid: int, minutes: float, measured: Measured) -> None:
     async def weigh() -> None:
         while True:
-            measured.mib_by_minute.append(_memory_mib(pid))
+            measured.mib_by_minute.append(memory_mib(pid))
             await asyncio.sleep(60)
 
     weighing = asyncio.create_task(weigh())
     await pages.read(60 * minutes)
     weighing.cancel()
-    measured.mib_by_minute.append(_memory_mib(pid))
+    measured.mib_by_minute.append(memory_mib(pid))
 
 
 def _judge(pages: Pages, feed: Feed, began: float, measured: Measured) -> None:
@@ -229,16 +230,6 @@ def _port(log: Path, process: "subprocess.Popen[bytes]") -> int:
             break
         time.sleep(0.1)
     raise RuntimeError(f"the desk did not start:\n{log.read_text()}")
-
-
-def _memory_mib(pid: int) -> float:
-    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    return int(found[1]) / 1024 if found else 0.0
-
-
-def _processor_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
 
 
 def main() -> int:

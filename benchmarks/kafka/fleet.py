@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.kafka.bench import Bench, restore_s, wait_until_shared
-from benchmarks.kafka.rate import measure
+from benchmarks.kafka.rate import measure, memory_mib
 
 _PERIOD_S = 120.0
 """Of a mill: the rate of a fleet is its machines over this."""
@@ -79,7 +79,7 @@ def see(bench: Bench, machines: int, monitors: int, *, checkout: Path | None = N
             wait_until_shared(running)
             first = progress.rows()
         rate = measure(progress.rows, [p.pid for p in running], skip=bench.skip, rows=bench.rows, first=first)
-        peak_mb = max(_peak_mb(process.pid) for process in running)
+        peak_mb = max(memory_mib(process.pid, "VmHWM") for process in running)
     progress.close()
     sample = [bench.mill.parts(n) for n in range(min(machines, 8))]
     state = sum(len(key) + len(value) for parts in sample for key, value in parts.items()) / len(sample)
@@ -119,12 +119,6 @@ def _line(seen: Seen) -> str:
     speed = f"{seen.rows_per_s:,.0f} rows/s, {seen.cpu_us_per_row:.0f} µs a row"
     held = f"peak {seen.peak_mb:.0f} MB, restore {seen.restore_s:.2f} s, state {seen.state_bytes:,.0f} bytes a machine"
     return f"{seen.machines:>7,} machines on {seen.monitors}: {speed}, {held}"
-
-
-def _peak_mb(pid: int) -> float:
-    """The most that a process has held so far (Linux)."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 if __name__ == "__main__":

@@ -65,6 +65,12 @@ def cpu_seconds(pids: Sequence[int]) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+def memory_mib(pid: int, what: str = "VmRSS") -> float:
+    """What a process holds now; VmHWM: the most that it has held so far (Linux)."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition(f"{what}:")[2].split()[0]) / 1024
+
+
 class Process:
     """A program that runs until it is stopped; use as a context."""
 

@@ -130,32 +130,13 @@ class Plant:
 
     def committed(self, topic: str) -> dict[int, list[Any]]:
         """All records of a topic that a read_committed consumer sees, by partition. Raises Stuck."""
-        partitions = [TopicPartition(self.prefix + topic, p) for p in range(self.partitions)]
-        with self.watcher() as watcher:
-            ends = watcher.end_offsets(partitions)
-        consumer = KafkaConsumer(
-            bootstrap_servers=self.broker.address,
-            isolation_level="read_committed",
-            auto_offset_reset="earliest",
-            enable_auto_commit=False,
-            max_poll_records=10_000,
-        )
-        found: dict[int, list[Any]] = {tp.partition: [] for tp in partitions}
         try:
-            consumer.assign(partitions)
-            consumer.seek_to_beginning()
-            at, moved = -1, time.monotonic()
-            while any(consumer.position(tp) < ends[tp] for tp in partitions):
-                for tp, records in consumer.poll(200).items():
-                    found[tp.partition] += records
-                now_at = sum(consumer.position(tp) for tp in partitions)
-                if now_at != at:
-                    at, moved = now_at, time.monotonic()
-                elif time.monotonic() - moved > PATIENCE_S:
-                    stands = {tp.partition: (consumer.position(tp), ends[tp]) for tp in partitions}
-                    raise Stuck(f"{topic}: reading stands before an open transaction: {stands}\n{self.logs()}")
-        finally:
-            consumer.close()
+            records = self.broker.read(self.prefix + topic)
+        except AssertionError as stands:
+            raise Stuck(f"reading stands before an open transaction: {stands}\n{self.logs()}") from stands
+        found: dict[int, list[Any]] = {partition: [] for partition in range(self.partitions)}
+        for record in records:
+            found[record.partition].append(record)
         return found
 
     def stop_monitors(self) -> None:
