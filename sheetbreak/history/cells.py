@@ -19,16 +19,16 @@ class Numbers:
 
     def read(self, text: str) -> float:
         """The number of a cell. Raises ValueError; "1_0", "nan" and "inf" are no numbers, nor is "1.5" of "1,5"."""
+        text = text.strip()
         try:
-            return self._read(text.strip())
+            return self._read(text)
         except ValueError:
-            plain = bare_number(text.strip())
-            if plain == text.strip():
+            if (bare := bare_number(text)) == text:
                 raise
-            return self._read(plain)
+            return self._read(bare)
 
-    def _read(self, plain: str) -> float:
-        text = plain
+    def _read(self, text: str) -> float:
+        plain = text
         if self.thousands and self.thousands in plain:
             whole, point, rest = plain.partition(self.decimal)
             if not re.fullmatch(rf"[+-]?\d{{1,3}}({re.escape(self.thousands)}\d{{3}})+", whole):

@@ -13,11 +13,11 @@ from sheetbreak.rows import Schema
 MOST = 12
 """Lines at either end, at most: where more of them are no rows, the table is not what it is taken for."""
 
-
-_STATISTICS = """
+_STATISTIC_WORDS = """
 total totals sum summe summa somme suma yhteensä min minimum max maximum mean average avg median mittelwert
 mittel durchschnitt moyenne media medel keskiarvo std stdev stddev variance count anzahl antal lukumäärä
 """
+_STATISTICS = frozenset(_STATISTIC_WORDS.split())
 
 
 def without_edges(
@@ -54,7 +54,7 @@ def is_no_row(text: str, label: str | None, *, filled: int, width: int) -> bool:
 
     It is none where it names a statistic, holds hardly anything, or lacks the label too.
     """
-    if text.strip(" :.").casefold() in _STATISTICS.split():
+    if text.strip(" :.").casefold() in _STATISTICS:
         return True
     if 2 * filled < width:
         return not text[:1].isdigit()

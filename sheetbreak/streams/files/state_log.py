@@ -86,10 +86,8 @@ class StateLog:
         entry = _encode(Entry(input_mark, output_mark, dict(parts)))
         try:
             self._write(entry)
-        except (
-            OSError
-        ):  # a full volume, as a rule: what earlier commits left in the log may be the room that is missing
-            self._rewrite()
+        except OSError:  # a full volume, as a rule
+            self._rewrite()  # what earlier commits left in the log may be the room that is missing
             self._write(entry)
         self._size += len(entry)
         self.input_mark, self.output_mark = input_mark, output_mark

@@ -248,9 +248,8 @@ def step_doubt(name: str, step: Step, history: History) -> Doubt:
     if not step.units:
         remedy = "if it was moved, recalibrated or given another unit, train on the rows after it"
     place = f"{history.place(step.row)}, column {name}" + (f", machine {step.machine}" if step.machine else "")
-    count = int((rows.times_us >= rows.times_us[step.row]).sum())
-    if step.machine:
-        count = sum(rows.machines[i] == step.machine for i in np.flatnonzero(rows.times_us >= rows.times_us[step.row]))
+    after = np.flatnonzero(rows.times_us >= rows.times_us[step.row])
+    count = sum(rows.machines[i] == step.machine for i in after) if step.machine else len(after)
     return Doubt("level-step", place, what, remedy, count)
 
 

@@ -163,10 +163,10 @@ def texts_of(column: Column, clock: Column | None = None) -> list[str]:
 def _candidate(column: Column, clock: Column | None, *, day_first: bool) -> _Candidate | None:
     if column.is_text or clock is not None:
         samples = _samples(texts_of(column, clock)) if clock is not None else column.samples()
-    elif column.name and hint(column.name, TIME) and len(column.known) and column.known.min() > 1e7:
+    elif column.name and hint(column.name, TIME):
         samples = _samples(texts_of(column))
-    elif column.name and hint(column.name, TIME) and are_excel_days(samples := _samples(texts_of(column))):
-        pass
+        if not (len(column.known) and column.known.min() > 1e7) and not are_excel_days(samples):
+            return None
     else:
         return None
     named = [text for text in samples if (found := _NAMED.search(text)) and found[1] in _ZONES_BY_NAME]
