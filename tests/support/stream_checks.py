@@ -344,3 +344,16 @@ def test_actions_come_again_until_they_are_committed_with_their_batch(rewinding_
     batches = poll_until_said(last, 1, records=1)
     assert (actions_of(batches), values_of(batches)) == ([b'{"a":4}'], rows(1, first=3))
     assert restore(last, 0)[b"last"] in (b"1", b"2")  # kept in the commits of actions alone
+
+
+def test_actions_polled_before_earlier_rows_are_committed_do_not_bring_them_back(rewinding_rig: Rig) -> None:
+    rewinding_rig.feed(rows(3))
+    stream = rewinding_rig.open()
+    polled = [batch for batch in poll_until(stream, 3) if batch.records]
+    rewinding_rig.say([b'{"a":1}'])
+    polled += [batch for batch in poll_until_said(stream, 1) if batch.actions]
+    for batch in polled:
+        commit(stream, batch, answers(batch), parts(0, last=b"1"))
+    rewinding_rig.feed(rows(1, first=3))
+    assert values_of(poll_until(rewinding_rig.open(), 1)) == rows(1, first=3)
+    assert rewinding_rig.published() == expected_answers(rows(3))

@@ -223,8 +223,6 @@ class KafkaStream:
                 self._group.joining()
             return self._batch((), ready=self._joined)
         refuse_changed_input(session, self._names.rows)
-        for action in actions:  # a commit says where its partitions are, also where it is of actions alone
-            positions.setdefault(action.partition, membership.starts[action.partition].offset)
         places = session.actions.take_places() if session.actions else {}
         return self._batch(records, token=Token(session, group, positions, places), actions=actions)
 
@@ -258,10 +256,13 @@ class KafkaStream:
 
     def _start(self, batch: Batch, outputs: Sequence[Output], snapshots: Sequence[Snapshot]) -> Commit:
         token: Token | None = batch.token
-        places = self._membership.places
-        if token is None or token.session is not self._session or not token.positions.keys() <= places.keys():
+        places, starts = self._membership.places, self._membership.starts
+        touched = {action.partition for action in batch.actions}
+        if token is None or token.session is not self._session or not token.positions.keys() | touched <= places.keys():
             raise self._after(StreamLost("commit: the batch was polled before a rebalance or a loss"))
-        moved = dict(token.positions)
+        # A commit says where its partitions are, also one of actions alone: where the commit before it ended, which
+        # may have come after this poll.
+        moved = {**{partition: starts[partition].offset for partition in touched}, **token.positions}
         after = self._states.places(moved, token.session.input.topic_id, snapshots)
         writes, state = Writes(token.session.limits), self._names.state
         writes.add_outputs(outputs, self._names.outputs, partition_of=token.session.partition_of)
