@@ -260,9 +260,8 @@ class KafkaStream:
         touched = {action.partition for action in batch.actions}
         if token is None or token.session is not self._session or not token.positions.keys() | touched <= places.keys():
             raise self._after(StreamLost("commit: the batch was polled before a rebalance or a loss"))
-        # A commit says where its partitions are, also one of actions alone: where the commit before it ended, which
-        # may have come after this poll.
-        moved = {**{partition: starts[partition].offset for partition in touched}, **token.positions}
+        # A commit of actions alone leaves its partitions where the commit before it ended, perhaps after this poll.
+        moved = {partition: starts[partition].offset for partition in touched} | dict(token.positions)
         after = self._states.places(moved, token.session.input.topic_id, snapshots)
         writes, state = Writes(token.session.limits), self._names.state
         writes.add_outputs(outputs, self._names.outputs, partition_of=token.session.partition_of)
