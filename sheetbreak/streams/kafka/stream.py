@@ -155,7 +155,7 @@ class KafkaStream:
         except PublishFailed as failed:
             decided = failed.decide(took_s=commit.took_s(), timeout_s=self._options.transaction_timeout_s)
             raise self._after(decided) from failed
-        self._membership.committed(commit.places)
+        self._membership.committed(commit.places, batch.token.actions)
         self._states.committed(commit.places, snapshots)
         self._backoff.clear()
 
@@ -234,9 +234,9 @@ class KafkaStream:
         if not is_stable(group):
             unstick(session.consumer, group)
             return None
-        if session.actions:  # first: what fails here is done again, and nothing has changed
-            session.actions.settle(session.consumer)
-        assigned, revoked = self._membership.settle(session.consumer, group)
+        # First: what fails here is done again, and nothing has changed.
+        actions = session.actions.settle(session.consumer) if session.actions else {}
+        assigned, revoked = self._membership.settle(session.consumer, group, actions)
         self._joined = True
         self._group.joined(len(self._membership.places), session.input.partitions)
         if not assigned and not revoked:

@@ -72,7 +72,7 @@ def test_what_is_assigned_goes_on_from_the_committed_offset(consumer: Consumer) 
     consumer.partitions = {0, 1}
     consumer.commit(1, 42, "state=40")
     membership = Membership(TOPIC)
-    assert membership.settle(consumer, group(1)) == ((0, 1), ())
+    assert membership.settle(consumer, group(1), {}) == ((0, 1), ())
     assert consumer.sought == {0: 3, 1: 42}
     assert membership.places == {0: Place(None, None), 1: Place(42, 40)}
     assert membership.holds(group(1))
@@ -81,20 +81,35 @@ def test_what_is_assigned_goes_on_from_the_committed_offset(consumer: Consumer) 
 def test_a_partition_that_others_committed_for_meanwhile_is_revoked_and_assigned(consumer: Consumer) -> None:
     consumer.partitions = {0, 1}
     membership = Membership(TOPIC)
-    membership.settle(consumer, group(1))
-    membership.committed({0: Place(10, 10), 1: Place(20, 20)})
-    consumer.commit(0, 10)
+    membership.settle(consumer, group(1), {})
+    membership.committed({0: Place(10, 10), 1: Place(20, 20)}, {})
+    consumer.commit(0, 10, "state=10")
     consumer.commit(1, 25)
-    assert membership.settle(consumer, group(2)) == ((1,), (1,))
+    assert membership.settle(consumer, group(2), {}) == ((1,), (1,))
     assert consumer.sought == {0: 10, 1: 25}, "those kept go back, too"
+
+
+@pytest.mark.parametrize(("place", "action"), [(Place(10, 10), 2), (Place(10, None, machines=1), 1)])
+def test_a_state_that_others_changed_at_the_same_row_is_restored(consumer: Consumer, place: Place, action: int) -> None:
+    """Another monitor did what an operator asked for; or, while no monitor ran, a machine was retired."""
+    consumer.partitions = {0, 1}
+    membership = Membership(TOPIC)
+    membership.settle(consumer, group(1), {0: None, 1: None})
+    mine = Place(10, 10)
+    membership.committed({0: mine, 1: mine}, {TopicPartition("actions", 0): Place(1)})
+    consumer.commit(0, 10, mine.metadata)
+    consumer.commit(1, 10, mine.metadata)
+    assert membership.settle(consumer, group(2), {0: 1, 1: None}) == ((), ()), "nobody changed anything"
+    consumer.commit(0, 10, place.metadata)
+    assert membership.settle(consumer, group(3), {0: action, 1: None}) == ((0,), (0,))
 
 
 def test_a_partition_given_away_is_revoked(consumer: Consumer) -> None:
     consumer.partitions = {0, 1}
     membership = Membership(TOPIC)
-    membership.settle(consumer, group(1))
+    membership.settle(consumer, group(1), {})
     consumer.partitions = {0}
-    assert membership.settle(consumer, group(2)) == ((), (1,))
+    assert membership.settle(consumer, group(2), {}) == ((), (1,))
     assert set(membership.places) == {0}
 
 
@@ -110,11 +125,11 @@ def test_a_partition_given_away_is_revoked(consumer: Consumer) -> None:
 )
 def test_what_was_polled_is_void_until_settled_again_once_the_group_changed(consumer: Consumer, other: Any) -> None:
     membership = Membership(TOPIC)
-    membership.settle(consumer, group(1))
+    membership.settle(consumer, group(1), {})
     assert membership.holds(group(1))
     assert not membership.holds(other)
     assert not membership.holds(group(1)), "rows may have been dropped since"
-    membership.settle(consumer, group(1))
+    membership.settle(consumer, group(1), {})
     assert membership.holds(group(1))
 
 
@@ -124,11 +139,11 @@ def test_a_settling_that_fails_changes_nothing_and_is_done_again(consumer: Consu
     consumer.away = True
     membership = Membership(TOPIC)
     with pytest.raises(KafkaTimeoutError):
-        membership.settle(consumer, group(1))
+        membership.settle(consumer, group(1), {})
     assert (membership.places, consumer.sought) == ({}, {})
     assert not membership.holds(group(1))
     consumer.away = False
-    assert membership.settle(consumer, group(1)) == ((0,), ())
+    assert membership.settle(consumer, group(1), {}) == ((0,), ())
 
 
 @pytest.mark.parametrize(
@@ -140,7 +155,7 @@ def test_metadata_that_is_not_ours_says_nothing_about_the_state(
     consumer.partitions = {0}
     consumer.offsets[0] = OffsetAndMetadata(9, metadata, -1)
     membership = Membership(TOPIC)
-    membership.settle(consumer, group(1))
+    membership.settle(consumer, group(1), {})
     assert membership.places == {0: Place(9, state_at)}
 
 
@@ -148,14 +163,14 @@ def test_what_a_place_says_beside_its_offset_is_read_back(consumer: Consumer) ->
     consumer.partitions = {0}
     consumer.commit(0, 9, Place(9, 8).metadata)
     membership = Membership(TOPIC)
-    membership.settle(consumer, group(1))
+    membership.settle(consumer, group(1), {})
     assert membership.places[0] == Place(9, 8)
 
 
 def test_a_loss_names_all_that_was_ours(consumer: Consumer) -> None:
     consumer.partitions = {2, 0}
     membership = Membership(TOPIC)
-    membership.settle(consumer, group(1))
+    membership.settle(consumer, group(1), {})
     assert membership.leave() == (0, 2)
     assert membership.leave() == ()
     assert not membership.holds(group(1))

@@ -24,7 +24,18 @@ from tests.support.kafka_counter import Counter
 from tests.support.kafka_rig import KafkaRig
 from tests.support.patience import PATIENCE_S, patiently, wait_for
 from tests.support.stream_checks import *  # noqa: F403 - the checks run here, on a broker
-from tests.support.stream_checks import answers, commit, parts, poll_until, records_of, restore, rows, values_of
+from tests.support.stream_checks import (
+    actions_of,
+    answers,
+    commit,
+    parts,
+    poll_until,
+    poll_until_said,
+    records_of,
+    restore,
+    rows,
+    values_of,
+)
 
 
 class GathersOn(Pace):
@@ -101,6 +112,35 @@ def test_a_partition_that_stays_ours_through_a_rebalance_keeps_its_state_in_memo
         assert shares(one, two) == [{0}, {1}]
     finally:
         rig.tear_down()
+
+
+def test_what_another_monitor_did_for_an_operator_is_not_forgotten_when_the_partition_comes_back(rig: KafkaRig) -> None:
+    """As for one that was frozen meanwhile: the rows' offset is where it left it, the state is not."""
+    rig.feed(rows(1))
+    one = rig.open(instance="one")
+    for batch in poll_until(one, 1):
+        if batch.records:
+            commit(one, batch, answers(batch), parts(0, last=b"before"))
+    leave(rig, "one")
+    two = rig.open(instance="two")
+    rig.say([b'{"a":1}'])
+    for batch in poll_until_said(two, 1):
+        if batch.actions:
+            commit(two, batch, [], parts(0, last=b"obeyed"))
+    two.close()
+    leave(rig, "two")
+    rig.feed(rows(1, first=1))
+    batches = poll_until(one, 1)
+    assert (values_of(batches), actions_of(batches)) == (rows(1, first=1), [])
+    assert [batch.assigned for batch in batches if batch.assigned] == [(0,)]
+    assert restore(one, 0)[b"last"] == b"obeyed"
+
+
+def leave(rig: KafkaRig, instance: str) -> None:
+    """A static member leaves only after its session."""
+    admin = new_admin(parse_address(rig.url), Security())
+    admin.remove_group_members(rig.prefix + "group", [MemberToRemove(group_instance_id=instance)])
+    admin.close()
 
 
 def test_rows_gathered_when_a_rebalance_came_between_come_again(broker: Broker) -> None:
@@ -296,9 +336,9 @@ def poll_until_assigned(stream: Stream) -> None:
 
 def set_offset(rig: KafkaRig, offset: int) -> None:
     """What an operator does with kafka-consumer-groups --reset-offsets, once the group is empty."""
+    leave(rig, "one")
     admin = new_admin(parse_address(rig.url), Security())
     group = rig.prefix + "group"
-    admin.remove_group_members(group, [MemberToRemove(group_instance_id="one")])
     tp = TopicPartition(rig.prefix + "sensor-rows", 0)
     admin.alter_group_offsets(group, {tp: OffsetAndMetadata(offset, "", -1)})
     admin.close()

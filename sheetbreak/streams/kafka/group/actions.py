@@ -47,16 +47,16 @@ class ActionFeed:
         self._reader = new_reader(address, security)
         self._next: dict[TopicPartition, Place] = {}
 
-    def settle(self, consumer: Any) -> None:
+    def settle(self, consumer: Any) -> dict[int, int | None]:
         """Follow the group consumer's partitions, each on from what the group has committed, or from its start.
 
-        Raises errors of kafka-python; then it is to be called again.
+        Returns what it has committed. Raises errors of kafka-python; then it is to be called again.
         """
         self._next = {}
         ours = [TopicPartition(self._topic, tp.partition) for tp in sorted(consumer.assignment())]
         self._reader.assign(ours)
         if not ours:
-            return
+            return {}
         committed = committed_places(consumer, ours, timeout_ms=_ASK_MS)
         begins = self._reader.beginning_offsets(ours, timeout_ms=_ASK_MS)
         ends = self._reader.end_offsets(ours, timeout_ms=_ASK_MS)
@@ -68,6 +68,7 @@ class ActionFeed:
                 log.warning(text, tp.partition, at, begins[tp], ends[tp], note)
                 at = None
             self._reader.seek(tp, begins[tp] if at is None else at)
+        return {tp.partition: place.offset for tp, place in committed.items()}
 
     def poll(self) -> list[Record]:
         """What has come since, in order; waits for nothing."""

@@ -74,6 +74,8 @@ class Membership:
         """By partition, where it goes on after what was committed last."""
         self.logs: dict[int, Log] = {}
         """By partition, what the broker held when we settled."""
+        self._actions: Mapping[int, int | None] = {}
+        """By partition, the operators' action that is to be read next, as committed."""
 
     def holds(self, group: Any) -> bool:
         """Whether we are still in the generation that we settled in; if not, what was polled is void.
@@ -91,19 +93,23 @@ class Membership:
     def leave(self) -> tuple[int, ...]:
         """Nothing is ours any more. Returns what was."""
         gone = tuple(sorted(self.places))
-        self._generation, self.places, self.starts, self.logs = None, {}, {}, {}
+        self._generation, self.places, self.starts, self.logs, self._actions = None, {}, {}, {}, {}
         return gone
 
-    def settle(self, consumer: Any, group: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    def settle(
+        self, consumer: Any, group: Any, actions: Mapping[int, int | None]
+    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Adopt the consumer's assignment and go back to what was committed. Returns assigned, revoked.
 
+        actions: by partition, the operators' action that the group is to read next; empty where there are none.
         A partition that nobody committed anything for in between (eager rebalances take all and give most of
         it back) keeps its state in memory: it is not reported and need not be restored.
         Raises errors of kafka-python; then nothing has changed, and it is to be called again.
         """
         ours = sorted(tp.partition for tp in consumer.assignment())
         places = self._committed(consumer, ours)
-        kept = {p for p in ours if p in self.places and self.places[p].offset == places[p].offset}
+        # Not by the rows' offset alone: what another monitor did for an operator changed the state, and moved no row.
+        kept = {p for p in ours if self.places.get(p) == places[p] and self._actions.get(p) == actions.get(p)}
         logs = self._logs(consumer, ours)
         starts = {p: self.starts[p] if p in kept else _start(places[p], log) for p, log in logs.items()}
         for partition, start in starts.items():
@@ -112,7 +118,7 @@ class Membership:
             consumer.seek(TopicPartition(self._topic, partition), start.offset)
         revoked = tuple(sorted(self.places.keys() - kept))
         self.places = {p: self.places[p] if p in kept else place for p, place in places.items()}
-        self.starts, self.logs = starts, logs
+        self.starts, self.logs, self._actions = starts, logs, actions
         self._generation = (group.generation_id, group.member_id)
         return tuple(p for p in ours if p not in kept), revoked
 
@@ -126,9 +132,10 @@ class Membership:
         log.warning(text, partition, position, start.offset, "the group has no committed offset here, the state has")
         return start
 
-    def committed(self, places: Mapping[int, Place]) -> None:
-        """The group is there now."""
+    def committed(self, places: Mapping[int, Place], actions: Mapping[TopicPartition, Place]) -> None:
+        """The group is there now, in the rows and in operators' actions."""
         self.places.update(places)
+        self._actions = {**self._actions, **{tp.partition: place.offset for tp, place in actions.items()}}
         self.starts.update({partition: Start(place.offset or 0) for partition, place in places.items()})
 
     def _committed(self, consumer: Any, ours: Sequence[int]) -> dict[int, Place]:
