@@ -1,4 +1,4 @@
-"""Rows of sensor values: their schema, their columnar form in memory, and the ranges of numbers about them."""
+"""Rows of sensor values: their schema, and their columnar form in memory."""
 
 import hashlib
 from collections import Counter
@@ -11,15 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Meta
 
+from sheetbreak.bounds import NotNegative, Rows, Seconds
 from sheetbreak.errors import RowError
 
-MOST_ROWS = 1_000_000
-"""No count of rows in a manifest is larger: 3.8 years at 2 minutes; as many trailing scores take 8 MB a machine."""
-Rows = Annotated[int, Meta(ge=0, le=MOST_ROWS)]
-SomeRows = Annotated[int, Meta(ge=1, le=MOST_ROWS)]
-Positive = Annotated[float, Meta(gt=0)]
-NotNegative = Annotated[float, Meta(ge=0)]
-Share = Annotated[float, Meta(ge=0, le=1)]
 Text = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 """What becomes a label, a key or part of a log line."""
 
@@ -27,7 +21,6 @@ UNKNOWN, INTACT, BROKEN = -1, 0, 1
 """Codes of RowBatch.broken: no label, the sheet holds, the sheet is broken at this row."""
 MAX_NAME_CHARS = 200
 """Of a machine, a grade or a sensor: each becomes a key, a label or part of a message, so none may be without end."""
-Seconds = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +47,7 @@ class Schema:
     period_s: Seconds = 120.0
     stop_gap_s: Seconds = 180.0
     """A longer time between two rows of a machine is a stop."""
-    lead_rows: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 2
+    lead_rows: Rows = 2
     """Rows before a break that count as "will break"; 0: judge the row itself."""
     time: str | None = None
     broken: str | None = None
@@ -76,7 +69,7 @@ class Schema:
     csv: Dialect = Dialect()
     learned: tuple[str, ...] = ()
     """Of "period_s" and "stop_gap_s": those that the schema file left out, and the history's own rows say."""
-    lost_rows_s: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    lost_rows_s: NotNegative = 0.0
     """Up to this, where it is longer than stop_gap_s, a gap after a row labelled intact is lost rows and no stop."""
 
     @property

@@ -104,7 +104,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--for",
         dest="for_s",
-        type=_duration,
+        type=parse_duration,
         metavar="8h",
         help="shelve (default 8h), mask (default until unmask): 90s, 30min, 8h or 2d on the rows' own clock",
     )
@@ -117,18 +117,11 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _duration(text: str) -> float:
-    try:
-        return parse_duration(text)
-    except ValueError as cause:
-        raise argparse.ArgumentTypeError(str(cause)) from None
-
-
 def _time(text: str) -> int:
     try:
         return parse_time(text)
     except ValueError as cause:
-        raise argparse.ArgumentTypeError(f"{cause}; expected 2026-05-01T06:00:00Z") from None
+        raise ValueError(f"{cause}; expected 2026-05-01T06:00:00Z") from None
 
 
 def _user() -> str:

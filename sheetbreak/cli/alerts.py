@@ -1,6 +1,5 @@
 """Command `sheetbreak alerts`: one readable line for every alert of a topic, file or pipe, in time order."""
 
-import argparse
 import logging
 import sys
 import time
@@ -120,4 +119,4 @@ def _since(text: str) -> int:
         return parse_time(text)
     except ValueError as cause:
         expected = "expected 2026-05-01T06:00:00Z, or 8h for the last eight hours"
-        raise argparse.ArgumentTypeError(f"{cause}; {expected}") from None
+        raise ValueError(f"{cause}; {expected}") from None

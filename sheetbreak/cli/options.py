@@ -9,16 +9,20 @@
         parser.add_argument("--json", action="store_true", help="print the manifest")
         options = parser.parse_args(argv)       # SHEETBREAK_MODELS, SHEETBREAK_METRICS_PORT, SHEETBREAK_JSON
 
-All of argparse works as ever (groups, choices, sub-commands); the variable's name is that of the first long
-flag, and --help shows it. A bad option, on the command line or in the environment, raises DataError.
+All of argparse works as ever (groups, choices, sub-commands), and a type may be a bounded one of sheetbreak/bounds.py.
+The variable's name is that of the first long flag, and --help shows it. A bad option, on the command line or in the
+environment, raises DataError.
 """
 
 import argparse
 import os
 import shlex
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn, get_origin
 
+from msgspec import Meta
+
+from sheetbreak.bounds import parse_bounded
 from sheetbreak.cli.logs import LEVELS, set_level
 from sheetbreak.errors import DataError
 
@@ -112,6 +116,17 @@ class OptionParser(argparse.ArgumentParser):
             raise argparse.ArgumentError(action, f"{text!r}: {error}") from error
         return [self._convert(action, word) for word in words]
 
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        """The value of a text, by a bounded type too; what is wanted is told in the ValueError's own words."""
+        try:
+            if get_origin(action.type) is Annotated:
+                return parse_bounded(action.type, arg_string)
+            if callable(action.type):
+                return action.type(arg_string)
+        except (argparse.ArgumentTypeError, ValueError) as error:
+            raise argparse.ArgumentError(action, str(error)) from error
+        return super()._get_value(action, arg_string)
+
     def _convert(self, action: argparse.Action, text: str) -> Any:
         value = self._get_value(action, text)
         self._check_value(action, value)
@@ -152,31 +167,9 @@ def variable_of(action: argparse.Action) -> str:
     return "SHEETBREAK_" + name.lstrip("-").replace("-", "_").upper()
 
 
-def whole_number(minimum: int = 0, maximum: int | None = None) -> Callable[[str], int]:
-    """An argument type: a whole number from `minimum` to `maximum`, both included."""
-    bounds = f"a whole number from {minimum} to {maximum}" if maximum is not None else f"a whole number ≥ {minimum}"
-
-    def parse(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"{text!r} is not {bounds}") from None
-        if value < minimum or (maximum is not None and value > maximum):
-            raise argparse.ArgumentTypeError(f"{text!r} is not {bounds}")
-        return value
-
-    return parse
-
-
-def positive_number(text: str) -> float:
-    """An argument type: a finite number above 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
-    return value
+def whole_number(minimum: int = 0, maximum: int | None = None) -> Any:
+    """The bounded type of whole numbers from `minimum` to `maximum`, both included."""
+    return Annotated[int, Meta(ge=minimum, le=maximum)]
 
 
 def _text(action: argparse.Action) -> str:

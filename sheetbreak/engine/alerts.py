@@ -7,8 +7,8 @@ from typing import Annotated, Literal, NamedTuple
 
 from msgspec import Meta
 
+from sheetbreak.bounds import Rows, SomeRows
 from sheetbreak.engine.scores import TopSensor
-from sheetbreak.rows import Rows, SomeRows
 from sheetbreak.times import duration, format_time
 
 WARNED_ROWS = 30

@@ -13,8 +13,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from sheetbreak.bounds import NotNegative, Positive, Rows
 from sheetbreak.engine.moments import Bools, Floats, Learning, as_stored, standardise
-from sheetbreak.rows import NotNegative, Positive, Rows
 
 Float32s = npt.NDArray[np.float32]
 Counts = npt.NDArray[np.uint8]

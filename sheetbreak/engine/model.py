@@ -7,12 +7,13 @@ from typing import Annotated, Any
 
 import msgspec
 
+from sheetbreak.bounds import SomeRows
 from sheetbreak.engine.alerts import AlertPolicy
 from sheetbreak.engine.features import FeatureFold, FeatureParams
 from sheetbreak.engine.odds import UNKNOWN_ODDS, Odds
 from sheetbreak.engine.scores import Reconstruct, Scaler, ScoreParams, Scorer
 from sheetbreak.engine.thresholds import Threshold
-from sheetbreak.rows import MAX_NAME_CHARS, Schema, SomeRows, Text
+from sheetbreak.rows import MAX_NAME_CHARS, Schema, Text
 
 FORMAT = 1
 MAX_SENSORS, MAX_CELLS = 10_000, 1_000_000

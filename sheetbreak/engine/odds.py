@@ -6,10 +6,11 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from sheetbreak.bounds import Rows
 from sheetbreak.engine.admission import BROKE, OF_ROWS, RUN, Step
 from sheetbreak.engine.alerts import Told
 from sheetbreak.engine.thresholds import JUDGED_ROWS
-from sheetbreak.rows import UNKNOWN, Rows
+from sheetbreak.rows import UNKNOWN
 
 REMEMBERED = 20
 """Warnings whose outcome is kept: the odds are of now, not of all times."""

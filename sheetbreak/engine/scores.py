@@ -14,10 +14,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from sheetbreak.bounds import Positive
 from sheetbreak.engine.features import Features
 from sheetbreak.engine.moments import Bools, Floats
 from sheetbreak.engine.windows import Windows
-from sheetbreak.rows import Positive
 
 Float32s = npt.NDArray[np.float32]
 Reconstruct = Callable[[Float32s], Float32s]

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from sheetbreak.bounds import NotNegative, Positive, Share, SomeRows
 from sheetbreak.engine.admission import BROKE, GAP, OF_ROWS, RUN, SET_BACK, Step
-from sheetbreak.rows import UNKNOWN, NotNegative, Positive, Share, SomeRows, Text
+from sheetbreak.rows import UNKNOWN, Text
 
 NO_SCORE = float("nan")
 

@@ -9,11 +9,12 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from sheetbreak.bounds import Rows, SomeRows
 from sheetbreak.engine.admission import NEVER, RESENT_ROWS
 from sheetbreak.engine.alerts import WARNED_ROWS
 from sheetbreak.engine.features import MASK_AFTER_ROWS
 from sheetbreak.engine.odds import REMEMBERED
-from sheetbreak.rows import MAX_NAME_CHARS, Rows, SomeRows
+from sheetbreak.rows import MAX_NAME_CHARS
 
 Count = Annotated[int, Meta(ge=0, le=1 << 53)]
 TimeUs = Annotated[int, Meta(ge=-62_135_596_800_000_000, le=253_402_300_799_999_999)]

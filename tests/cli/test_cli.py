@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
+from sheetbreak.bounds import Positive
 from sheetbreak.cli.commands import COMMANDS, Command, command, dispatch, imported, run
-from sheetbreak.cli.options import OptionParser, positive_number, whole_number
+from sheetbreak.cli.options import OptionParser, whole_number
 from sheetbreak.errors import ArtifactError, DataError, StreamFenced, StreamUnavailable
 from tests.support.patience import PATIENCE_S
 
@@ -157,7 +156,7 @@ def _parser() -> OptionParser:
     parser = OptionParser("sheetbreak try", "Tries options.", example="sheetbreak try --seed 3")
     parser.add_argument("--models", type=Path, default=Path("models"), help="where the models are")
     parser.add_argument("--seed", type=whole_number(maximum=99), default=7, help="100%% of the luck")
-    parser.add_argument("--speed", type=positive_number, default="1")
+    parser.add_argument("--speed", type=Positive, default="1")
     parser.add_argument("--missing", choices=["hold", "refuse"], default="hold")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--no-labels", action="store_false", dest="labels")
@@ -292,20 +291,6 @@ def test_help_tells_each_flags_variable_and_default_once(capsys: pytest.CaptureF
     assert "SHEETBREAK_HELP" not in shown
     assert "SECRET" not in shown
     assert "example: sheetbreak try --seed 3" in shown
-
-
-@given(st.integers(-200, 200))
-@example(-101)
-@example(-100)
-@example(100)
-@example(101)
-def test_a_whole_number_is_taken_exactly_within_its_bounds(value: int) -> None:
-    parse = whole_number(-100, 100)
-    if -100 <= value <= 100:
-        assert parse(str(value)) == value
-    else:
-        with pytest.raises(argparse.ArgumentTypeError):
-            parse(str(value))
 
 
 REMEDY = "make room, or name another place for what is written"

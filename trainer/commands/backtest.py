@@ -8,7 +8,8 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sheetbreak.cli.options import OptionParser, whole_number
+from sheetbreak.bounds import Seed
+from sheetbreak.cli.options import OptionParser
 from sheetbreak.rows import BROKEN
 from sheetbreak.times import duration
 from trainer.commands.parts.alert_options import ALERT_HELP, alert_policy
@@ -42,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
     add_set_option(parser)
     parser.add_argument("--threshold", metavar="POLICY", help="as in train; default: the preset's")
     parser.add_argument("--alert", action="append", default=[], metavar="KNOB=N", help=ALERT_HELP)
-    parser.add_argument("--seed", type=whole_number(maximum=2**32 - 1), default=0, metavar="N", help="seed of the net")
+    parser.add_argument("--seed", type=Seed, default=0, metavar="N", help="seed of the net")
     baselines_help = "beside it also Isolation Forest, ECOD and the published model; takes twice as long"
     parser.add_argument("--baselines", action="store_true", help=baselines_help)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sheetbreak.bounds import Seed
 from sheetbreak.cli.options import OptionParser, whole_number
 from sheetbreak.engine.scores import Float32s
 from sheetbreak.errors import ArtifactError, DataError
@@ -33,7 +34,7 @@ def main(argv: Sequence[str]) -> int:
     )
     parser.add_argument("--rows", type=whole_number(1, 10_000_000), required=True, metavar="N", help="rows to draw")
     add_model_options(parser)
-    parser.add_argument("--seed", type=whole_number(maximum=2**32 - 1), default=0, metavar="N", help="of the draws")
+    parser.add_argument("--seed", type=Seed, default=0, metavar="N", help="of the draws")
     parser.add_argument("--out", type=Path, metavar="CSV", help="where they go (default: standard output)")
     parser.add_argument(
         "--machine",

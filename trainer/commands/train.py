@@ -12,6 +12,7 @@ import msgspec
 
 from sheetbreak.artifact import MANIFEST, check_writable, write
 from sheetbreak.artifact.promotion import PROMOTED
+from sheetbreak.bounds import Seed
 from sheetbreak.cli.options import OptionParser, whole_number
 from sheetbreak.engine.model import Manifest
 from sheetbreak.errors import DataError
@@ -213,7 +214,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--test", type=Path, metavar="CSV", help="judge on this file; the last fifth of the history validates"
     )
-    parser.add_argument("--seed", type=whole_number(maximum=2**32 - 1), default=0, metavar="N", help="seed of the net")
+    parser.add_argument("--seed", type=Seed, default=0, metavar="N", help="seed of the net")
     parser.add_argument("--models", type=Path, default=Path("models"), metavar="DIR", help="where models are kept")
     parser.add_argument(
         "--labels", type=Path, metavar="CSV", help="what operators said, as sheetbreak labels writes it"

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sheetbreak.bounds import Positive, Seed
 from sheetbreak.cli.commands import INTERRUPTED
-from sheetbreak.cli.options import OptionParser, positive_number, whole_number
+from sheetbreak.cli.options import OptionParser, whole_number
 from trainer.commands.compare import add_work_options, check_cluster_option
 from trainer.data.reading import add_files, read_given
 from trainer.output.files import check_targets, write_whole
@@ -112,11 +113,11 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     goal_help = "what is to be best, mean over the folds. auc: ROC AUC; warned: breaks warned of within 30 rows at 5 "
     goal_help += "false alarms a day, less what chance warns of"
     parser.add_argument("--for", dest="goal", choices=("auc", "warned"), default="auc", help=goal_help)
-    parser.add_argument("--minutes", type=positive_number, default=30.0, metavar="M", help="time to search this time")
+    parser.add_argument("--minutes", type=Positive, default=30.0, metavar="M", help="time to search this time")
     trials_help = "stop at so many trials, those of earlier runs included; default: when the time is over"
     parser.add_argument("--trials", type=whole_number(minimum=1), metavar="N", help=trials_help)
     seed_help = "seed of the nets and of the search"
-    parser.add_argument("--seed", type=whole_number(maximum=2**32 - 1), default=0, metavar="N", help=seed_help)
+    parser.add_argument("--seed", type=Seed, default=0, metavar="N", help=seed_help)
     add_work_options(parser, DEFAULT_WORK)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every trial there")
     options = parser.parse_args(argv)
