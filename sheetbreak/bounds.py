@@ -7,7 +7,7 @@ says what is wanted: '1.5' is not a number from 0 to 1.
 """
 
 import math
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
@@ -35,8 +35,8 @@ def parse_bounded(kind: Any, text: str) -> Any:
 
 
 def wanted(kind: Any) -> str:
-    """What a bounded type takes: "a whole number from 1 to 1,000", "a number above 0 and below 1"."""
-    number, meta = get_args(kind)
+    """What a bounded type, or one or None, takes: "a whole number from 1 to 1,000", "a number above 0 and below 1"."""
+    number, meta = get_args(next((part for part in get_args(kind) if get_origin(part) is Annotated), kind))
     name = "a whole number" if number is int else "a number"
     if meta.ge is not None and meta.le is not None:
         return f"{name} from {_plain(meta.ge)} to {_plain(meta.le)}"
