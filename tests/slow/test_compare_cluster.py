@@ -11,6 +11,7 @@ import pytest
 from sheetbreak.errors import DataError
 from tests.support.dask_cluster import Cluster
 from tests.support.histories import SCHEMA_TOML, mill_like, write_csv
+from tests.support.patience import PATIENCE_S
 from tests.support.program import start, wait_for
 from tests.trainer.comparison.test_comparison import GROUND, assert_same, task_of
 from trainer.commands.compare import main
@@ -66,7 +67,7 @@ def test_an_interrupt_ends_at_once_with_130_and_the_cluster_stays(cluster: Clust
     process = start("compare", str(csv), "--schema", "plant.toml", *endless, "--cluster", cluster.address)
     wait_for(lambda: list((tmp_path / "compare-work").glob("*.npz")), process)
     os.kill(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
     assert "the same command goes on from there" in said
     assert "Traceback" not in said

@@ -1,7 +1,5 @@
 """`sheetbreak machines`: what it lists, what a machine is after it was retired, and when it refuses."""
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,13 +8,7 @@ from sheetbreak.cli.machines import main
 from sheetbreak.errors import DataError
 from tests.support.kafka_broker import Broker
 from tests.support.kafka_mill import KafkaMill
-
-
-def until(condition: Callable[[], bool], *, seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.3)
+from tests.support.patience import PATIENCE_S, wait_for
 
 
 def test_a_retired_machine_is_gone_and_the_others_go_on(
@@ -40,7 +32,7 @@ def test_a_retired_machine_is_gone_and_the_others_go_on(
         assert listed() == {}
         first = mill.start()
         mill.send(60)
-        until(lambda: mill.answered() == 120)
+        wait_for(lambda: mill.answered() == 120)
         assert listed().keys() == {"pm0", "pm1"}
         assert "1999-05-01T01:58:00Z" in listed()["pm1"]
         with pytest.raises(DataError, match=r"monitors of the group .*\(one\) run.*stop them"):
@@ -48,14 +40,14 @@ def test_a_retired_machine_is_gone_and_the_others_go_on(
         with pytest.raises(DataError, match="which one"):
             main([address, "reset", *options])
         first.terminate()
-        assert first.wait(30) == 0
-        until(retired)  # a static member is in the group until its session ends
+        assert first.wait(PATIENCE_S) == 0
+        wait_for(retired)  # a static member is in the group until its session ends
         assert listed().keys() == {"pm1"}
         with pytest.raises(DataError, match=r"no state of a machine 'pm0'; it has pm1"):
             main([address, "retire", "pm0", *options])
         second = mill.start()
         mill.send(10)
-        until(lambda: mill.answered() == 140)
+        wait_for(lambda: mill.answered() == 140)
         scores = mill.read("scores")
         assert {score["state"] for score in scores["pm0"][60:]} == {"warming-up"}
         assert "warming-up" not in {score["state"] for score in scores["pm1"][60:]}
