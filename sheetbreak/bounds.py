@@ -20,6 +20,9 @@ Seconds = Annotated[float, Meta(gt=0, le=1e9)]
 Positive = Annotated[float, Meta(gt=0)]
 NotNegative = Annotated[float, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
+InnerShare = Annotated[float, Meta(gt=0, lt=1)]
+"""Neither none nor all."""
+Finite = Annotated[float, Meta()]
 Seed = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 """Of what is drawn by numpy or TensorFlow: they take no larger one."""
 

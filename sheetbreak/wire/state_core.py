@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from sheetbreak.bounds import Rows, SomeRows
+from sheetbreak.bounds import InnerShare, Rows, SomeRows
 from sheetbreak.engine.admission import NEVER, RESENT_ROWS
 from sheetbreak.engine.alerts import WARNED_ROWS
 from sheetbreak.engine.features import MASK_AFTER_ROWS
@@ -53,7 +53,7 @@ class Core(msgspec.Struct, array_like=True, gc=False):
     """The scores in the chunk being filled, up to the newest."""
     muted: Count = 0
     grade: str | None = None
-    share: Annotated[float, Meta(gt=0, lt=1)] | None = None
+    share: InnerShare | None = None
     waiting: tuple[Rows, ...] = ()
     odds: Odds | None = None
     """Outcomes as a text of + and -, rows scored and ahead of a break, since the last one, warnings that wait."""

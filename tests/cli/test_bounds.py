@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta
 
-from sheetbreak.bounds import NotNegative, Positive, Share, SomeRows, parse_bounded, wanted
+from sheetbreak.bounds import Finite, NotNegative, Positive, Share, SomeRows, parse_bounded, wanted
 from sheetbreak.cli.commands import COMMANDS, command
 from sheetbreak.cli.options import parser_of
 from sheetbreak.engine.model import Manifest
 from sheetbreak.wire.state_core import Core4
+from trainer.training.threshold_policies import POLICIES
 
 MOST = 2**53
 NUMBERS = {int: st.integers(-MOST, MOST), float: st.floats(-MOST, MOST)}
@@ -97,6 +98,7 @@ def of_options() -> list[Any]:
 BOUNDED = {
     "options": (of_options, 20),
     "manifest": (lambda: list(bounded_within(Manifest)), 20),
+    "policies": (lambda: [policy.bounds for policy in POLICIES.values()], 8),
     "state": (lambda: list(bounded_within(Core4)), 20),
 }
 
@@ -118,7 +120,7 @@ def test_a_text_and_a_manifest_are_held_against_the_same_bounds(data: st.DataObj
 
 
 @pytest.mark.parametrize("text", ["", "many", "nan", "inf", "-inf", "1e999", "9" * 5000, "1,5", "0x10", "None"])
-@pytest.mark.parametrize("kind", [SomeRows, Share, Positive, Annotated[float, Meta(description="free")]])
+@pytest.mark.parametrize("kind", [SomeRows, Share, Positive, Finite])
 def test_what_is_no_finite_number_is_refused(text: str, kind: Any) -> None:
     with pytest.raises(ValueError, match=r" is not a (whole )?number"):
         parse_bounded(kind, text)
@@ -141,7 +143,7 @@ def test_a_number_is_whole_by_its_value_not_by_its_spelling(text: str) -> None:
         (Annotated[float, Meta(gt=0, lt=1)], "a number above 0 and below 1"),
         (Annotated[float, Meta(gt=0, le=1)], "a number above 0 and up to 1"),
         (Annotated[float, Meta(ge=1e-7, le=1)], "a number from 1e-07 to 1"),
-        (Annotated[float, Meta(description="free")], "a number"),
+        (Finite, "a number"),
     ],
 )
 def test_what_is_wanted_is_said_in_words(kind: Any, words: str) -> None:

@@ -5,10 +5,11 @@ A policy followed by /grade gives every grade with rows enough a level of its ow
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from sheetbreak.bounds import Finite, InnerShare, NotNegative, Positive, Share, parse_bounded, wanted
 from sheetbreak.engine.thresholds import Rate, Threshold
 from sheetbreak.errors import DataError
 from trainer.data.labels import Bools, Floats
@@ -59,9 +60,10 @@ class Policy(NamedTuple):
     choose: Callable[[Evidence, float], Threshold]
     default: float | Callable[[Evidence], float]
     """The parameter where the user names none."""
+    bounds: Any
+    """Bounded type of the parameter."""
     meaning: str
     """Of the parameter, with an example."""
-    allowed: Callable[[float], bool]
     of_grade: Callable[[Evidence, float], Threshold] | None = None
     """What makes one grade's level comparable to another's, where that is not `choose`."""
     looks_at_fit: bool = False
@@ -79,11 +81,11 @@ def parse_policy(text: str) -> Callable[[Evidence], Threshold]:
         raise DataError(f'--threshold "{text}": the policies are {", ".join(POLICIES)}')
     policy = POLICIES[name]
     try:
-        parameter = float(written) if colon else None
-    except ValueError:
-        parameter = np.nan
-    if parameter is not None and not policy.allowed(parameter):
-        raise DataError(f'--threshold "{text}": after the colon stands {policy.meaning}')
+        parameter = parse_bounded(policy.bounds, written) if colon else None
+    except ValueError as error:
+        raise DataError(
+            f'--threshold "{text}": after the colon stands {wanted(policy.bounds)}, {policy.meaning}'
+        ) from error
 
     def choose(evidence: Evidence) -> Threshold:
         if not len(evidence.scores) or not len(evidence.fit_scores):
@@ -234,34 +236,25 @@ def _quantile_within_budget(evidence: Evidence, false_alarms_per_day: Callable[[
 
 
 POLICIES: dict[str, Policy] = {
-    "rate": Policy(
-        rate,
-        TRAILING_BUDGET,
-        "a number of false alarms a day above 0: rate:5",
-        lambda n: 0 < n < np.inf,
-        of_grade=quantile,
-        looks_at_fit=True,
-    ),
-    "pr-curve": Policy(pr_curve, 1.0, "beta, a number above 0: pr-curve:1", lambda beta: 0 < beta < np.inf),
-    "mean-std": Policy(
-        mean_std, 3.0, "a number of standard deviations: mean-std:3", lambda k: abs(k) < np.inf, looks_at_fit=True
-    ),
-    "quantile": Policy(quantile, 0.99, "a number from 0 to 1: quantile:.99", lambda q: 0 <= q <= 1, looks_at_fit=True),
-    "budget": Policy(budget, 5.0, "a number of false alarms a day: budget:5", lambda n: 0 <= n < np.inf),
-    "evt": Policy(evt, 0.999, "a number between 0 and 1: evt:.999", lambda q: 0 < q < 1),
+    "rate": Policy(rate, TRAILING_BUDGET, Positive, "false alarms a day: rate:5", of_grade=quantile, looks_at_fit=True),
+    "pr-curve": Policy(pr_curve, 1.0, Positive, "the beta of F-beta: pr-curve:1"),
+    "mean-std": Policy(mean_std, 3.0, Finite, "standard deviations: mean-std:3", looks_at_fit=True),
+    "quantile": Policy(quantile, 0.99, Share, "a quantile: quantile:.99", looks_at_fit=True),
+    "budget": Policy(budget, 5.0, NotNegative, "false alarms a day: budget:5"),
+    "evt": Policy(evt, 0.999, InnerShare, "a quantile: evt:.999"),
     "trailing": Policy(
         trailing,
         trailing_quantile_for_budget,
-        "a number between 0 and 1: trailing:.98",
-        lambda q: 0 < q < 1,
+        InnerShare,
+        "a quantile: trailing:.98",
         of_grade=quantile,
         looks_at_fit=True,
     ),
     "trailing-past": Policy(
         trailing_past,
         trailing_quantile_on_the_past,
-        "a number between 0 and 1: trailing-past:.98",
-        lambda q: 0 < q < 1,
+        InnerShare,
+        "a quantile: trailing-past:.98",
         of_grade=quantile,
         looks_at_fit=True,
     ),
