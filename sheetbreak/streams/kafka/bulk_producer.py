@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from kafka import KafkaProducer, TopicPartition
+from kafka.errors import KafkaTimeoutError
 from kafka.partitioner.default import murmur2
 from kafka.producer.producer_batch import ProducerBatch
 from kafka.record.memory_records import MemoryRecordsBuilder
@@ -26,6 +27,7 @@ _HEADER_BYTES = 61
 _NULL = b"\x01"
 """The length -1 as a varint."""
 _REMEMBERED_KEYS = 100_000
+_LOOK_MS = 100
 
 
 def _varint(number: int) -> bytes:
@@ -43,7 +45,30 @@ _SMALL = [_varint(number) for number in range(4096)]
 
 
 class BulkProducer(KafkaProducer):  # type: ignore[misc]  # kafka-python ships no types
-    """A KafkaProducer with `send_many`."""
+    """A KafkaProducer with `send_many`, whose transaction can be given up."""
+
+    given_up = False
+
+    def give_up(self) -> None:
+        """Have the open transaction's wait for the broker raise KafkaTimeoutError: kafka-python's own has no end.
+
+        To be called on another thread; the producer is of no further use.
+        """
+        self.given_up = True
+
+    def send_offsets_to_transaction(self, offsets: Any, group_metadata: Any) -> None:
+        """As kafka-python's. Raises KafkaTimeoutError when it is given up, too."""
+        self._wait(self._transaction_manager.send_offsets_to_transaction(offsets, group_metadata))
+
+    def commit_transaction(self) -> None:
+        """As kafka-python's. Raises KafkaTimeoutError when it is given up, too."""
+        self._wait(self._transaction_manager.begin_commit())
+
+    def _wait(self, result: Any) -> None:
+        self._sender.wakeup()
+        while not result.wait(timeout_ms=_LOOK_MS):
+            if self.given_up:
+                raise KafkaTimeoutError("the transaction has not come to its end in time and is given up")
 
     def add_partitions(self, partitions: Iterable[Any]) -> None:
         """Say beforehand what the open transaction will write, so that one request tells the broker of all.

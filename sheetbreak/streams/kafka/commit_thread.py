@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 import os
 import queue
 import socket
@@ -17,10 +18,11 @@ log = logging.getLogger(__name__)
 
 
 class Watchdog:
-    """Ends the process when a transaction has hung for `limit_s` while the broker could be reached.
+    """Has a transaction given up that has hung for `give_up_s` while the broker could be reached; ends the process when
+    it still hangs after `limit_s`.
 
-    A broker that is away is waited for, however long: its outage is not counted. Going on after a hang could
-    publish outputs without the offsets that belong to them.
+    A broker that is away is waited for, however long: its outage is not counted. Going on after a hang that does not
+    end could publish outputs without the offsets that belong to them.
     """
 
     def __init__(
@@ -28,22 +30,24 @@ class Watchdog:
         limit_s: float,
         *,
         reachable: Callable[[], bool],
+        give_up_s: float = math.inf,
         expire: Callable[[str], None] | None = None,
         tick_s: float = _TICK_S,
     ) -> None:
-        self._limit_s = limit_s
+        self._limit_s, self._give_up_s = limit_s, give_up_s
         self._reachable = reachable
         self._expire = expire or end_process
         self._tick_s = tick_s
         self._wake = threading.Condition()
-        self._since: float | None = None
+        self._watched: tuple[float, Callable[[], None]] | None = None
+        """Since when, and how it is given up."""
         self._thread: threading.Thread | None = None
         self._closed = False
 
     @contextlib.contextmanager
-    def watching(self) -> Iterator[None]:
-        """Watch over what is inside the `with`."""
-        self._set(time.monotonic())
+    def watching(self, give_up: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Watch over what is inside the `with`. give_up: has it end with an error; called by another thread."""
+        self._set((time.monotonic(), give_up))
         try:
             yield
         finally:
@@ -55,27 +59,32 @@ class Watchdog:
             self._closed = True
             self._wake.notify()
 
-    def _set(self, since: float | None) -> None:
-        self._since = since  # one store, seen by the thread at its next tick: no lock in the way of a commit
-        if self._thread is None and since is not None:
+    def _set(self, watched: tuple[float, Callable[[], None]] | None) -> None:
+        self._watched = watched  # one store, seen by the thread at its next tick: no lock in the way of a commit
+        if self._thread is None and watched is not None:
             self._thread = threading.Thread(target=self._run, name="kafka-watchdog", daemon=True)
             self._thread.start()
 
     def _run(self) -> None:
-        watched: float | None = None
-        hung_s = 0.0
+        seen: tuple[float, Callable[[], None]] | None = None
+        hung_s, given_up = 0.0, False
         while True:
             with self._wake:
                 if self._wake.wait_for(lambda: self._closed, self._tick_s):
                     return
-            since = self._since
-            if since is None or since != watched:
-                watched, hung_s = since, 0.0
+            watched = self._watched
+            if watched is None or watched is not seen:
+                seen, hung_s, given_up = watched, 0.0, False
                 continue
             hung_s = hung_s + self._tick_s if self._reachable() else 0.0
-            if hung_s >= self._limit_s and self._since == since:
+            if self._watched is not watched:
+                continue
+            if hung_s >= self._limit_s:
                 self._expire(f"a Kafka transaction hangs: {hung_s:.0f} s with the broker there")
                 return
+            if hung_s >= self._give_up_s and not given_up:
+                given_up = True
+                watched[1]()
 
 
 def end_process(reason: str) -> None:

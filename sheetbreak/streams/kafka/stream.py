@@ -12,13 +12,13 @@ from typing import Any
 from kafka import TopicPartition
 from kafka.errors import KafkaError
 
-from sheetbreak.errors import StreamFenced, StreamLost, StreamUnavailable
+from sheetbreak.errors import SheetbreakError, StreamFenced, StreamLost, StreamUnavailable
 from sheetbreak.streams.kafka.admin.topics import Names, names_for
 from sheetbreak.streams.kafka.clients import close_producer, new_admin, new_producer
 from sheetbreak.streams.kafka.commit_thread import Watchdog, Worker, can_connect
 from sheetbreak.streams.kafka.errors import stream_error
 from sheetbreak.streams.kafka.group.membership import Membership, group_of, is_stable, unstick
-from sheetbreak.streams.kafka.group.pace import Pace
+from sheetbreak.streams.kafka.group.pace import Pace, Portion
 from sheetbreak.streams.kafka.group.positions import Jumps, Place, StableOffsets
 from sheetbreak.streams.kafka.group.state_topic import MachineStates, read_state
 from sheetbreak.streams.kafka.options import Address, KafkaOptions, Security, environment_security, parse_address
@@ -77,13 +77,14 @@ class KafkaStream:
         self._commit: Commit | None = None
         self._worker = Worker("kafka-commit")
         reachable = partial(can_connect, address.servers)
-        self._watchdog = Watchdog(options.hang_limit_s, reachable=reachable)
+        give_up_s = 2 * options.transaction_timeout_s
+        self._watchdog = Watchdog(max(options.hang_limit_s, 2 * give_up_s), reachable=reachable, give_up_s=give_up_s)
         self._doubts = TopicDoubts(partial(check, address, names, options, security), reachable=reachable)
         self._backoff = Backoff()
         self._group = GroupWatch(options.group, partial(new_admin, address, security))
         self._joined = False
         self._stable = StableOffsets()
-        self._pace = Pace(options.latency_s)
+        self._pace, self._portion = Pace(options.latency_s), Portion(options.max_rows)
         self._probed_at = float("-inf")
 
     def poll(self, timeout_s: float) -> Batch:
@@ -151,10 +152,9 @@ class KafkaStream:
         self._commit = None
         self._doubts.clear()
         try:
-            commit.job.result()
-        except PublishFailed as failed:
-            decided = failed.decide(took_s=commit.took_s(), timeout_s=self._options.transaction_timeout_s)
-            raise self._after(decided) from failed
+            commit.end(self._portion, timeout_s=self._options.transaction_timeout_s)
+        except SheetbreakError as error:
+            raise self._after(error) from error.__cause__
         self._membership.committed(commit.places, batch.token.actions)
         self._states.committed(commit.places, snapshots)
         self._backoff.clear()
@@ -198,7 +198,7 @@ class KafkaStream:
         while True:
             self._pace.set(consumer)
             wait_ms = max(0.0, end - time.monotonic()) * 1000
-            polled, jumped = poll_rows(consumer, wait_ms, max_records=self._options.max_rows - len(records))
+            polled, jumped = poll_rows(consumer, wait_ms, max_records=self._portion.rows - len(records))
             group = group_of(consumer)
             if membership.holds(group):
                 if jumped is not None:
@@ -213,7 +213,7 @@ class KafkaStream:
                 rebalanced = self._settle(session, group)
                 if rebalanced is not None:
                     return rebalanced
-            if len(records) >= self._options.max_rows or size >= _BATCH_BYTES:
+            if len(records) >= self._portion.rows or size >= _BATCH_BYTES:
                 break
             if time.monotonic() >= end and not (polled and records):
                 break  # after rows one poll more: it has the next ones fetched while these are scored
@@ -282,7 +282,7 @@ class KafkaStream:
             if session.producer is None:
                 settings = self._address, self._options, self._security
                 session.producer = new_producer(*settings, batch_bytes=session.batch_bytes)
-            with self._watchdog.watching():
+            with self._watchdog.watching(session.producer.give_up):
                 publish(session.producer, writes, offsets=offsets, group=token.group)
         except KafkaError as error:
             raise PublishFailed(error, may_be_committed=False) from error

@@ -14,6 +14,7 @@ from sheetbreak.errors import DataError, SheetbreakError, StreamFenced, StreamLo
 from sheetbreak.streams.kafka.bulk_producer import KeyAndValue
 from sheetbreak.streams.kafka.commit_thread import Job
 from sheetbreak.streams.kafka.errors import Decision, decide, stream_error
+from sheetbreak.streams.kafka.group.pace import Portion
 from sheetbreak.streams.kafka.group.positions import Place
 from sheetbreak.streams.kafka.group.state_topic import MARKER, Mending, head
 from sheetbreak.streams.kafka.session import Session
@@ -53,6 +54,21 @@ class Commit:
     def took_s(self) -> float:
         """Seconds since it began."""
         return time.monotonic() - self.started_s
+
+    def end(self, portion: Portion, *, timeout_s: float) -> None:
+        """Of one whose job has ended: raise our error unless it stands. portion: is told how it went.
+
+        timeout_s: how long a transaction may be open.
+        """
+        rows, took_s = len(self.batch.records), self.took_s()
+        try:
+            self.job.result()
+        except PublishFailed as failed:
+            error = failed.decide(took_s=took_s, timeout_s=timeout_s)
+            if isinstance(error, StreamLost) and (failed.given_up or took_s >= timeout_s):
+                portion.outlived(rows, took_s=took_s, timeout_s=timeout_s)
+            raise error from failed
+        portion.stood(rows, took_s=took_s, timeout_s=timeout_s)
 
 
 class Writes:
@@ -143,22 +159,24 @@ def publish(producer: Any, writes: Writes, *, offsets: Mapping[TopicPartition, P
             if future.failed():
                 raise future.exception
     except KafkaError as error:
-        raise PublishFailed(_reason(error, futures), may_be_committed=may_be_committed) from error
+        failed = _reason(error, futures)
+        raise PublishFailed(failed, may_be_committed=may_be_committed, given_up=producer.given_up) from error
 
 
 class PublishFailed(Exception):
     """A transaction that did not say that it is committed."""
 
-    def __init__(self, reason: KafkaError, *, may_be_committed: bool) -> None:
+    def __init__(self, reason: KafkaError, *, may_be_committed: bool, given_up: bool = False) -> None:
         super().__init__(str(reason))
         self.reason = reason
-        self.may_be_committed = may_be_committed
+        self.may_be_committed, self.given_up = may_be_committed, given_up
 
     def decide(self, *, took_s: float, timeout_s: float) -> SheetbreakError:
         """Our error for it. `took_s`: how long the transaction was open; `timeout_s`: how long it may be."""
         error = stream_error(self.reason, "commit")
-        if isinstance(error, StreamUnavailable) and self.may_be_committed:
-            # The same batch again would publish it twice if the broker has it; what was committed will tell.
+        if isinstance(error, StreamUnavailable) and (self.may_be_committed or self.given_up):
+            # The same batch again would publish it twice if the broker has it; what was committed will tell. And one
+            # that was given up would only be given up again.
             return StreamLost(str(error))
         if isinstance(error, StreamFenced) and took_s >= timeout_s:
             # The broker says "fenced" also to one whose transaction it ended for its age. That is no rival.

@@ -33,6 +33,15 @@ def test_a_transaction_that_hangs_with_the_broker_there_expires() -> None:
     assert "hangs" in expired.reason
 
 
+def test_a_transaction_is_given_up_once_before_the_process_is_ended() -> None:
+    given_up: queue.SimpleQueue[bool] = queue.SimpleQueue()
+    expired = Expired()
+    dog = Watchdog(LIMIT_S, reachable=lambda: True, give_up_s=LIMIT_S / 2, expire=expired, tick_s=TICK_S)
+    with dog.watching(lambda: given_up.put(expired.is_set())):
+        assert expired.wait(PATIENCE_S)
+    assert [given_up.get_nowait() for _ in range(given_up.qsize())] == [False]
+
+
 def test_a_broker_that_is_away_is_waited_for() -> None:
     expired = Expired()
     looks: list[float] = []

@@ -1,0 +1,130 @@
+"""How many rows a batch has after a transaction that outlived its time."""
+
+import logging
+import math
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kafka.errors import KafkaTimeoutError, ProducerFencedError
+
+from sheetbreak.errors import StreamFenced, StreamLost, StreamUnavailable
+from sheetbreak.streams.kafka.commit_thread import Job, Watchdog
+from sheetbreak.streams.kafka.group.pace import Portion
+from sheetbreak.streams.kafka.transaction import Commit, PublishFailed
+from sheetbreak.streams.protocol import Batch, Record
+from tests.support.kafka_broker import Broker
+from tests.support.kafka_rig import KafkaRig
+from tests.support.stream_checks import answers, commit, expected_answers, parts, poll_until, rows
+
+TIMEOUT_S = 15.0
+
+
+@pytest.fixture
+def rig(broker: Broker) -> Iterator[KafkaRig]:
+    rig = KafkaRig(broker)
+    yield rig
+    rig.tear_down()
+
+
+@given(st.integers(1, 10_000), st.lists(st.tuples(st.floats(0.1, 3.0), st.floats(0.0, 100.0)), max_size=50))
+def test_a_batch_never_has_more_rows_than_it_may_nor_none(most: int, turns: list[tuple[float, float]]) -> None:
+    portion = Portion(most)
+    for share, took_s in turns:
+        before, rows_ = portion.rows, max(1, min(portion.rows, int(share * portion.rows)))
+        if took_s >= TIMEOUT_S:
+            portion.outlived(rows_, took_s=took_s, timeout_s=TIMEOUT_S)
+            assert portion.rows == max(1, rows_ // 2)
+        else:
+            portion.stood(rows_, took_s=took_s, timeout_s=TIMEOUT_S)
+            assert before <= portion.rows <= most
+            assert portion.rows == before or (rows_ == before and took_s < TIMEOUT_S / 2)
+
+
+def test_a_line_that_takes_so_many_rows_in_a_transactions_time_is_found_and_kept_to() -> None:
+    """Halved to what goes through, then grown to what takes half of the time, and there it stays."""
+    portion, per_row_s, taken = Portion(10_000), TIMEOUT_S / 300, list[int]()
+    for _ in range(100):
+        taken.append(portion.rows)
+        took_s = portion.rows * per_row_s
+        tell = portion.outlived if took_s >= TIMEOUT_S else portion.stood
+        tell(portion.rows, took_s=took_s, timeout_s=TIMEOUT_S)
+    assert taken[:6] == [10_000, 5_000, 2_500, 1_250, 625, 312]
+    assert 150 <= taken[-1] == taken[-50] < 300
+    for _ in range(100):  # a line that is quick again
+        portion.stood(portion.rows, took_s=0.1, timeout_s=TIMEOUT_S)
+    assert portion.rows == 10_000
+
+
+def ended(rows_: int, error: Exception | None) -> Commit:
+    """A commit whose job has ended so."""
+
+    def run() -> None:
+        if error is not None:
+            raise error
+
+    job = Job(run)
+    job.execute()
+    return Commit(Batch([Record(b"", 0, offset, None) for offset in range(rows_)]), job, {})
+
+
+TIMED_OUT = KafkaTimeoutError("no answer")
+
+
+@pytest.mark.parametrize(
+    ("failure", "timeout_s", "raised", "rows_next"),
+    [
+        (PublishFailed(TIMED_OUT, may_be_committed=False), math.inf, StreamUnavailable, 100),
+        (PublishFailed(TIMED_OUT, may_be_committed=True), math.inf, StreamLost, 100),
+        (PublishFailed(TIMED_OUT, may_be_committed=True), 0.0, StreamLost, 20),
+        (PublishFailed(TIMED_OUT, may_be_committed=False, given_up=True), math.inf, StreamLost, 20),
+        (PublishFailed(ProducerFencedError(), may_be_committed=True), math.inf, StreamFenced, 100),
+        (PublishFailed(ProducerFencedError(), may_be_committed=True), 0.0, StreamLost, 20),
+    ],
+)
+def test_a_transaction_that_outlived_its_time_and_no_other_makes_batches_smaller(
+    failure: PublishFailed, timeout_s: float, raised: type[Exception], rows_next: int
+) -> None:
+    portion = Portion(100)
+    with pytest.raises(raised):
+        ended(40, failure).end(portion, timeout_s=timeout_s)
+    assert portion.rows == rows_next
+
+
+def test_a_single_row_that_outlives_a_transaction_is_told_with_the_option(caplog: pytest.LogCaptureFixture) -> None:
+    portion = Portion(100)
+    portion.outlived(1, took_s=16.0, timeout_s=15.0)
+    assert portion.rows == 1
+    assert "event=batch-halved rows=1 were=1" in caplog.text
+    assert "--transaction-timeout" in caplog.text
+
+
+def test_a_batch_that_hangs_with_the_broker_there_is_given_up_and_comes_again_in_smaller_ones(
+    broker: Broker, rig: KafkaRig, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    stream = rig.open(max_records=8)
+    rig.feed(rows(20))
+    hung = next(batch for batch in poll_until(stream, 1) if batch.records)
+    count = len(hung.records)
+    stream._watchdog.close()
+    stream._watchdog = Watchdog(math.inf, reachable=lambda: True, give_up_s=0.05, tick_s=0.01)
+    os.kill(broker.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(StreamLost):
+            commit(stream, hung, answers(hung), parts(0, last=b"hung"))
+    finally:
+        os.kill(broker.pid, signal.SIGCONT)
+    stream._watchdog.close()
+    stream._watchdog = Watchdog(math.inf, reachable=lambda: True)  # from here on it may take as long as it takes
+    assert f"event=batch-halved rows={max(1, count // 2)} were={count}" in caplog.text
+    sizes = list[int]()
+    while sum(sizes) < 20:
+        batch = next(batch for batch in poll_until(stream, 1) if batch.records)
+        commit(stream, batch, answers(batch), parts(0, last=b"stood"))
+        sizes.append(len(batch.records))
+    assert all(size <= max(1, count // 2) + number for number, size in enumerate(sizes)), sizes
+    assert rig.published() == expected_answers(rows(20))
