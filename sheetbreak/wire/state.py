@@ -63,10 +63,10 @@ class StateCodec:
         return parts
 
     def keys(self, machine: str, state: State) -> list[bytes]:
-        """Of all parts that are kept of a machine with this state."""
+        """Of all parts that may be kept of a machine with this state; "aside" outlives what was set aside."""
         stem = machine.encode() + b"\0"
         chunks = range(-(-len(state.trailing) // CHUNK_SCORES))
-        return [stem + b"core", *(stem + b"t%02d" % chunk for chunk in chunks)]
+        return [stem + name for name in (b"core", b"offset", b"aside", *(b"t%02d" % chunk for chunk in chunks))]
 
     def load(self, parts: Mapping[bytes, bytes]) -> dict[str, State]:
         """All machines' states of their parts; a machine starts cold whose core is of another schema or format, or

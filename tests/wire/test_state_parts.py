@@ -32,20 +32,23 @@ def cold(tmp_path_factory: pytest.TempPathFactory) -> tuple[StateCodec, State]:
     return StateCodec(manifest.schema), cold_state(load(models))
 
 
+ROWS = st.sampled_from([CHUNK_SCORES - 3, 2 * CHUNK_SCORES, 3 * CHUNK_SCORES + 5])
+
+
 @given(
-    rows=st.sampled_from([CHUNK_SCORES - 3, 2 * CHUNK_SCORES, 3 * CHUNK_SCORES + 5]),
-    batches=st.lists(st.tuples(st.booleans(), st.lists(SCORES, max_size=5 * CHUNK_SCORES)), max_size=8),
+    rows=ROWS,
+    batches=st.lists(st.tuples(st.none() | ROWS, st.lists(SCORES, max_size=5 * CHUNK_SCORES)), max_size=8),
 )
 def test_the_parts_of_all_commits_so_far_are_the_state(
-    cold: tuple[StateCodec, State], rows: int, batches: list[tuple[bool, list[float]]]
+    cold: tuple[StateCodec, State], rows: int, batches: list[tuple[int | None, list[float]]]
 ):
-    """Each batch may begin the trailing window anew, as a clock set back or another model does."""
+    """Each batch may begin the trailing window anew, as a clock set back does, or a model of other trailing rows."""
     codec, state = cold
     state = replace(state, trailing=Trailing(rows))
     kept: dict[bytes, bytes] = {}
     old: State | None = None
     for anew, scores in batches:
-        trailing = Trailing(rows) if anew else state.trailing.copy()
+        trailing = Trailing(anew) if anew else state.trailing.copy()
         for score in scores:
             trailing.add(score)
         state = replace(state, trailing=trailing)
@@ -69,6 +72,26 @@ def test_a_state_that_is_not_all_there_starts_cold_and_leaves_the_others(cold: t
     told = [record.message for record in caplog.records]
     assert ["event=state-dropped" in line for line in told] == [True, True]
     assert "t01" in told[0]
+
+
+@given(st.booleans(), st.booleans(), st.integers(0, 3 * CHUNK_SCORES))
+def test_the_keys_of_a_machine_are_those_of_all_its_parts(
+    cold: tuple[StateCodec, State], has_offset: bool, has_aside: bool, scores: int
+):
+    """What is deleted of a machine that is forgotten: a part that stayed would fill the topic for ever."""
+    codec, state = cold
+    trailing = Trailing(3 * CHUNK_SCORES)
+    for _ in range(scores):
+        trailing.add(0.5)
+    if has_offset:
+        features = replace(state.memory.features, offset=np.ones(len(state.memory.features.mean)))
+        state = replace(state, memory=state.memory._replace(features=features))
+    full = replace(state, trailing=trailing, aside=state if has_aside else None)
+    written = codec.dump("pm1", None, full)
+    assert len(written) >= 1 + has_offset + has_aside
+    assert written.keys() <= set(codec.keys("pm1", full))
+    if has_aside:
+        assert written.keys() <= set(codec.keys("pm1", replace(full, aside=None))), "it was taken back or dropped"
 
 
 def test_a_row_writes_the_core_alone_until_a_chunk_of_scores_is_full(cold: tuple[StateCodec, State]):
