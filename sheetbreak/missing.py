@@ -26,6 +26,8 @@ inget värde | saknas | fel
 """
 """As historians, spreadsheets and programs write them: digital states of PI, errors of Excel, floats."""
 
+MISSING = "missing"
+"""The key of a plant file under which more of them stand; left out, numbers that are sure to be none are found."""
 _KNOWN = frozenset(word for line in _WORDS.strip().splitlines() for word in map(str.strip, line.split(" | ")) if word)
 
 

@@ -68,7 +68,7 @@ class Schema:
     """By sensor."""
     csv: Dialect = Dialect()
     learned: tuple[str, ...] = ()
-    """Of "period_s" and "stop_gap_s": those that the schema file left out, and the history's own rows say."""
+    """Of "period_s", "stop_gap_s" and "missing": those that the schema file left out, and the history itself says."""
     lost_rows_s: NotNegative = 0.0
     """Up to this, where it is longer than stop_gap_s, a gap after a row labelled intact is lost rows and no stop."""
 

@@ -30,7 +30,7 @@ from sheetbreak.history.times.formats import join_clock
 from sheetbreak.history.times.order import check_order
 from sheetbreak.history.times.recognition import recognise_time_format
 from sheetbreak.history.times.sampling import PERIOD, STOP_GAP, settle_sampling
-from sheetbreak.missing import Missing
+from sheetbreak.missing import MISSING, Missing
 from sheetbreak.rows import Dialect, RowBatch, Schema
 
 HEAD_LINES = 200
@@ -46,7 +46,7 @@ PROCESSMINER = Schema(
     ignore=("x61",),
     time_format="%m/%d/%y %H:%M",
     timezone="UTC",
-    learned=(PERIOD, STOP_GAP),
+    learned=(PERIOD, STOP_GAP, MISSING),
 )
 """The published file: x28 is the grade, x61 is 1 only on break rows and so an outcome, never an input."""
 

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from sheetbreak.errors import DataError
 from sheetbreak.history.times.formats import check_time_format
 from sheetbreak.history.times.sampling import PERIOD, STOP_GAP
+from sheetbreak.missing import MISSING
 from sheetbreak.rows import Dialect, Schema
 
 _NUMBER = (int, float)
@@ -76,7 +77,7 @@ def schema_of(tables: Mapping[str, Any], path: Path | str) -> Schema:
             if not isinstance(value, kinds) or isinstance(value, bool):
                 raise DataError(f"{path}: {table}.{key} = {value!r} has the wrong type")
             found[table][key] = value
-    values = {"missing": _texts(found["values"].get("missing", []), f"{path}: values.missing")}
+    values = {key: _texts(listed, f"{path}: values.{key}") for key, listed in found["values"].items()}
     columns = _check_columns(found["columns"], path)
     plain = columns | found["sampling"] | values | {"units": found["units"], "csv": _check_csv(found["csv"], path)}
     return _check_schema(plain, path)
@@ -121,7 +122,7 @@ def _texts(values: list[Any], name: str) -> tuple[str, ...]:
 
 
 def _check_schema(found: dict[str, Any], path: Path | str) -> Schema:
-    learned = tuple(key for key in (PERIOD, STOP_GAP) if key not in found)
+    learned = tuple(key for key in (PERIOD, STOP_GAP, MISSING) if key not in found)
     stop_gap_given = found.get("stop_gap_s", MAX_GAP_S)
     period = found.get("period_s", min(120.0, stop_gap_given / 1.5))
     stop_gap = found.get("stop_gap_s", 1.5 * min(period, MAX_GAP_S))

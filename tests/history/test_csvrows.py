@@ -442,6 +442,7 @@ def test_the_schema_of_the_contract_is_understood():
         ("operator",),
         "%m/%d/%y %H:%M",
         "Europe/Helsinki",
+        learned=("missing",),
     )
     assert isinstance(schema.period_s, float)
 
@@ -499,10 +500,10 @@ def test_what_a_schema_cannot_say_of_tables_is_refused(text: str, says: str):
 
 
 def test_what_a_schema_does_not_say_has_the_contracts_defaults():
-    assert schema_of("") == Schema(learned=("period_s", "stop_gap_s"))
+    assert schema_of("") == Schema(learned=("period_s", "stop_gap_s", "missing"))
     assert schema_of("[sampling]\nperiod_s = 10").stop_gap_s == 15
-    assert schema_of("[sampling]\nperiod_s = 10").learned == ("stop_gap_s",)
-    assert schema_of("[sampling]\nperiod_s = 10\nstop_gap_s = 20").learned == ()
+    assert schema_of("[sampling]\nperiod_s = 10").learned == ("stop_gap_s", "missing")
+    assert schema_of("[sampling]\nperiod_s = 10\nstop_gap_s = 20\n[values]\nmissing = []").learned == ()
     assert (Schema().period_s, Schema().stop_gap_s, Schema().lead_rows, Schema().timezone) == (120, 180, 2, "UTC")
     assert PROCESSMINER.lead_rows == 2
 

@@ -1,6 +1,6 @@
 """Inputs: a history's features by the monitor's own engine, and the parameters that training rows settle."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -14,7 +14,7 @@ from sheetbreak.errors import DataError
 from sheetbreak.rows import RowBatch, Schema
 from trainer.data.far_cells import constant, far_cells
 from trainer.data.history import ROWS_AT_ONCE, admit_history, parts_of
-from trainer.data.labels import Floats, Ints
+from trainer.data.labels import Bools, Floats, Ints
 from trainer.data.windows import Windows
 from trainer.settings.values import Scaling
 
@@ -52,6 +52,13 @@ class Inputs:
             found = Scores(windows, reconstruct=reconstruct, scorer=scorer, normal=self.normal)
             score[found.places], contributions[found.places] = found.scores, found.contributions
         return score, contributions
+
+    def without(self, cells: Bools) -> "Inputs":
+        """The same with these cells, (rows, sensors), at what is normal for their sensor, for a model to learn from."""
+        cells &= ~np.isnan(self.features)
+        if not cells.any():
+            return self
+        return replace(self, features=np.where(cells, self.normal.astype(np.float32), self.features))
 
     def windows(self, ends: Ints, scaler: Scaler) -> Windows:
         """Scaled windows that end at those of the rows `ends` that are scored."""

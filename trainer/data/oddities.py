@@ -8,7 +8,10 @@ from sheetbreak.history.doubts import Doubt
 from sheetbreak.history.reader import History
 from trainer.data.far_cells import far_cells
 from trainer.data.inspection.findings import find_steps, in_time, step_doubt
+from trainer.data.inspection.sensors import number_text
 
+_APART, _MANY = 10.0, 0.003
+"""Cells so many widths away, in such a share of the rows, widen what a model takes for usual: with 1 % it is blind."""
 _SHOWN = 5
 """Sensors of one kind that are told one by one."""
 
@@ -24,16 +27,24 @@ def _far(history: History, rows: int | None) -> list[tuple[str, Doubt]]:
     known = ~np.isnan(values).all(axis=0) if len(values) else np.zeros(len(sensors), np.bool_)
     far = np.zeros(values.shape, np.bool_)
     far[:, known] = far_cells(values[:, known])
+    blinding = np.zeros(values.shape[1], np.bool_)
+    if known.any():
+        apart = far_cells(values[:, known], widths=_APART)
+        blinding[known] = apart.mean(axis=0) >= _MANY
+        far[:, blinding] = apart[:, blinding[known]]
     counts, found = far.sum(axis=0), []
     for i in np.argsort(-counts, kind="stable")[: int((counts > 0).sum())].tolist():
         first, count = int(np.argmax(far[:, i])), int(counts[i])
         low, high = np.nanpercentile(values[:, i], [5, 95])
+        shown = number_text(values[first, i])
         more = f", as are {count - 1:,} cells more" if count > 1 else ""
-        what = f"{values[first, i]:g} is absurdly far from its other values, of which most lie between {low:.4g} and "
-        what += f"{high:.4g}{more}: taken for no spread"
+        what = (
+            f"{shown} is absurdly far from its other values, of which most lie between {low:.4g} and {high:.4g}{more}"
+        )
+        what += ": so many make a model see faults of this sensor late" if blinding[i] else ": taken for no spread"
         remedy = "mend such cells or leave them blank, unless the sensor does read that"
         if (values[far[:, i], i] == values[first, i]).all():
-            remedy = f'if it is no reading, name it in --schema: values.missing = ["{values[first, i]:g}"]'
+            remedy = f'if it is no reading, name it in --schema: values.missing = ["{shown}"]'
         place = f"{history.place(first)}, column {sensors[i]}"
         found.append((sensors[i], Doubt("far-cells", place, what, remedy, count)))
     return found

@@ -22,6 +22,7 @@ from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.errors import DataError
 from sheetbreak.graph import onnx_reconstruct
 from sheetbreak.rows import RowBatch, Schema
+from trainer.data.far_cells import no_readings
 from trainer.data.history import smooth_history
 from trainer.data.inputs import Inputs, compute_inputs, fit_features, fit_scaler
 from trainer.data.labels import Ints, Labels
@@ -142,12 +143,13 @@ def train_pipeline(
     features = fit_features(rows, fit_rows, kind=preset.features, schema=schema)
     inputs = compute_inputs(rows, schema, features=features, window=window, break_is_stop=preset.break_is_stop)
     fit_ends = np.intersect1d(fit_rows, inputs.scored)
+    learned = inputs.without(no_readings(rows.values, usual=rows.values[fit_rows]))
     if len(fit_ends) < fewest:
         few = _too_few(len(fit_ends), fewest, break_free=len(fit_rows), window=window, features=features)
         raise DataError(few + _lead_words(labels, split.fit, schema))
-    scaler = fit_scaler(inputs.features[fit_ends], scaling=settings.input.scaling, clip=preset.clip)
+    scaler = fit_scaler(learned.features[fit_ends], scaling=settings.input.scaling, clip=preset.clip)
     fit, validation = (
-        inputs.windows(ends, scaler) for ends in (fit_ends, split.validation[labels.normal[split.validation]])
+        learned.windows(ends, scaler) for ends in (fit_ends, split.validation[labels.normal[split.validation]])
     )
 
     def fit_windows(some: Windows, *, shown: Progress | None = None, log_dir: Path | None = None) -> Fitted:
@@ -160,7 +162,7 @@ def train_pipeline(
     score_params = _fit_score(preset, fit, reconstruct)
     score, contributions = inputs.score(reconstruct, Scorer(scaler, score_params))
     held_out = score_held_out(
-        lambda ends: _reconstruct(fit_windows(inputs.windows(ends, scaler))),
+        lambda ends: _reconstruct(fit_windows(learned.windows(ends, scaler))),
         rows,
         inputs,
         part=split.fit,

@@ -12,7 +12,16 @@ from sheetbreak.rows import BROKEN, UNKNOWN, RowBatch, by_machine, grade_name
 from sheetbreak.times import format_time
 from trainer.data.health import STUCK_ROWS, missing_share, straight_share, unchanged_share
 from trainer.data.inspection.guesses.roles import Roles
-from trainer.data.inspection.sensors import KNOWN_SENTINELS, Odd, Step, find_absurd, find_sentinels, find_step, same_as
+from trainer.data.inspection.sensors import (
+    Odd,
+    Step,
+    find_absurd,
+    find_sentinels,
+    find_step,
+    number_text,
+    same_as,
+    sure_sentinels,
+)
 from trainer.data.inspection.tables import Table
 from trainer.data.labels import Floats, Ints, label_rows, mostly_broken
 
@@ -54,7 +63,7 @@ class Sensor:
     @property
     def remarks(self) -> list[str]:
         """What is odd about it, in a few words each, worst first."""
-        found = [f"{odd.value:g} in {odd.count:,} rows" for odd in self.sentinels]
+        found = [f"{number_text(odd.value)} in {odd.count:,} rows" for odd in self.sentinels]
         found += [f"{self.absurd.value:.4g} among others"] if self.absurd else []
         found += [f"level {step.before:.4g} → {step.after:.4g}" for step in self.steps[:1]]
         found += ["no value"] if self.missing == 1 else ["constant"] if self.constant else []
@@ -104,13 +113,8 @@ def profile_sensors(history: History, table: Table, roles: Roles) -> list[Sensor
 def sentinels_to_write(roles: Roles, known: Missing) -> list[float]:
     """Sentinels that the plant file should name: known ones, that no sensor holds as a reading of its own."""
     broken = roles.labels.broken if roles.labels is not None else None
-    found: dict[float, None] = {}
-    readings: set[float] = set()
-    for column in roles.sensors:
-        own = {odd.value for odd in find_sentinels(column.numbers, broken)}
-        found |= dict.fromkeys(sorted(value for value in own if _is_known(value)))
-        readings |= {value for value in KNOWN_SENTINELS if value not in own and (column.numbers == value).any()}
-    return [value for value in found if value not in readings and value not in known.sentinels]
+    found = sure_sentinels((column.numbers for column in roles.sensors), broken)
+    return [value for value in found if value not in known.sentinels]
 
 
 def sensor_doubts(sensors: Sequence[Sensor], history: History, table: Table, written: Sequence[float]) -> list[Doubt]:
@@ -119,10 +123,12 @@ def sensor_doubts(sensors: Sequence[Sensor], history: History, table: Table, wri
     for sensor in sensors:
         for odd in sensor.sentinels:
             known = odd.value in written or odd.value in Missing.of(history.schema.missing).sentinels
-            what = f"{odd.value:g} stands in {odd.count:,} rows, far from all other values"
+            what = f"{number_text(odd.value)} stands in {odd.count:,} rows, far from all other values"
             remedy = "taken as missing: the plant file says so under values.missing"
             if not known:
-                remedy = f'if it means "no reading", add it to the plant file: values.missing = ["{odd.value:g}"]'
+                remedy = (
+                    f'if it means "no reading", add it to the plant file: values.missing = ["{number_text(odd.value)}"]'
+                )
             doubts.append(Doubt("sentinel-like", table.place(odd.row, sensor.name), what, remedy, odd.count))
         if sensor.absurd:
             odd = sensor.absurd
@@ -273,10 +279,6 @@ def _hanging(sensors: Sequence[Sensor]) -> list[Doubt]:
 def _often_missing(history: History, lacking: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> list[str]:
     share = np.isnan(history.rows.values[lacking]).mean(axis=0)
     return [history.schema.sensors[i] for i in np.argsort(-share) if share[i] > 0.5] or ["several"]
-
-
-def _is_known(value: float) -> bool:
-    return value in KNOWN_SENTINELS or abs(value) >= 1e30
 
 
 def _quoted(texts: Sequence[str]) -> str:

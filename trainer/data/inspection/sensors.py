@@ -1,6 +1,6 @@
 """Sensors of a table: values that are none, levels that step, columns that count rows or know the outcome."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +11,13 @@ KNOWN_SENTINELS = frozenset(
     {
         *(-9.0, -99.0, -999.0, -9999.0, -99999.0, -999.25, -9999.9, -999.9, -1e30, -1e35, -3.402823466e38),
         *(999.0, 9999.0, 99999.0, 999999.0, 9999.9, 1e30, 1e31, 1e35, 1e36, 1e38, 3.402823466e38),
-        *(32767.0, -32768.0, 65535.0, 2147483647.0, -2147483648.0, 4294967295.0),
+        *(4095.0, 16383.0, 32767.0, -32768.0, 65535.0, 2147483647.0, -2147483648.0, 4294967295.0),
     }
 )
 """Numbers that historians and controllers write where there is no reading."""
+_LISTED = np.array(sorted(KNOWN_SENTINELS))
+HUGE = 1e30
+"""No sensor reads that, in any unit."""
 _MORE_SENTINELS = 8
 """Of one column, at most so many values are taken for sentinels."""
 _FAR = 3.0
@@ -23,6 +26,8 @@ _FAR_NOUGHT = 2.0
 _ABSURD = 100.0
 """Spreads from the middle from which on a value is called absurd."""
 _MOST_SHARE = 0.5
+_OFF_REST = 10.0
+"""Times its size from a sensor that rests, from which on a known sentinel is no reading of it."""
 _RISES = 0.95
 """A column that rises in so many of its steps and never falls counts something."""
 _FEW_ROWS = 20
@@ -77,6 +82,23 @@ def find_sentinels(values: Floats, broken: Bools | None = None) -> list[Odd]:
             continue
         found.append(Odd(odd, int(hit.sum()), int(np.argmax(hit))))
     return found
+
+
+def sure_sentinels(columns: Iterable[Floats], broken: Bools | None = None) -> list[float]:
+    """Known sentinels that stand apart from a sensor's readings, and that no other sensor holds as one of its own."""
+    found: dict[float, None] = {}
+    readings: set[float] = set()
+    for values in columns:
+        known = {float(one) for one in np.unique(values[np.isin(values, _LISTED) | (np.abs(values) >= HUGE)])}
+        own = {odd.value for odd in find_sentinels(values, broken)} & known if known else set()
+        found |= dict.fromkeys(sorted(own))
+        readings |= known - own
+    return [value for value in found if value not in readings]
+
+
+def number_text(value: float) -> str:
+    """A number to its last digit, without a point behind which nothing stands: -9999, 4294967295, 3.402823466e+38."""
+    return repr(float(value)).removesuffix(".0")
 
 
 def find_absurd(values: Floats, sentinels: Sequence[Odd] = ()) -> Odd | None:
@@ -186,7 +208,7 @@ def same_as(columns: Sequence[tuple[str, Floats]]) -> dict[str, str]:
 def _next_sentinel(known: Floats) -> float | None:
     """The most extreme value at either end that no reading would be, or None."""
     values, counts = np.unique(known, return_counts=True)
-    if len(values) < 3:
+    if len(values) < 2:
         return None
     found = []
     for at, beside in ((0, 1), (-1, -2)):
@@ -195,9 +217,11 @@ def _next_sentinel(known: Floats) -> float | None:
         low, high = np.percentile(rest, [0.5, 99.5])
         width = high - low
         distance = abs(value - float(values[beside]))
-        in_list = value in KNOWN_SENTINELS or abs(value) >= 1e30
+        in_list = value in KNOWN_SENTINELS or abs(value) >= HUGE
         needed = (1.0 if in_list else _FAR_NOUGHT if value == 0 else _FAR) * width
-        if width > 0 and distance > needed and (in_list or count >= 2):
+        if width == 0 and in_list:
+            needed = _OFF_REST * max(abs(float(low)), 1.0)
+        if (in_list or (width > 0 and count >= 2)) and distance > needed:
             found.append((distance, value))
     return max(found)[1] if found else None
 

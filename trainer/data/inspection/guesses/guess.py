@@ -8,6 +8,7 @@ from sheetbreak.rows import Schema
 from trainer.data.inspection.findings import sentinels_to_write
 from trainer.data.inspection.guesses.plant_file import Entry
 from trainer.data.inspection.guesses.roles import Roles
+from trainer.data.inspection.sensors import number_text
 from trainer.data.inspection.tables import Table
 
 _LONG_LIST = 8
@@ -42,7 +43,7 @@ def guess_plant(table: Table, roles: Roles, given: Schema | None = None) -> dict
     if roles.ignored:
         columns["ignore"] = Entry(list(roles.ignored), _ignored_why(roles))
     missing = [*(given.missing if given is not None else ()), *roles.words]
-    numbers = [f"{value:g}" for value in sentinels_to_write(roles, Missing.of(missing))]
+    numbers = [number_text(value) for value in sentinels_to_write(roles, Missing.of(missing))]
     values = {"missing": Entry([*missing, *numbers], "no reading, beside the words that are known")}
     units = {**table.units, **(given.units if given is not None else {})}
     return {

@@ -1,0 +1,55 @@
+"""Absurd cells in a history, whatever they are: the model sees a fault of that sensor as if they had not been there."""
+
+import numpy as np
+import pytest
+
+from sheetbreak.rows import INTACT, RowBatch
+from tests.support.histories import mill_like, schema_of, with_values
+from trainer.data.history import score_history
+from trainer.data.labels import label_rows
+from trainer.data.splits import chronological
+from trainer.training.pipeline import Recipe, train_pipeline
+from trainer.training.presets import preset_named
+
+SENSORS, FAULTY = 6, 2
+SCHEMA = schema_of(SENSORS)
+ROWS = 900
+
+
+def contribution(history: RowBatch, preset: str) -> float:
+    """Of the faulty sensor, by a model of this history, in the first rows of a fault of some spreads."""
+    model = train_pipeline(
+        history,
+        SCHEMA,
+        labels=label_rows(history, SCHEMA),
+        split=chronological(history.times_us, (0.6, 0.2, 0.2)),
+        recipe=Recipe(preset=preset_named(preset), family="pca"),
+    ).artifact
+    live = mill_like(400, sensors=SENSORS, break_every=None)
+    values = live.values.copy()
+    values[300:, FAULTY] += 12
+    broken = np.full(len(live), INTACT, np.int8)
+    _, results = score_history(RowBatch(live.machines, live.times_us, values, live.grades, broken), model)
+    return float(results.contributions[300:310, FAULTY].mean())
+
+
+def absurd(values: np.ndarray, kind: str) -> np.ndarray:
+    found = values.copy()
+    cells = np.random.default_rng(1).random(len(values)) < 0.01
+    if kind == "noise":
+        found[cells, FAULTY] = np.random.default_rng(2).normal(0, 1e9, int(cells.sum()))
+    elif kind == "one":
+        found[60, FAULTY] = 1e200
+    else:
+        found[cells, FAULTY] = float(kind)
+    return found
+
+
+@pytest.mark.parametrize(("preset", "kinds"), [("default", ("-9999", "noise")), ("rows", ("one", "1e35"))])
+def test_absurd_cells_in_training_make_no_sensor_blind(preset: str, kinds: tuple[str, ...]) -> None:
+    clean = mill_like(ROWS, sensors=SENSORS)
+    seen = contribution(clean, preset)
+    assert seen > 1
+    for kind in kinds:
+        found = contribution(with_values(clean, absurd(clean.values, kind)), preset)
+        assert found > 0.5 * seen, (kind, found, seen)
