@@ -30,16 +30,18 @@ def rig(broker: Broker) -> Iterator[KafkaRig]:
     rig.tear_down()
 
 
-@given(st.integers(1, 10_000), st.lists(st.tuples(st.floats(0.1, 3.0), st.floats(0.0, 100.0)), max_size=50))
-def test_a_batch_never_has_more_rows_than_it_may_nor_none(most: int, turns: list[tuple[float, float]]) -> None:
+@given(
+    st.integers(1, 10_000), st.lists(st.tuples(st.booleans(), st.floats(0.1, 3.0), st.floats(0.0, 30.0)), max_size=50)
+)
+def test_a_batch_never_has_more_rows_than_it_may_nor_none(most: int, turns: list[tuple[bool, float, float]]) -> None:
     portion = Portion(most)
-    for share, took_s in turns:
+    for stands, share, took_s in turns:
         before, rows_ = portion.rows, max(1, min(portion.rows, int(share * portion.rows)))
-        if took_s >= TIMEOUT_S:
-            portion.outlived(rows_, took_s=took_s, timeout_s=TIMEOUT_S)
+        tell = portion.stood if stands else portion.outlived
+        tell(rows_, took_s=took_s, timeout_s=TIMEOUT_S)
+        if took_s >= TIMEOUT_S or not stands:
             assert portion.rows == max(1, rows_ // 2)
         else:
-            portion.stood(rows_, took_s=took_s, timeout_s=TIMEOUT_S)
             assert before <= portion.rows <= most
             assert portion.rows == before or (rows_ == before and took_s < TIMEOUT_S / 2)
 

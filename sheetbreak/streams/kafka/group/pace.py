@@ -66,9 +66,11 @@ class Portion:
 
     def stood(self, rows: int, *, took_s: float, timeout_s: float) -> None:
         """So many rows are committed: a few more the next time, where that was as many as could be and took less than
-        half of the time.
+        half of the time. One that took longer than it may was lucky: the broker looks every 10 s only.
         """
-        if self.rows < self._most and rows >= self.rows and 2 * took_s < timeout_s:
+        if took_s >= timeout_s:
+            self.outlived(rows, took_s=took_s, timeout_s=timeout_s)
+        elif self.rows < self._most and rows >= self.rows and 2 * took_s < timeout_s:
             self.rows = min(self._most, self.rows + max(1, self.rows // _GROWTH))
 
 
