@@ -15,11 +15,11 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.kafka.campaign.faults import Done, one_fault
+from benchmarks.kafka.campaign.faults import Done, Fault, do, draw_fault
 from benchmarks.kafka.campaign.history import (
     Answer,
     Differences,
@@ -64,14 +64,19 @@ def main(argv: Sequence[str] | None = None) -> int:
             broker.kill()
 
 
-def campaign(broker: Broker, folder: Path, *, minutes: float, seed: int, rows: int) -> int:
-    """On a broker that runs; prints what was done and found. Returns the exit code."""
+def campaign(
+    broker: Broker, folder: Path, *, minutes: float, seed: int, rows: int, faults: Iterable[Fault] | None = None
+) -> int:
+    """On a broker that runs; prints what was done and found. Returns the exit code.
+
+    faults: just these, however long they take; None: those drawn in so many minutes.
+    """
     plant, done = Plant(broker, folder, rows=rows, minutes=minutes, seed=seed), Done()
     began = time.monotonic()
     try:
         plant.feed.start()
-        while time.monotonic() - began < 60 * minutes:
-            name = one_fault(plant, done)
+        for fault in _drawn(plant, until=began + 60 * minutes) if faults is None else faults:
+            name = do(fault, plant, done)
             print(f"{time.monotonic() - began:7.1f} s  {name}", file=sys.stderr, flush=True)
         plant.feed.close()
         for monitor in plant.monitors.values():
@@ -93,6 +98,11 @@ def campaign(broker: Broker, folder: Path, *, minutes: float, seed: int, rows: i
     print(json.dumps({"seed": seed, "seconds": round(time.monotonic() - began), **dict(counts), "exits": codes}))
     print("  ".join(f"{name} {number}" for name, number in said.items()))
     return 1 if differences.wrong else 0
+
+
+def _drawn(plant: Plant, *, until: float) -> Iterator[Fault]:
+    while time.monotonic() < until:
+        yield draw_fault(plant)
 
 
 def check(plant: Plant) -> tuple[Differences, int]:

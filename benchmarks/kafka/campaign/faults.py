@@ -239,18 +239,23 @@ FAULTS = (
 )
 
 
-def one_fault(plant: Plant, done: Done) -> str:
-    """Draw one and do it; its name. Raises Stuck."""
+def draw_fault(plant: Plant) -> Fault:
+    """One of those that can be done here."""
     several = isinstance(plant.broker, Cluster)
     drawn = [one for one in FAULTS if several or not one.cluster]
     (one,) = plant.draw.choices(drawn, [one.weight for one in drawn])
+    return one.fault
+
+
+def do(fault: Fault, plant: Plant, done: Done) -> str:
+    """Do it, with both monitors there; its name. Raises Stuck."""
     for monitor in plant.monitors.values():
         monitor.start()
     try:
-        one.fault(plant, done)
+        fault(plant, done)
     except (KafkaError, SheetbreakError) as away:  # a broker that is not quite back: the fault was not to be
-        return f"{one.fault.__name__} ({type(away).__name__})"
-    return one.fault.__name__
+        return f"{fault.__name__} ({type(away).__name__})"
+    return fault.__name__
 
 
 def _kill(plant: Plant, done: Done, *, pause_s: float) -> None:
