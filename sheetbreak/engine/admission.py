@@ -177,8 +177,9 @@ class _Walk:
         self._aside, self._aside_rows = past.aside, past.aside_rows
         self._stretches, self._jump = [Stretch(ON, past.clock, [], [], [])], 0
         """The stretches, and the one that began with a jump forward which may yet prove an odd clock; 0: none."""
-        self._rejects, self._taken = list[tuple[int, RowError]](), list[int]()
-        self._gaps = list[tuple[int, str]]()
+        self._rejects: list[tuple[int, RowError]] = []  # not list[…](): making the type takes longer than a row
+        self._taken: list[int] = []
+        self._gaps: list[tuple[int, str]] = []
         self._known: set[int] | None = None
 
     def admit(self, places: Sequence[int]) -> Admitted:

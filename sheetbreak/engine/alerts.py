@@ -1,7 +1,7 @@
 """Alerts: their life, opened, updated, closed, row by row of a machine."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal, NamedTuple
 
@@ -140,6 +140,15 @@ class AlertEvent:
         return self if odds is None else replace(self, odds=odds, message=f"{self.message} {odds.words}.")
 
 
+class Cause(NamedTuple):
+    """What is said of a row beside its score."""
+
+    top: Sequence[TopSensor]
+    """The sensors with the largest part in it, largest first; at least one."""
+    imputed: tuple[str, ...] = ()
+    masked: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class ScoredRow:
     """One row with its score and level."""
@@ -149,11 +158,9 @@ class ScoredRow:
     score: float
     threshold: float
     over: bool
-    top: Sequence[TopSensor]
-    """Empty when the row is not over and no alert is open."""
+    cause: Callable[[], Cause]
+    """Asked for where the row makes an event or might, which is seldom: it takes longer than all else of a row."""
     model: str
-    imputed: tuple[str, ...] = ()
-    masked: tuple[str, ...] = ()
     grade: str | None = None
     rarity: float | None = None
     foretells: bool = True
@@ -184,27 +191,31 @@ def judge(
         if over < policy.open_after or not over:
             return AlertState(over, _next(state.since_open), None, muted, _next(state.since_opened)), None
         severity = _severity(policy, row)
-        opened = OpenAlert(_alert_id(row), row.time_us, severity, row.top[0].sensor, 0)
-        return AlertState(over=0, since_open=0, open=opened, since_opened=0), _event("opened", opened, row)
+        cause = row.cause()
+        opened = OpenAlert(_alert_id(row), row.time_us, severity, cause.top[0].sensor, 0)
+        return AlertState(over=0, since_open=0, open=opened, since_opened=0), _event("opened", opened, row, cause)
     now, since_opened = state.open, _next(state.since_opened)
     quiet = now.quiet + 1 if row.ratio <= policy.close_ratio else 0
     if quiet >= policy.close_after:
         muted = max(muted, policy.rearm_rows)
-        return AlertState(since_open=1, muted=muted, since_opened=since_opened), _event("closed", now, row)
+        closed = _event("closed", now, row, row.cause())
+        return AlertState(since_open=1, muted=muted, since_opened=since_opened), closed
     now = replace(now, quiet=quiet, since_event=now.since_event + 1)
     if row.over and now.since_event >= policy.update_every:
-        severity, leading = _severity(policy, row), row.top[0].sensor
+        severity, cause = _severity(policy, row), row.cause()
+        leading = cause.top[0].sensor
         if severity != now.severity or leading != now.leading:
             now = replace(now, severity=severity, leading=leading, since_event=0)
             state = AlertState(open=now, since_open=0, muted=muted, since_opened=since_opened)
-            return state, _event("updated", now, row)
+            return state, _event("updated", now, row, cause)
     return AlertState(open=now, since_open=0, muted=muted, since_opened=since_opened), None
 
 
-def pass_by(state: AlertState) -> AlertState:
-    """The state after a row that was not scored."""
-    since_open = 0 if state.open else _next(state.since_open)
-    return replace(state, since_open=since_open, muted=max(state.muted - 1, 0), since_opened=_next(state.since_opened))
+def pass_by(state: AlertState, rows: int = 1) -> AlertState:
+    """The state after rows that were not scored."""
+    since_open = 0 if state.open else min(state.since_open + rows, WARNED_ROWS)
+    since_opened = min(state.since_opened + rows, WARNED_ROWS)
+    return AlertState(state.over, since_open, state.open, max(state.muted - rows, 0), since_opened)
 
 
 def _next(rows: int) -> int:
@@ -241,25 +252,26 @@ def _alert_id(row: ScoredRow) -> str:
     return hashlib.sha256(identity).hexdigest()[:20]
 
 
-def _event(kind: Kind, alert: OpenAlert, row: ScoredRow) -> AlertEvent:
+def _event(kind: Kind, alert: OpenAlert, row: ScoredRow, cause: Cause) -> AlertEvent:
     return AlertEvent(
         alert.alert_id, kind, row.machine, row.time_us, alert.opened_us, row.score, row.threshold, row.ratio,
-        alert.severity, tuple(row.top), row.model, row.imputed, row.masked, _message(kind, alert, row), row.rarity,
+        alert.severity, tuple(cause.top), row.model, cause.imputed, cause.masked, _message(kind, alert, row, cause),
+        row.rarity,
     )  # fmt: skip
 
 
-def _message(kind: Kind, alert: OpenAlert, row: ScoredRow) -> str:
+def _message(kind: Kind, alert: OpenAlert, row: ScoredRow, cause: Cause) -> str:
     """One plain sentence that a shift leader can act on."""
     if kind == "closed":
         ago = duration((row.time_us - alert.opened_us) / 1e6)
         return f"{row.machine}: back to normal {ago} after the warning of {format_time(alert.opened_us)}."
-    lead = row.top[0]
-    others = ", ".join(t.sensor for t in row.top[1:3])
+    lead = cause.top[0]
+    others = ", ".join(t.sensor for t in cause.top[1:3])
     grade = f" on grade {row.grade}" if row.grade else ""
     warning, critical = _URGENCY if row.foretells else _ODDITY
     urgency = warning if alert.severity == "warning" else critical
     still = "still " if kind == "updated" else ""
-    missing = len(row.imputed)
+    missing = len(cause.imputed)
     doubt = f" ({missing} {'sensor is' if missing == 1 else 'sensors are'} missing)" if missing else ""
     rare = f", rarer than 1 row in {1 / row.rarity:,.0f}" if row.rarity else ""
     observed, expected = _told_apart(lead.observed, lead.expected)

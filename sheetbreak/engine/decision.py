@@ -7,8 +7,10 @@ break can change that, so that the rows between are skipped.
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
 
 from sheetbreak.engine.admission import BROKE, OF_ROWS, Step
 from sheetbreak.engine.alerts import (
@@ -17,6 +19,7 @@ from sheetbreak.engine.alerts import (
     AlertEvent,
     AlertPolicy,
     AlertState,
+    Cause,
     ScoredRow,
     Warned,
     change_grade,
@@ -25,7 +28,6 @@ from sheetbreak.engine.alerts import (
     stop,
 )
 from sheetbreak.engine.odds import UNKNOWN_ODDS, Odds, learn
-from sheetbreak.engine.scores import TopSensor
 from sheetbreak.engine.thresholds import (
     JUDGED_ROWS,
     Levels,
@@ -53,20 +55,8 @@ class Rules(NamedTuple):
     """Of the model."""
 
 
-class Cause(NamedTuple):
-    """What is said of a row beside its score."""
-
-    top: Sequence[TopSensor] = ()
-    """The sensors with the largest part in it; empty where it is not asked for."""
-    imputed: tuple[str, ...] = ()
-    masked: tuple[str, ...] = ()
-
-
-class Explain(Protocol):
-    """What explains a batch's rows."""
-
-    def __call__(self, place: int, /, *, named: bool) -> Cause:
-        """Of the row at a place. named: whether its leading sensors are asked for."""
+Explain = Callable[[int], Cause]
+"""What explains the row at a place of a batch."""
 
 
 class Decided(NamedTuple):
@@ -75,8 +65,8 @@ class Decided(NamedTuple):
     levels: Levels
     alert: AlertState
     """After the rows."""
-    top: dict[int, Sequence[TopSensor]]
-    """For rows over the level, and those at which an alert is open."""
+    named: list[int]
+    """Rows over the level, and those at which an alert is open: their leading sensors are told."""
     alerts: list[tuple[int, AlertEvent]]
     breaks: list[tuple[int, Warned]]
     """Rows at which a break begins, and whether it was warned of."""
@@ -100,20 +90,19 @@ def raise_alerts(
 
     alert, since_break (scored rows since the last break): as they were before.
     """
-    policy, wakes = rules.policy, levels.over
+    policy, end = rules.policy, len(steps)
     changes = set(levels.changes) if levels.changes and policy.grade_change_rows else _NONE
-    if changes or levels.breaks:
-        wakes = sorted({*levels.over, *levels.breaks, *changes})
-    top: dict[int, Sequence[TopSensor]] = {}
+    wakes = sorted({*levels.over, *levels.breaks, *changes, end})
+    named: list[int] = []
     alerts: list[tuple[int, AlertEvent]] = []
     breaks: list[tuple[int, Warned]] = []
-    i, end = 0, len(steps)
+    i = 0
     while i < end:
-        if alert.open is None and alert == IDLE:
-            next_wake = bisect_left(wakes, i)
-            if next_wake == len(wakes):
+        if alert.open is None:
+            wake = wakes[bisect_left(wakes, i)]
+            alert, i = pass_over(alert, steps[i:wake], levels.level[i:wake]), wake
+            if i == end:
                 break
-            i = wakes[next_wake]
         place, what, since_restart = steps[i]
         event = None
         if what not in OF_ROWS:
@@ -132,20 +121,16 @@ def raise_alerts(
             else:
                 level = levels.level[i]
                 over = score > level
-                named = over or alert.open is not None
-                cause = explain(place, named=named)
-                if named:
-                    top[place] = cause.top
+                if over or alert.open is not None:
+                    named.append(place)
                 row = ScoredRow(
                     machine,
                     int(rows.times_us[place]),
                     score,
                     level,
                     over=over,
-                    top=cause.top,
+                    cause=partial(explain, place),
                     model=rules.version,
-                    imputed=cause.imputed,
-                    masked=cause.masked,
                     grade=rows.grades[place],
                     rarity=_known(levels.rarity[i]),
                     foretells=rules.foretells,
@@ -154,7 +139,16 @@ def raise_alerts(
         if event:
             alerts.append((place, event))
         i += 1
-    return Decided(levels, alert, top, alerts, breaks)
+    return Decided(levels, alert, named, alerts, breaks)
+
+
+def pass_over(alert: AlertState, steps: Sequence[Step], level: Sequence[float]) -> AlertState:
+    """The state after steps none of which is over its level, a break or a change of grade, while no alert is open."""
+    if alert == IDLE:
+        return alert
+    alert = pass_by(alert, sum(what in OF_ROWS for _, what, _ in steps))
+    ended = any(now == now or what not in OF_ROWS for (_, what, _), now in zip(steps, level, strict=True))
+    return replace(alert, over=0) if alert.over and ended else alert  # by a score that is not over, or the end of a run
 
 
 def decide(
@@ -203,25 +197,28 @@ def decide(
             since_break=odds.since_break,
             explain=explain,
         )
-        part = _with_odds(part, some, labels, odds)
+        alerts, odds = _with_odds(part.alerts, some, levels, labels, odds)
         if levels.steering:
-            opened = {place for place, event in part.alerts if event.kind == "opened"}
-            steering = levels.steering.with_alarms(_waiting(some, levels, opened, labels))
-            part = part._replace(levels=levels._replace(steering=steering))
-        trailing, grade, alert, odds = levels.trailing, levels.grade, part.alert, part.odds
-        found = part if found is None else _joined(found, part)
+            opened = {place for place, event in alerts if event.kind == "opened"}
+            if opened:
+                steering = levels.steering.with_alarms(_waiting(some, levels, opened, labels))
+                levels = levels._replace(steering=steering)
+        trailing, grade, steering, alert = levels.trailing, levels.grade, levels.steering, part.alert
+        part = Decided(levels, alert, part.named, alerts, part.breaks, odds)
+        found = part if found is None else joined(found, part)
     assert found is not None
     return found
 
 
-def _with_odds(found: Decided, steps: Sequence[Step], labels: Sequence[int], odds: Odds) -> Decided:
-    """The same with what is known of the machine's warnings, in each event and after the steps."""
-    events = {place: event.kind == "opened" for place, event in found.alerts if event.kind != "closed"}
-    odds, told = learn(odds, steps, found.levels.level, events=events, labels=labels)
-    if not told:
-        return found._replace(odds=odds)
-    alerts = [(at, event if event.kind == "closed" else event.with_odds(told[at])) for at, event in found.alerts]
-    return found._replace(odds=odds, alerts=alerts)
+def _with_odds(
+    alerts: list[tuple[int, AlertEvent]], steps: Sequence[Step], levels: Levels, labels: Sequence[int], odds: Odds
+) -> tuple[list[tuple[int, AlertEvent]], Odds]:
+    """The same events, each with what was known of the machine's warnings; and what is known after the steps."""
+    events = {place: event.kind == "opened" for place, event in alerts if event.kind != "closed"}
+    odds, told = learn(odds, steps, levels.level, events=events, labels=labels)
+    if told:
+        alerts = [(at, event if event.kind == "closed" else event.with_odds(told[at])) for at, event in alerts]
+    return alerts, odds
 
 
 def _scored_since_break(steps: Sequence[Step], level: Sequence[float], at: int, *, before: int) -> int:
@@ -242,7 +239,7 @@ def _known(number: float) -> float | None:
     return number if number == number else None
 
 
-def _joined(before: Decided, after: Decided) -> Decided:
+def joined(before: Decided, after: Decided) -> Decided:
     """What two parts of a machine's steps come to, one after the other."""
     levels, more, steps = before.levels, after.levels, len(before.levels.level)
     return after._replace(
@@ -253,7 +250,7 @@ def _joined(before: Decided, after: Decided) -> Decided:
             breaks=levels.breaks + [steps + i for i in more.breaks],
             changes=levels.changes + [steps + i for i in more.changes],
         ),
-        top=before.top | after.top,
+        named=before.named + after.named,
         alerts=before.alerts + after.alerts,
         breaks=before.breaks + after.breaks,
     )

@@ -1,10 +1,10 @@
 """Odds of a warning: how often the last ones came true, beside how often a random hour holds a break."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from sheetbreak.bounds import Rows
 from sheetbreak.engine.admission import BROKE, OF_ROWS, RUN, Step
@@ -16,8 +16,7 @@ REMEMBERED = 20
 """Warnings whose outcome is kept: the odds are of now, not of all times."""
 
 
-@dataclass(frozen=True, slots=True)
-class Odds:
+class Odds(Struct, frozen=True):
     """What is known of a machine's warnings; a value, of labelled rows alone."""
 
     outcomes: Annotated[tuple[bool, ...], Meta(max_length=REMEMBERED)] = ()
@@ -42,11 +41,10 @@ class Odds:
         """So many scored rows later, `labelled` of them with a label, without a break."""
         if not rows:
             return self
-        waiting = tuple(age + rows for age in self.waiting)
-        still = tuple(age for age in waiting if age < JUDGED_ROWS)
-        outcomes = (self.outcomes + (False,) * (len(waiting) - len(still)))[-REMEMBERED:]
+        still = tuple(age + rows for age in self.waiting if age + rows < JUDGED_ROWS)
+        outcomes = (self.outcomes + (False,) * (len(self.waiting) - len(still)))[-REMEMBERED:]
         since = min(self.since_break + rows, JUDGED_ROWS)
-        return replace(self, outcomes=outcomes, scored=self.scored + labelled, since_break=since, waiting=still)
+        return Odds(outcomes, self.scored + labelled, self.ahead, since, still)
 
     def opened(self) -> "Odds":
         """A warning opens at the last row."""
@@ -70,7 +68,8 @@ def learn(
     level: of each step, NaN where it has no score. events: by place, whether a warning opens there. labels: by place;
     of rows without a label nothing is learned.
     """
-    told, rows, labelled = dict[int, Told | None](), 0, 0
+    told: dict[int, Told | None] = {}  # not dict[int, …](): making the type takes longer than a row
+    rows = labelled = 0
     for (place, what, _), now in zip(steps, level, strict=True):
         if what == BROKE:
             odds, rows, labelled = odds.after(rows, labelled=labelled).broke(), 0, 0

@@ -7,6 +7,7 @@ known, as the EM algorithm does (Roweis, "EM algorithms for PCA and SPCA", 1998)
 as it is. Every window is filled by itself, so that its bits do not depend on those beside it.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -16,7 +17,7 @@ import numpy.typing as npt
 
 from sheetbreak.bounds import Positive
 from sheetbreak.engine.features import Features
-from sheetbreak.engine.moments import Bools, Floats
+from sheetbreak.engine.moments import Bools, Floats, Ints
 from sheetbreak.engine.windows import Windows
 
 Float32s = npt.NDArray[np.float32]
@@ -28,6 +29,8 @@ FAR = 1e6
 MAX_ROUNDS = 20
 """Calls of the model for a window, at most: most settle in ten, and where principal components hardly see a sensor
 they would creep on for hundreds, to no better estimate."""
+TOP_SENSORS = 5
+"""So many are named of a row."""
 TOLERANCE = 1e-3
 """Scaled units, in which a sensor's usual range is 1."""
 
@@ -90,9 +93,9 @@ class Scorer:
         np.clip(scaled, self._floor, self._limit, out=scaled)
         return scaled.astype(np.float32)
 
-    def unscale(self, scaled: npt.NDArray[np.float32]) -> Floats:
-        """Features that `scale` would turn into `scaled`, where it did not clip."""
-        return scaled.astype(np.float64) * self._scale + self._centre
+    def unscale(self, scaled: npt.NDArray[np.float32], sensors: slice | Ints = slice(None)) -> Floats:
+        """Features that `scale` would turn into `scaled`, where it did not clip. sensors: whose, where not all's."""
+        return scaled.astype(np.float64) * self._scale[sensors] + self._centre[sensors]
 
     def contributions(self, windows: npt.NDArray[np.float32], rebuilt: npt.NDArray[np.float32]) -> Floats:
         """Each sensor's error: (n, window, sensors) twice -> (n, sensors), the mean over the window."""
@@ -110,13 +113,11 @@ class Scorer:
         return scores
 
 
-def top_sensors(
-    names: Sequence[str], contributions: Floats, *, observed: Floats, expected: Floats, count: int = 5
-) -> list[TopSensor]:
-    """The sensors with the largest part in one row's error, largest first; every array is (sensors,)."""
-    whole = float(contributions.sum()) or 1.0
-    order = np.argsort(-contributions, kind="stable")[:count]
-    return [TopSensor(names[i], float(contributions[i]) / whole, float(observed[i]), float(expected[i])) for i in order]
+def largest_parts(contributions: Floats, *, count: int) -> tuple[Ints, Floats]:
+    """The sensors with the largest part in each row's error, largest first, and their shares in it: (n, count) each."""
+    order = np.argsort(-contributions, axis=1, kind="stable")[:, :count]
+    whole = contributions.sum(axis=1)
+    return order, np.take_along_axis(contributions, order, axis=1) / np.where(whole == 0, 1.0, whole)[:, None]
 
 
 class Scores:
@@ -157,12 +158,17 @@ class Scores:
             found[place] = score
         return found
 
-    def top(self, number: int, features: Features, sensors: Sequence[str]) -> list[TopSensor]:
-        """The sensors with the largest part in the score of the window of this number."""
-        observed, expected = self.in_plant_units(features, number)
-        found = top_sensors(sensors, self.contributions[number], observed=observed, expected=expected)
-        spread = dict(zip(sensors, features.spread[self._ends[number]].tolist(), strict=True))
-        return [one._replace(spreads=_in_spreads(one.observed - one.expected, spread[one.sensor])) for one in found]
+    def top(self, numbers: Sequence[int], features: Features, sensors: Sequence[str]) -> list[list[TopSensor]]:
+        """Of the windows of these numbers the sensors with the largest part in each one's score, largest first."""
+        order, share = largest_parts(self.contributions[numbers], count=TOP_SENSORS)
+        at, rows = np.array(numbers, np.intp)[:, None], self._ends[numbers][:, None]
+        spread = features.spread[rows, order]
+        expected = features.centre[rows, order] + self._scorer.unscale(self._rebuilt[at, order], order) * spread
+        observed = np.where(self._unseen[at, order], expected, features.observed[rows, order])
+        found = zip(*(cells.ravel().tolist() for cells in (order, share, observed, expected, spread)), strict=True)
+        tops = [TopSensor(sensors[i], part, seen, due, _in_spreads(seen - due, sd)) for i, part, seen, due, sd in found]
+        count = order.shape[1]
+        return [tops[first : first + count] for first in range(0, len(tops), count)]
 
     def in_plant_units(self, features: Features, number: int | slice = slice(None)) -> tuple[Floats, Floats]:
         """Observed and expected values of the last row of one window, or of all: (sensors,) or (m, sensors) each."""
@@ -182,7 +188,7 @@ def _without(contributions: Floats, masked: Bools) -> Floats:
 
 def _in_spreads(difference: float, spread: float) -> float:
     found = difference / spread if spread > 0 else 0.0
-    return found if np.isfinite(found) else 0.0
+    return found if math.isfinite(found) else 0.0
 
 
 def estimate(

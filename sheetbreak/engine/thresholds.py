@@ -113,16 +113,17 @@ class Trailing:
 
     def rarity(self, score: float) -> float:
         """The share of scores, this one counted too, that are as high: 1 / 201 where it is higher than 200 others."""
-        return (len(self.ordered) - bisect_left(self.ordered, score) + 1) / (len(self.ordered) + 1)
+        held = len(self.ordered)
+        return (held - bisect_left(self.ordered, score) + 1) / (held + 1)
 
     def quantile(self, q: float) -> float:
         """The q-quantile, linear between neighbours as numpy's default (Hyndman and Fan, type 7)."""
-        place = q * (len(self.ordered) - 1)
+        ordered = self.ordered
+        last = len(ordered) - 1
+        place = q * last
         below = int(place)
-        low = self.ordered[below]
-        if below + 1 == len(self.ordered):
-            return low
-        return low + (self.ordered[below + 1] - low) * (place - below)
+        low = ordered[below]
+        return low if below == last else low + (ordered[below + 1] - low) * (place - below)
 
 
 def level_now(
@@ -132,7 +133,7 @@ def level_now(
 
     share: where the wheel of a steered threshold stands.
     """
-    if threshold.quantile is None or len(trailing) < threshold.min_rows:
+    if threshold.quantile is None or len(trailing.ring) < threshold.min_rows:
         return threshold.grade_levels.get(grade, threshold.level) if grade else threshold.level
     level = trailing.quantile(threshold.quantile if share is None else 1 - share)
     return level * _ratio(threshold, grade) if threshold.grade_levels else level
@@ -157,12 +158,12 @@ class Wheel:
 
     def turn(self, *, labelled: bool) -> None:
         """A scored row goes by. labelled: whether the feed says if the sheet broke at it."""
-        rate = self._rate
-        self.waiting = [rows + 1 for rows in self.waiting]
-        false = 0
-        while self.waiting and self.waiting[0] >= JUDGED_ROWS:
-            del self.waiting[0]
-            false += 1
+        rate, false = self._rate, 0
+        if self.waiting:
+            self.waiting = [rows + 1 for rows in self.waiting]
+            while self.waiting and self.waiting[0] >= JUDGED_ROWS:
+                del self.waiting[0]
+                false += 1
         wanted = rate.per_day / rate.rows_per_day
         step = _GAIN * (wanted - false) if labelled else _BLIND_GAIN * (wanted * _BLIND_FACTOR - false)
         self.share = min(max(self.share * math.exp(step), _LEAST_SHARE), _MOST_SHARE)
@@ -237,6 +238,7 @@ def hold_levels(
     """
     trailing = trailing.copy()
     wheel = Wheel(threshold.rate, steering) if threshold.rate and steering else None
+    min_rows, graded = threshold.min_rows, bool(threshold.grade_levels)
     level, rarity = array("d"), array("d")
     over: list[int] = []  # not list[int](): making the type takes longer than a row
     breaks: list[int] = []
@@ -264,8 +266,8 @@ def hold_levels(
         level.append(now)
         if score > now:
             over.append(i)
-        alike = comparable(threshold, score, grade)
-        rarity.append(trailing.rarity(alike) if len(trailing) >= threshold.min_rows else NO_SCORE)
+        alike = comparable(threshold, score, grade) if graded else score
+        rarity.append(trailing.rarity(alike) if len(trailing.ring) >= min_rows else NO_SCORE)
         if since_restart >= restart_rows:
             trailing.add(alike)
         if wheel:

@@ -15,7 +15,7 @@ from sheetbreak import artifact
 from sheetbreak.engine.advance import Expectation, advance_explained
 from sheetbreak.engine.alerts import ratio_of
 from sheetbreak.engine.model import MAX_CELLS, Artifact, Manifest
-from sheetbreak.engine.scores import top_sensors
+from sheetbreak.engine.scores import largest_parts
 from sheetbreak.engine.state import DEAD_LETTER, WARMING_UP, Missing, Results, State
 from sheetbreak.errors import DataError
 from sheetbreak.python.columns import rows_of
@@ -176,14 +176,19 @@ def _leading(
     sensors: Sequence[str], contributions: Column, *, observed: Column, expected: Column, count: int
 ) -> dict[str, Column]:
     """The largest parts in each row's score; blank names in a row without one."""
-    n = len(contributions)
+    rows, names = np.flatnonzero(~np.isnan(contributions[:, 0])), np.array(sensors)
+    order, share = largest_parts(contributions[rows], count=count)
     columns: dict[str, Column] = {}
-    for rank in range(1, count + 1):
-        columns[f"sensor {rank}"] = np.full(n, "", f"U{max(map(len, sensors))}")
-        columns |= {f"{what} {rank}": np.full(n, np.nan) for what in ("share", "observed", "expected")}
-    for row in np.flatnonzero(~np.isnan(contributions[:, 0])).tolist():
-        top = top_sensors(sensors, contributions[row], observed=observed[row], expected=expected[row], count=count)
-        for rank, one in enumerate(top, 1):
-            for what in ("sensor", "share", "observed", "expected"):
-                columns[f"{what} {rank}"][row] = getattr(one, what)
+    for rank in range(count):
+        which, found = order[:, rank], dict[str, Column]()
+        found["sensor"] = np.full(len(contributions), "", names.dtype)
+        found["sensor"][rows] = names[which]
+        for what, cells in (
+            ("share", share[:, rank]),
+            ("observed", observed[rows, which]),
+            ("expected", expected[rows, which]),
+        ):
+            found[what] = np.full(len(contributions), np.nan)
+            found[what][rows] = cells
+        columns |= {f"{what} {rank + 1}": column for what, column in found.items()}
     return columns

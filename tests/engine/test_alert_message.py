@@ -2,13 +2,13 @@
 
 import pytest
 
-from sheetbreak.engine.alerts import IDLE, AlertPolicy, ScoredRow, judge
+from sheetbreak.engine.alerts import IDLE, AlertPolicy, Cause, ScoredRow, judge
 from sheetbreak.engine.scores import TopSensor
 
 
 def sentence(observed: float, expected: float, *, imputed: tuple[str, ...] = ()) -> str:
-    top = [TopSensor("x51", 0.1, observed, expected)]
-    row = ScoredRow("pm1", 0, 1.2, 1.0, over=True, top=top, model="v", imputed=imputed)
+    cause = Cause([TopSensor("x51", 0.1, observed, expected)], imputed)
+    row = ScoredRow("pm1", 0, 1.2, 1.0, over=True, cause=lambda: cause, model="v")
     _, event = judge(AlertPolicy(), IDLE, row, may_open=True)
     assert event is not None
     return event.message

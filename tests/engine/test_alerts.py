@@ -8,8 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sheetbreak.engine.admission import GAP, REST, RUN, SET_BACK
 from sheetbreak.engine.advance import advance
-from sheetbreak.engine.alerts import IDLE, AlertPolicy, AlertState, ScoredRow, change_grade, judge, pass_by
+from sheetbreak.engine.alerts import (
+    IDLE,
+    WARNED_ROWS,
+    AlertPolicy,
+    AlertState,
+    Cause,
+    ScoredRow,
+    change_grade,
+    judge,
+    pass_by,
+    stop,
+)
+from sheetbreak.engine.decision import pass_over
 from sheetbreak.engine.features import FeatureParams
 from sheetbreak.engine.model import Artifact
 from sheetbreak.engine.scores import Scaler, ScoreParams, TopSensor
@@ -186,7 +199,36 @@ def test_a_state_in_which_nothing_happens_becomes_idle(
     assert state == IDLE
 
 
+STEPS = st.lists(st.sampled_from(["scored", "unscored", REST, GAP, SET_BACK]), max_size=40)
+CLOSED = st.builds(
+    AlertState,
+    st.integers(0, 3),
+    st.integers(1, WARNED_ROWS),
+    st.none(),
+    st.integers(0, 9),
+    st.integers(1, WARNED_ROWS),
+)
+
+
+@given(CLOSED, STEPS, POLICIES)
+def test_steps_at_which_nothing_can_open_are_passed_over_as_if_one_by_one(
+    state: AlertState, steps: list[str], policy: AlertPolicy
+) -> None:
+    one_by_one = state
+    for what in steps:
+        if what == "scored":
+            one_by_one = _fold(policy, one_by_one, over=False)
+        elif what in ("unscored", REST):
+            one_by_one = pass_by(one_by_one)
+        else:
+            one_by_one, event = stop(policy, one_by_one, "pm1", time_us=0, model="m", why=what)
+            assert event is None
+    taken = [(place, RUN if "scored" in what else what, 99) for place, what in enumerate(steps)]
+    levels = [LEVEL if what == "scored" else float("nan") for what in steps]
+    assert pass_over(state, taken, levels) == one_by_one
+
+
 def _fold(policy: AlertPolicy, state: AlertState, *, over: bool) -> AlertState:
-    top = (TopSensor("x1", 1.0, 1.0, 0.0),)
-    row = ScoredRow("pm1", 0, 9.0 if over else 1.0, LEVEL, over=over, top=top, model="m")
+    cause = Cause((TopSensor("x1", 1.0, 1.0, 0.0),))
+    row = ScoredRow("pm1", 0, 9.0 if over else 1.0, LEVEL, over=over, cause=lambda: cause, model="m")
     return judge(policy, state, row, may_open=True)[0]

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sheetbreak.engine.admission import BROKE, GAP, REST, RUN, Step
-from sheetbreak.engine.alerts import AlertPolicy, AlertState
-from sheetbreak.engine.decision import Cause, Decided, Rules, decide
+from sheetbreak.engine.alerts import AlertPolicy, AlertState, Cause
+from sheetbreak.engine.decision import Decided, Rules, decide
 from sheetbreak.engine.odds import UNKNOWN_ODDS
 from sheetbreak.engine.scores import TopSensor
 from sheetbreak.engine.thresholds import JUDGED_ROWS, Rate, Steering, Threshold, Trailing, begin_steering
@@ -21,8 +21,8 @@ ROWS_PER_DAY = 720.0
 POLICY = AlertPolicy()
 
 
-def explain(_place: int, /, *, named: bool) -> Cause:
-    return Cause((TopSensor("x1", 1.0, 0.0, 0.0),) if named else ())
+def explain(_place: int) -> Cause:
+    return Cause((TopSensor("x1", 1.0, 0.0, 0.0),))
 
 
 def steered(per_day: float = 5.0, *, trailing_rows: int = 1440, min_rows: int = 240) -> Threshold:

@@ -10,8 +10,8 @@ import numpy as np
 
 from sheetbreak.engine.admission import RUN, Admitted
 from sheetbreak.engine.advance import put_together
-from sheetbreak.engine.alerts import IDLE, AlertEvent, AlertPolicy, Warned
-from sheetbreak.engine.decision import Cause, Decided, Rules, decide, raise_alerts
+from sheetbreak.engine.alerts import IDLE, AlertEvent, AlertPolicy, Cause, Warned
+from sheetbreak.engine.decision import Decided, Rules, decide, raise_alerts
 from sheetbreak.engine.odds import UNKNOWN_ODDS
 from sheetbreak.engine.scores import TopSensor
 from sheetbreak.engine.state import Results
@@ -107,6 +107,7 @@ class ScoredHistory:
             score=self.score,
             contributions=contributions,
             imputed={},
+            top={},
             rules=rules,
         )
 
@@ -182,5 +183,5 @@ class ScoredHistory:
         return found
 
 
-def _unnamed(_place: int, /, *, named: bool) -> Cause:
-    return _UNNAMED if named else Cause()
+def _unnamed(_place: int) -> Cause:
+    return _UNNAMED
