@@ -1,9 +1,9 @@
-"""Bounds: what a number may be, said once, as a type; options, settings, policies and manifests are held against it.
+"""Bounds: what a value may be, said once, as a type; options, settings, policies and manifests are held against it.
 
     Share = Annotated[float, Meta(ge=0, le=1)]
 
-msgspec holds such a type against a manifest. Where a user types the number, `parse_bounded(Share, "1.5")` does, and
-says what is wanted: '1.5' is not a number from 0 to 1.
+msgspec holds such a type against a manifest. Where a user types the value, `parse_bounded(Share, "1.5")` does, and
+says what is wanted: '1.5' is not a number from 0 to 1. `Annotated[Literal["a", "b"], …]` is one of some words.
 """
 
 import math
@@ -30,21 +30,29 @@ _WORDS = {"ge": "≥", "gt": "above", "le": "up to", "lt": "below"}
 
 
 def parse_bounded(kind: Any, text: str) -> Any:
-    """The number of a bounded type that a text says; 2.0 and 2e0 are whole. Raises ValueError: what is wanted."""
+    """The value of a bounded type that a text says; 2.0 and 2e0 are whole. Raises ValueError: what is wanted."""
     try:
-        return msgspec.convert(_number(text), kind, strict=False)
+        value = _number(text) if get_args(bounded_part(kind))[0] in (int, float) else text
+        return msgspec.convert(value, kind, strict=False)
     except ValueError:
         raise ValueError(f"{text!r} is not {wanted(kind)}") from None
 
 
 def wanted(kind: Any) -> str:
     """What a bounded type, or one or None, takes: "a whole number from 1 to 1,000", "a number above 0 and below 1"."""
-    number, meta = get_args(next((part for part in get_args(kind) if get_origin(part) is Annotated), kind))
-    name = "a whole number" if number is int else "a number"
+    value, meta = get_args(bounded_part(kind))
+    if value not in (int, float):
+        return f"one of {', '.join(get_args(value))}" if get_args(value) else "text"
+    name = "a whole number" if value is int else "a number"
     if meta.ge is not None and meta.le is not None:
         return f"{name} from {_plain(meta.ge)} to {_plain(meta.le)}"
     bounds = [f"{word} {_plain(getattr(meta, key))}" for key, word in _WORDS.items() if getattr(meta, key) is not None]
     return f"{name} {' and '.join(bounds)}".rstrip()
+
+
+def bounded_part(hint: Any) -> Any:
+    """The bounded type of a type: itself, or that of "one or None"; None where there is none."""
+    return next((part for part in (hint, *get_args(hint)) if get_origin(part) is Annotated), None)
 
 
 def _number(text: str) -> float:

@@ -4,7 +4,7 @@ import argparse
 import math
 from collections.abc import Iterator
 from dataclasses import is_dataclass
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 import pytest
@@ -17,6 +17,8 @@ from sheetbreak.cli.commands import COMMANDS, command
 from sheetbreak.cli.options import parser_of
 from sheetbreak.engine.model import Manifest
 from sheetbreak.wire.state_core import Core4
+from trainer.settings.families import FAMILIES
+from trainer.settings.values import settings_of
 from trainer.training.threshold_policies import POLICIES
 
 MOST = 2**53
@@ -95,9 +97,15 @@ def of_options() -> list[Any]:
     return [kind for name in COMMANDS for kind in option_types(parser_of(command(name)))]
 
 
+def of_settings() -> list[Any]:
+    settings = [setting for family in FAMILIES.values() for setting in settings_of(family).values()]
+    return [setting.bounds for setting in settings if setting.kind in NUMBERS]
+
+
 BOUNDED = {
     "options": (of_options, 20),
     "manifest": (lambda: list(bounded_within(Manifest)), 20),
+    "settings": (of_settings, 60),
     "policies": (lambda: [policy.bounds for policy in POLICIES.values()], 8),
     "state": (lambda: list(bounded_within(Core4)), 20),
 }
@@ -126,6 +134,13 @@ def test_what_is_no_finite_number_is_refused(text: str, kind: Any) -> None:
         parse_bounded(kind, text)
 
 
+def test_of_some_words_those_alone_are_taken() -> None:
+    kind = Annotated[Literal["linear", "tanh"], Meta(description="activation")]
+    assert parse_bounded(kind, "tanh") == "tanh"
+    with pytest.raises(ValueError, match="'Tanh' is not one of linear, tanh"):
+        parse_bounded(kind, "Tanh")
+
+
 @pytest.mark.parametrize("text", ["2", "2.0", "2e0", " 2 ", "+2"])
 def test_a_number_is_whole_by_its_value_not_by_its_spelling(text: str) -> None:
     found = parse_bounded(SomeRows, text)
@@ -144,6 +159,9 @@ def test_a_number_is_whole_by_its_value_not_by_its_spelling(text: str) -> None:
         (Annotated[float, Meta(gt=0, le=1)], "a number above 0 and up to 1"),
         (Annotated[float, Meta(ge=1e-7, le=1)], "a number from 1e-07 to 1"),
         (Finite, "a number"),
+        (Annotated[Literal["linear", "tanh"], Meta(description="one")], "one of linear, tanh"),
+        (Annotated[str, Meta(description="any")], "text"),
+        (SomeRows | None, "a whole number from 1 to 1,000,000"),
     ],
 )
 def test_what_is_wanted_is_said_in_words(kind: Any, words: str) -> None:

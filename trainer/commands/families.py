@@ -8,7 +8,7 @@ from typing import Any
 from sheetbreak.cli.options import OptionParser
 from sheetbreak.errors import DataError
 from trainer.output.text import wrap
-from trainer.settings.values import Family, Form, Setting, settings_of, shown
+from trainer.settings.values import Family, Setting, settings_of, shown
 
 _ABOUT = 34
 """Where the column of what a setting means begins."""
@@ -59,8 +59,8 @@ def _text(families: Mapping[str, Family]) -> str:
 
 def _lines(setting: Setting, more: str = "") -> list[str]:
     """What it is and may be, beside its name and default."""
-    wanted = "" if isinstance(setting.rule, Form) else f"; {setting.wanted}"
-    text = f"  {setting.name}={shown(setting.default)}".ljust(_ABOUT - 2) + f"  {setting.rule.about}{wanted}{more}"
+    wanted = "" if setting.kind is str else f"; {setting.wanted}"
+    text = f"  {setting.name}={shown(setting.default)}".ljust(_ABOUT - 2) + f"  {setting.about}{wanted}{more}"
     return wrap(text, indent=" " * _ABOUT)
 
 
@@ -79,7 +79,7 @@ def _as_json(families: Mapping[str, Family]) -> dict[str, Any]:
                 setting.name: {
                     "default": setting.default,
                     "allowed": setting.wanted,
-                    "about": setting.rule.about,
+                    "about": setting.about,
                     "own": setting.own,
                 }
                 for setting in settings_of(family).values()

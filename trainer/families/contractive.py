@@ -1,23 +1,24 @@
 """Contractive autoencoder."""
 
 import math
-from typing import Annotated
+from typing import Annotated, Literal
 
 import keras
+from msgspec import Meta
 
 from trainer.data.windows import Windows
 from trainer.families.layers import ContractiveDense
 from trainer.families.parts import Latent, Output, dense_decoder, flat_input, joined, latent_units
-from trainer.settings.values import OneOf, Range
+from trainer.settings.values import within
 
 
 def contractive(
     windows: Windows,
     *,
-    latent: Latent = None,
-    activation: Annotated[str, OneOf(("tanh", "sigmoid"), "activation of the latent layer")] = "tanh",
+    latent: Latent | None = None,
+    activation: Annotated[Literal["tanh", "sigmoid"], Meta(description="activation of the latent layer")] = "tanh",
     output: Output = "linear",
-    penalty: Annotated[float, Range(0, 1000, "weight of the encoder's squared Jacobian, a value of the window")] = 0.1,
+    penalty: Annotated[float, within(0, 1000, "weight of the encoder's squared Jacobian, a value of the window")] = 0.1,
 ) -> keras.Model:
     """A contractive autoencoder: one dense layer each way, the encoder's Jacobian penalised.
 

@@ -7,20 +7,22 @@ import keras
 from trainer.data.windows import Windows
 from trainer.families.layers import MaskingNoise
 from trainer.families.parts import Latent, Noise, Output, joined, latent_units, sequence_units
-from trainer.settings.values import Range
+from trainer.settings.values import within
+
+Filters = Annotated[
+    int, within(1, 4096, "filters of the first convolution, the second has half; auto: by sensors, 16 to 64")
+]
 
 
 def conv(
     windows: Windows,
     *,
-    filters: Annotated[
-        int | None, Range(1, 4096, "filters of the first convolution, the second has half; auto: by sensors, 16 to 64")
-    ] = None,
-    kernel: Annotated[int, Range(1, 101, "rows that a convolution sees")] = 5,
-    latent: Latent = None,
+    filters: Filters | None = None,
+    kernel: Annotated[int, within(1, 101, "rows that a convolution sees")] = 5,
+    latent: Latent | None = None,
     output: Output = "linear",
     noise: Noise = 0.3,
-    masking: Annotated[float, Range(0, 0.95, "share of the inputs that training sets to 0")] = 0.1,
+    masking: Annotated[float, within(0, 0.95, "share of the inputs that training sets to 0")] = 0.1,
 ) -> keras.Model:
     """A convolutional denoising autoencoder over time: two strided convolutions, a latent vector, and back.
 

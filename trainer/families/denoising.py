@@ -18,17 +18,17 @@ from trainer.families.parts import (
     joined,
     latent_units,
 )
-from trainer.settings.values import Range
+from trainer.settings.values import within
 
 
 def denoising(
     windows: Windows,
     *,
-    hidden: Hidden = None,
-    latent: Latent = None,
+    hidden: Hidden | None = None,
+    latent: Latent | None = None,
     output: Output = "linear",
     noise: Noise = 0.3,
-    masking: Annotated[float, Range(0, 0.95, "share of the inputs that training sets to 0")] = 0.3,
+    masking: Annotated[float, within(0, 0.95, "share of the inputs that training sets to 0")] = 0.3,
 ) -> keras.Model:
     """A denoising autoencoder: rebuilds the clean window from one with Gaussian and masking noise.
 

@@ -3,10 +3,11 @@
 from typing import Annotated
 
 import keras
+from msgspec import Meta
 
 from trainer.data.windows import Windows
 from trainer.families.parts import (
-    ACTIVATIONS,
+    Activation,
     Behind,
     Hidden,
     Latent,
@@ -19,19 +20,19 @@ from trainer.families.parts import (
     latent_units,
     parse_layers,
 )
-from trainer.settings.values import OneOf, Range
+from trainer.settings.values import within
 
 
 def dense(
     windows: Windows,
     *,
-    hidden: Hidden = None,
-    latent: Latent = None,
-    latent_activation: Annotated[str, OneOf(ACTIVATIONS, "activation of the latent layer")] = "tanh",
-    decoder: Behind = None,
+    hidden: Hidden | None = None,
+    latent: Latent | None = None,
+    latent_activation: Annotated[Activation, Meta(description="activation of the latent layer")] = "tanh",
+    decoder: Behind | None = None,
     output: Output = "linear",
     noise: Noise = 0.5,
-    activity_l1: Annotated[float, Range(0, 10, "penalty on the first layer's activations", search=(1e-6, 1e-2))] = 0.0,
+    activity_l1: Annotated[float, within(0, 10, "penalty on the first layer's activations", search=(1e-6, 1e-2))] = 0.0,
 ) -> keras.Model:
     """A dense autoencoder over whole windows, Gaussian noise on its input.
 

@@ -7,16 +7,16 @@ import keras
 from trainer.data.windows import Windows
 from trainer.families.parts import Latent, Noise, Output, joined, latent_units, sequence_units
 from trainer.families.variational import Beta, WarmUp, posterior
-from trainer.settings.values import Range
+from trainer.settings.values import within
 
-Units = Annotated[int | None, Range(1, 4096, "units of each LSTM; auto: by sensors and number of windows, 8 to 64")]
+Units = Annotated[int, within(1, 4096, "units of each LSTM; auto: by sensors and number of windows, 8 to 64")]
 
 
 def lstm(
     windows: Windows,
     *,
-    units: Units = None,
-    latent: Latent = None,
+    units: Units | None = None,
+    latent: Latent | None = None,
     output: Output = "linear",
     noise: Noise = 0.0,
 ) -> keras.Model:
@@ -38,8 +38,8 @@ def lstm(
 def lstm_variational(
     windows: Windows,
     *,
-    units: Units = None,
-    latent: Latent = None,
+    units: Units | None = None,
+    latent: Latent | None = None,
     output: Output = "linear",
     noise: Noise = 0.0,
     beta: Beta = 1.0,

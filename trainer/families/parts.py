@@ -1,14 +1,15 @@
 """Parts that families share: their shape (encoder, latent, decoder), the size of their layers, annotations."""
 
 import math
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 
 import keras
+from msgspec import Meta
 
 from trainer.data.windows import Windows
-from trainer.settings.values import Form, OneOf, Range
+from trainer.settings.values import within
 
-ACTIVATIONS = ("elu", "gelu", "linear", "relu", "selu", "sigmoid", "softplus", "swish", "tanh")
+Activation = Literal["elu", "gelu", "linear", "relu", "selu", "sigmoid", "softplus", "swish", "tanh"]
 _LARGEST_LATENT = 64
 _WINDOWS_A_UNIT = 20
 """So many training windows for each latent unit, or a short history would be learnt by heart."""
@@ -22,29 +23,22 @@ def parse_layers(text: str) -> tuple[Layer, ...]:
     found = []
     for part in text.split(","):
         units, _, activation = part.strip().partition(":")
-        if not units.isdecimal() or not 1 <= int(units) <= 65_536 or (activation or "tanh") not in ACTIVATIONS:
-            raise ValueError(f"layers as 64:tanh,32:relu, each 1 to 65536 units of {', '.join(ACTIVATIONS)}")
+        if not units.isdecimal() or not 1 <= int(units) <= 65_536 or (activation or "tanh") not in get_args(Activation):
+            raise ValueError(f"layers as 64:tanh,32:relu, each 1 to 65536 units of {', '.join(get_args(Activation))}")
         found.append((int(units), activation or "tanh"))
     return tuple(found)
 
 
-Noise = Annotated[float, Range(0, 1, "standard deviation added to the scaled inputs while training")]
+Noise = Annotated[float, within(0, 1, "standard deviation added to the scaled inputs while training")]
 """Not above 1: Keras's GaussianNoise takes no more."""
-Latent = Annotated[
-    int | None,
-    Range(
-        1,
-        65_536,
-        "units of the latent layer; auto: by values a window and number of windows, 64 at most",
-        search=(2, 64),
-    ),
-]
-Hidden = Annotated[
-    str | None,
-    Form(parse_layers, "layers before the latent one, as 64:tanh,32; auto: one of twice its units, at least 16"),
-]
-Behind = Annotated[str | None, Form(parse_layers, "layers behind the latent one; auto: those before it, mirrored")]
-Output = Annotated[str, OneOf(ACTIVATIONS, "activation of the output")]
+_LAYERS = {"parse": parse_layers}
+_LATENT = "units of the latent layer; auto: by values a window and number of windows, 64 at most"
+_HIDDEN = "layers before the latent one, as 64:tanh,32; auto: one of twice its units, at least 16"
+_BEHIND = "layers behind the latent one; auto: those before it, mirrored"
+Latent = Annotated[int, within(1, 65_536, _LATENT, search=(2, 64))]
+Hidden = Annotated[str, Meta(description=_HIDDEN, extra=_LAYERS)]
+Behind = Annotated[str, Meta(description=_BEHIND, extra=_LAYERS)]
+Output = Annotated[Activation, Meta(description="activation of the output")]
 
 
 def latent_units(windows: Windows, given: int | None) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 from sheetbreak.errors import DataError
 from trainer.data.windows import Windows
 from trainer.families.parts import flat_input, joined
-from trainer.settings.values import Range
+from trainer.settings.values import within
 
 _LARGEST_WIDTH = 6000
 """Its covariance takes 300 MB and its eigenvectors a minute."""
@@ -18,7 +18,7 @@ _LARGEST_WIDTH = 6000
 def pca(
     windows: Windows,
     *,
-    latent: Annotated[int, Range(1, 65_536, "components kept, at most half of a window's values")] = 16,
+    latent: Annotated[int, within(1, 65_536, "components kept, at most half of a window's values")] = 16,
 ) -> keras.Model:
     """Principal components as two fixed dense layers: onto the first components of whole windows, and back.
 

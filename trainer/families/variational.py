@@ -19,19 +19,19 @@ from trainer.families.parts import (
     joined,
     latent_units,
 )
-from trainer.settings.values import Range
+from trainer.settings.values import within
 
 Beta = Annotated[
-    float, Range(0, 1000, "weight of the KL term; 1: the ELBO where half of the inputs' variance is noise")
+    float, within(0, 1000, "weight of the KL term; 1: the ELBO where half of the inputs' variance is noise")
 ]
-WarmUp = Annotated[float, Range(0, 100_000, "epochs over which that weight rises from 0")]
+WarmUp = Annotated[float, within(0, 100_000, "epochs over which that weight rises from 0")]
 
 
 def variational(
     windows: Windows,
     *,
-    hidden: Hidden = None,
-    latent: Latent = None,
+    hidden: Hidden | None = None,
+    latent: Latent | None = None,
     output: Output = "linear",
     beta: Beta = 1.0,
     warm_up: WarmUp = 5.0,

@@ -2,11 +2,13 @@
 
 A family's keyword arguments are its settings, and their annotations say what is allowed:
 
-    def pca(windows: Windows, *, latent: Annotated[int, Range(1, 4096, "components kept")] = 16) -> keras.Model:
+    def pca(windows: Windows, *, latent: Annotated[int, within(1, 4096, "components kept")] = 16) -> keras.Model:
 
-Beside its own every family has `window` and `scaling`, and one that learns has those of `Training`. A default of
-None is shown as `auto`: the sentence of the setting says what decides then. What holds in the end is, first to last:
-what the user gave, the preset's for this family, the preset's, the family's, the setting's own default.
+They are bounded types, as those of sheetbreak/bounds.py; a text may have `extra={"parse": …}`, a function that raises
+ValueError, saying what it wants, for one that is not to be taken. Beside its own every family has those of `Input`, and
+one that learns those of `Training`. A default of None is shown as `auto`: the sentence of the setting says what decides
+then. What holds in the end is, first to last: what the user gave, the preset's for this family, the preset's, the
+family's, the setting's own default.
 
 `given_settings` turns `--set NAME=VALUE` texts into what each of one or several families was given; `settle` checks
 that and fills in the rest.
@@ -15,84 +17,66 @@ that and fills in the rest.
 import difflib
 import importlib
 import inspect
-import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from types import NoneType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal, get_args, get_type_hints
 
+from msgspec import Meta
+
+from sheetbreak.bounds import bounded_part, parse_bounded, wanted
 from sheetbreak.cli.options import OptionParser
 from sheetbreak.engine.model import MAX_SMOOTH_ROWS
 from sheetbreak.errors import DataError
 
 Scaling = Literal["range", "standard", "min-max"]
+Loss = Literal["mse", "mae", "huber", "binary-crossentropy"]
 Value = int | float | str
 """What a setting holds; None: auto."""
 
 AUTO = "auto"
-CROSS_ENTROPY = "binary-crossentropy"
+CROSS_ENTROPY: Final = "binary-crossentropy"
 _FOR_CROSS_ENTROPY = {"scaling": "min-max", "output": "sigmoid"}
 """Cross-entropy compares shares: both sides must lie within 0 and 1."""
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
-    """A number within bounds, both included; whole where the annotation says int."""
+def within(low: float, high: float, about: str, *, search: tuple[float, float] | None = None) -> Meta:
+    """Bounds of a number, both included, and what it is.
 
-    low: float
-    high: float
-    about: str
-    search: tuple[float, float] | None = None
-    """Where `tune` looks; None: about the default, or nowhere where that is 0, auto or a common setting's."""
-
-
-@dataclass(frozen=True, slots=True)
-class OneOf:
-    """One of some words."""
-
-    words: tuple[str, ...]
-    about: str
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """A text that `parse` takes; it raises ValueError saying what it wants."""
-
-    parse: Callable[[str], object]
-    about: str
+    search: where `tune` looks; None: about the default, or nowhere where that is 0, auto or a common setting's.
+    """
+    return Meta(ge=low, le=high, description=about, extra={"search": search})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
     """What becomes of rows before a model sees them, and of their scores after it."""
 
-    window: Annotated[int, Range(1, 1000, "rows that the model sees at once; they never reach across a stop")] = 1
+    window: Annotated[int, within(1, 1000, "rows that the model sees at once; they never reach across a stop")] = 1
     scaling: Annotated[
         Scaling,
-        OneOf(
-            ("range", "standard", "min-max"),
-            "of the inputs: by the 5–95 % range, by mean and standard deviation, or to 0–1",
-        ),
+        Meta(description="of the inputs: by the 5–95 % range, by mean and standard deviation, or to 0–1"),
     ] = "range"
     smooth: Annotated[
-        int, Range(1, MAX_SMOOTH_ROWS, "rows whose mean score a row has, never across a stop; 1: its own alone")
+        int, within(1, MAX_SMOOTH_ROWS, "rows whose mean score a row has, never across a stop; 1: its own alone")
     ] = 1
+
+
+Batch = Annotated[
+    int, within(1, 65_536, "windows a step; auto: 128, fewer (at least 16) for short data", search=(32, 512))
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
     """How a model learns."""
 
-    epochs: Annotated[int, Range(1, 100_000, "passes over the training windows, at most")] = 30
-    batch: Annotated[
-        int | None, Range(1, 65_536, "windows a step; auto: 128, fewer (at least 16) for short data", search=(32, 512))
-    ] = None
-    patience: Annotated[int, Range(1, 100_000, "epochs without a better validation loss after which to stop")] = 30
-    epoch_windows: Annotated[int, Range(1, 10**9, "windows an epoch, at most: of more it draws so many anew")] = 65_536
-    learning_rate: Annotated[float, Range(1e-7, 1.0, "step size of Adam", search=(3e-4, 1e-2))] = 2e-3
-    loss: Annotated[
-        str, OneOf(("mse", "mae", "huber", CROSS_ENTROPY), f"reconstruction loss; {CROSS_ENTROPY} scales to 0–1")
-    ] = "mse"
+    epochs: Annotated[int, within(1, 100_000, "passes over the training windows, at most")] = 30
+    batch: Batch | None = None
+    patience: Annotated[int, within(1, 100_000, "epochs without a better validation loss after which to stop")] = 30
+    epoch_windows: Annotated[int, within(1, 10**9, "windows an epoch, at most: of more it draws so many anew")] = 65_536
+    learning_rate: Annotated[float, within(1e-7, 1.0, "step size of Adam", search=(3e-4, 1e-2))] = 2e-3
+    loss: Annotated[Loss, Meta(description=f"reconstruction loss; {CROSS_ENTROPY} scales to 0–1")] = "mse"
     seed: int = 0
     """Not a setting: --seed."""
 
@@ -128,49 +112,49 @@ class Setting:
     """One thing that can be set."""
 
     name: str
-    kind: type
-    """int, float or str."""
-    rule: Range | OneOf | Form
+    bounds: Any
+    """The bounded type of its values, but for auto."""
     default: Value | None
     may_be_auto: bool = False
     own: bool = False
     """The family's own, as against those that others have too."""
 
     @property
+    def kind(self) -> Any:
+        """int, float, str, or the words of a Literal."""
+        return get_args(self.bounds)[0]
+
+    @property
+    def meta(self) -> Any:
+        """msgspec.Meta: bounds, description and extra."""
+        return get_args(self.bounds)[1]
+
+    @property
+    def about(self) -> str:
+        """What is set, for people."""
+        return str(self.meta.description)
+
+    @property
+    def search(self) -> tuple[float, float] | None:
+        """Where `tune` looks; None: about the default, or nowhere where that is 0, auto or a common setting's."""
+        found: tuple[float, float] | None = (self.meta.extra or {}).get("search")
+        return found
+
+    @property
     def wanted(self) -> str:
         """What is allowed, in words."""
-        match self.rule:
-            case Range(low, high):
-                number = "a whole number" if self.kind is int else "a number"
-                words = f"{number} from {_plain(low)} to {_plain(high)}"
-            case OneOf(choices):
-                words = f"one of {', '.join(choices)}"
-            case Form():
-                words = "text"
-        return f"{words}, or {AUTO}" if self.may_be_auto else words
+        return f"{wanted(self.bounds)}, or {AUTO}" if self.may_be_auto else wanted(self.bounds)
 
     def checked(self, value: Value | None) -> Value | None:
         """The value in the setting's type. Raises ValueError saying what is wanted."""
-        if value is None or value == AUTO:
-            if self.may_be_auto:
-                return None
-            raise ValueError(self.wanted)
-        match self.rule:
-            case Range(low, high):
-                try:
-                    number = self.kind(value)
-                except (ValueError, OverflowError):
-                    raise ValueError(self.wanted) from None
-                if not low <= number <= high or number != float(value):
-                    raise ValueError(self.wanted)
-                found: Value = number
-                return found
-            case OneOf(choices):
-                if value not in choices:
-                    raise ValueError(self.wanted)
-            case Form(parse):
-                parse(str(value))
-        return str(value)
+        if self.may_be_auto and value in (None, AUTO):
+            return None
+        try:
+            found: Value = parse_bounded(self.bounds, str(value))
+        except ValueError:
+            raise ValueError(self.wanted) from None
+        (self.meta.extra or {}).get("parse", str)(found)
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,10 +257,6 @@ def settle(
     )
 
 
-def _plain(number: float) -> str:
-    return f"{number:,.0f}" if number >= 1000 else f"{number:g}"
-
-
 def shown(value: Value | None) -> str:
     """A value as `--set` takes it."""
     if value is None:
@@ -285,14 +265,11 @@ def shown(value: Value | None) -> str:
 
 
 def _declared(owner: Any, defaults: Mapping[str, Any], *, usual: Mapping[str, Value], own: bool) -> Iterator[Setting]:
-    hints = typing.get_type_hints(owner, include_extras=True)
+    hints = get_type_hints(owner, include_extras=True)
     for name, default in defaults.items():
-        if typing.get_origin(hints[name]) is not Annotated:
-            continue
-        kind, rule = typing.get_args(hints[name])
-        kinds = set(typing.get_args(kind)) or {kind}
-        number = next((k for k in (float, int) if k in kinds), str)
-        yield Setting(name, number, rule, usual.get(name, default), may_be_auto=NoneType in kinds, own=own)
+        if bounds := bounded_part(hints[name]):
+            may_be_auto = NoneType in get_args(hints[name])
+            yield Setting(name, bounds, usual.get(name, default), may_be_auto=may_be_auto, own=own)
 
 
 def _checked(family: str, setting: Setting, value: Value | None) -> Value | None:
@@ -300,7 +277,7 @@ def _checked(family: str, setting: Setting, value: Value | None) -> Value | None
         return setting.checked(value)
     except ValueError as error:
         raise DataError(
-            f"--set {setting.name}={value}: family {family} wants {error} ({setting.rule.about}; "
+            f"--set {setting.name}={value}: family {family} wants {error} ({setting.about}; "
             f"default {shown(setting.default)})"
         ) from error
 

@@ -6,10 +6,11 @@ import json
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pytest
+from msgspec import Meta
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from sheetbreak.errors import DataError
@@ -26,7 +27,7 @@ from trainer.comparison.tuning.study import open_study
 from trainer.evaluation.folds import rolling_origin
 from trainer.families import FAMILIES
 from trainer.metrics.evaluation import measure
-from trainer.settings.values import Family, OneOf, Range, settings_of
+from trainer.settings.values import Family, settings_of, within
 from trainer.training.pipeline import Recipe
 from trainer.training.presets import preset_named
 
@@ -119,12 +120,12 @@ def test_what_is_printed_is_what_was_judged(undisturbed) -> None:
 def build(
     windows: object,
     *,
-    latent: Annotated[int | None, Range(1, 65_536, "units of the layer", search=(2, 64))] = None,
-    noise: Annotated[float, Range(0, 10, "added while training")] = 0.5,
-    share: Annotated[float, Range(0, 1, "of something", search=(0.2, 0.4))] = 0.3,
-    penalty: Annotated[float, Range(0, 10, "nothing says where to look")] = 0.0,
-    depth: Annotated[int, Range(1, 3, "layers")] = 2,
-    output: Annotated[str, OneOf(("linear", "tanh"), "activation")] = "linear",
+    latent: Annotated[int, within(1, 65_536, "units of the layer", search=(2, 64))] | None = None,
+    noise: Annotated[float, within(0, 10, "added while training")] = 0.5,
+    share: Annotated[float, within(0, 1, "of something", search=(0.2, 0.4))] = 0.3,
+    penalty: Annotated[float, within(0, 10, "nothing says where to look")] = 0.0,
+    depth: Annotated[int, within(1, 3, "layers")] = 2,
+    output: Annotated[Literal["linear", "tanh"], Meta(description="activation")] = "linear",
 ) -> None:
     """A family."""
 

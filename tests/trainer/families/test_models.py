@@ -18,7 +18,7 @@ from trainer.data.windows import Windows
 from trainer.families import FAMILIES
 from trainer.families.dense import dense
 from trainer.families.layers import Sampling
-from trainer.settings.values import Range, Training, settings_of
+from trainer.settings.values import Training, settings_of
 from trainer.training.backend import configure_tensorflow
 from trainer.training.export import export_model
 from trainer.training.fit import Fitted, fit_model
@@ -62,8 +62,8 @@ def ends_of_fractions() -> list[tuple[str, str, float]]:
         (family, setting.name, end)
         for family in FAMILIES
         for setting in settings_of(FAMILIES[family]).values()
-        if setting.own and setting.kind is float and isinstance(setting.rule, Range)
-        for end in (setting.rule.low, setting.rule.high)
+        if setting.own and setting.kind is float
+        for end in (setting.meta.ge, setting.meta.le)
     ]
 
 

@@ -1,11 +1,12 @@
 """Space that a search of a family's settings covers, from what the settings declare."""
 
 from collections.abc import Mapping, Sequence
+from typing import get_args
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from sheetbreak.errors import DataError
-from trainer.settings.values import Family, OneOf, Range, Setting, Value, settings_of, shown
+from trainer.settings.values import Family, Setting, Value, settings_of, shown
 
 _ABOUT = 4.0
 """Where nothing is declared: from a quarter of the default to four times as much."""
@@ -37,7 +38,7 @@ def search_space(
         found[one] = where
     for one, setting in {} if only else known.items():
         where = _where(setting)
-        usual = isinstance(setting.rule, Range) and (setting.own or setting.rule.search is not None)
+        usual = setting.kind in (int, float) and (setting.own or setting.search is not None)
         if one not in given and where is not None and usual:
             found[one] = where
     if not found:
@@ -65,17 +66,17 @@ def space_text(space: Mapping[str, BaseDistribution]) -> str:
 
 
 def _where(setting: Setting) -> BaseDistribution | None:
-    match setting.rule:
-        case OneOf(words):
-            return CategoricalDistribution(words)
-        case Range(low, high, search=search):
-            if search is None:
-                if not isinstance(setting.default, int | float) or setting.default <= 0:
-                    return None
-                search = max(low, setting.default / _ABOUT), min(high, setting.default * _ABOUT)
-            least, most = search
-            log = least > 0 and most / least >= _DECADE
-            if setting.kind is int:
-                return IntDistribution(max(round(least), 1) if log else round(least), round(most), log=log)
-            return FloatDistribution(least, most, log=log)
-    return None
+    if words := get_args(setting.kind):
+        return CategoricalDistribution(words)
+    if setting.kind is str:
+        return None
+    search = setting.search
+    if search is None:
+        if not isinstance(setting.default, int | float) or setting.default <= 0:
+            return None
+        search = max(setting.meta.ge or 0, setting.default / _ABOUT), min(setting.meta.le, setting.default * _ABOUT)
+    least, most = search
+    log = least > 0 and most / least >= _DECADE
+    if setting.kind is int:
+        return IntDistribution(max(round(least), 1) if log else round(least), round(most), log=log)
+    return FloatDistribution(least, most, log=log)
