@@ -52,6 +52,11 @@ m3/h m³/h kN/m N/m kN kW MW kWh mA mV mm µm cm kg
 _WITH_UNIT = re.compile(rf"(.*\d)[ \xa0\u202f]?(?:{'|'.join(map(re.escape, _UNITS.split()))})$")
 
 
+def is_unit(text: str) -> bool:
+    """Whether a cell holds such a unit and nothing else; in brackets too."""
+    return text.strip().strip("[]()") in _UNITS.split()
+
+
 def bare_number(text: str) -> str:
     """A number as Python has it of one as people write it: "5-", "(5)" or "5 %"; others as they are."""
     if found := _WITH_UNIT.match(text):

@@ -12,6 +12,7 @@ from sheetbreak.history.cells import (
     Numbers,
     cells_of,
     is_number,
+    is_unit,
     joined_lines,
     recognise_numbers,
     split_line,
@@ -146,13 +147,22 @@ def _guess_header(head: Sequence[NumberedLine], separators: Sequence[str], encod
         rows = [_lenient(line, separator, encoding) for _, line in _joined(head, separator, UNSAID)]
         width, lines = Counter(len(cells) for cells in rows).most_common(1)[0]
         if width > 1 and (score := width * lines / len(rows)) > best[0]:
-            names = (
+            names = [
                 at
                 for at, cells in enumerate(rows[: MAX_ABOVE + 1])
                 if len(cells) >= width and 2 * sum(map(bool, cells)) >= width and not any(map(is_number, cells))
-            )
-            best = (score, next(names, 0), separator)
+            ]
+            if len(names) > 1 and names[1] == names[0] + 1 and _is_above(rows[names[0]], rows[names[1]]):
+                del names[0]
+            best = (score, names[0] if names else 0, separator)
     return (best[1], best[2]) if best[2] else None
+
+
+def _is_above(cells: Sequence[str], below: Sequence[str]) -> bool:
+    """Whether a line of words holds no names but the units or groups of those below it, which are whole."""
+    filled, names = [[cell.strip() for cell in line if cell.strip()] for line in (cells, below)]
+    whole = len(names) == len(set(names)) == len(below)
+    return whole and (len(set(filled)) < len(filled) or 2 * sum(map(is_unit, filled)) > len(filled))
 
 
 def _joined(head: Sequence[NumberedLine], separator: str, said: Dialect) -> Sequence[NumberedLine]:

@@ -174,3 +174,26 @@ def test_a_workbook_with_a_date_and_a_clock_in_two_columns_is_one_time() -> None
         for time, label, values in zip(TIMES, LABELS, VALUES, strict=True)
     ]
     assert is_whole(inspected(Path("h.xlsx"), workbook({"Export": [["Datum", "Uhrzeit", *HEADER[1:]], *rows]})))
+
+
+@pytest.mark.parametrize("above", [";;bar;°C;kN/m", ";;[bar];[°C];[kN/m]", ";;Presse;Presse;Presse", ";;bar;bar;bar"])
+def test_a_line_of_units_or_groups_above_the_names_is_not_taken_for_them(above: str) -> None:
+    history = inspected(Path("h.csv"), export(above=["Bericht PM4", above]))
+    assert is_whole(history)
+    assert history.schema.sensors == ("Druck", "Temp", "Zug")
+    assert streamed(Path("h.csv"), history.schema) == (ROWS, 0)
+
+
+def test_files_of_one_folder_may_be_written_in_different_ways() -> None:
+    text = export()
+    header, *rows = text.splitlines()
+    points = [row.replace(",", ".").replace(";", ",") for row in rows[ROWS // 2 :]]
+    Path("a").mkdir()
+    Path("a/1.csv").write_text("\n".join([header, *rows[: ROWS // 2]]) + "\n", encoding="utf-16")
+    Path("a/2.csv").write_text("\n".join([header.replace(";", ","), *points]) + "\n", encoding="utf-8")
+    found = inspect_files([Path("a")])
+    assert {column.name for column in found.roles.sensors} == {"Druck", "Temp", "Zug"}
+    Path("plant.toml").write_text(found.toml, encoding="utf-8")
+    history = read_history(Path("a"), load_schema(Path("plant.toml")), doubts=Doubts())
+    assert is_whole(history)
+    assert [streamed(Path(f"a/{i}.csv"), history.schema) for i in (1, 2)] == [(ROWS // 2, 0)] * 2

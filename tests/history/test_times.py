@@ -22,7 +22,7 @@ from sheetbreak.history.times.formats import (
     check_time_format,
     join_clock,
 )
-from sheetbreak.history.times.recognition import FORMATS, recognise_time_format
+from sheetbreak.history.times.recognition import FORMATS, may_be_times, recognise_time_format
 from sheetbreak.rows import RowBatch, Schema
 from sheetbreak.times import format_time, parse_time
 
@@ -217,3 +217,27 @@ def test_what_is_written_is_read_back_to_the_step_of_the_format(moment: datetime
 def test_a_format_that_cannot_be_read_with_is_refused(time_format: str):
     with pytest.raises(ValueError, match=r"%Z is read at the end|bad directive"):
         check_time_format(time_format)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_like"),
+    [
+        ("3.3.26", True),
+        ("29Jan2026", True),
+        ("20260303T0600Z", True),
+        ("2026-03-03", True),
+        ("Do, 29. Januar 2026", True),
+        ("3,381942", False),
+        ("-12.5", False),
+        ("A17-3", False),
+        ("Störung", False),
+    ],
+)
+def test_what_looks_like_no_date_is_not_tried_in_every_format(text: str, is_like: bool):
+    assert may_be_times([text]) is is_like
+
+
+@pytest.mark.parametrize("time_format", FORMATS)
+def test_a_date_in_any_format_looks_like_one(time_format: str):
+    moment = datetime(2026, 3, 5, 7, 9, 11, tzinfo=UTC)
+    assert may_be_times([moment.strftime(time_format)])

@@ -1,5 +1,6 @@
 """Time formats: which one a column has, from samples of it, and which of two times an hour that comes twice means."""
 
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import pairwise
@@ -14,6 +15,8 @@ SELDOM = ("%y/%m/%d", "%y-%m-%d", "%y.%m.%d", "%m-%d-%Y", "%m-%d-%y")
 NAMED_MONTHS = ("%d-%b-%y", "%d-%b-%Y", "%d %b %Y", "%d %b %y", "%b %d %Y")
 CLOCKS = ("", "%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%I:%M:%S.%f %p", "%H.%M", "%H.%M.%S")
 FORMATS = tuple(f"{date} {clock}".strip() for clock in CLOCKS for date in (*DATES, *NAMED_MONTHS, *MORE_DATES, *SELDOM))
+_BETWEEN = re.compile(r"[-./:\s]")
+_UNPARTED = re.compile(r"\d{8}|\d[^\W\d_]{3,}\d")
 _FIRST_FEW = 5
 """Samples that a format is tried on before it is tried on all."""
 _EXCEL_DAYS = (36_526, 55_153)
@@ -38,6 +41,8 @@ def recognise_time_format(
         return counted
     if are_excel_days(texts):
         return EXCEL_DAYS
+    if not may_be_times(texts):
+        raise DataError(_unknown(texts, name))
     few = texts[:: max(1, len(texts) // _FIRST_FEW)]
     tried = [f for f in (ISO, *FORMATS) if _read_all(few, f, timezone)] or [ISO, *FORMATS]
     read = [(f, _read_all(texts, f, timezone)) for f in tried]
@@ -63,6 +68,16 @@ def choose_fold(first_us: int, second_us: int, *, last_us: int | None, ambiguous
     if ambiguous == "infer":
         return second_us if last_us is not None and first_us <= last_us else first_us
     return second_us if ambiguous == "second" else first_us
+
+
+def may_be_times(texts: Sequence[str]) -> bool:
+    """Whether half of them look like dates: a hundred and fifty formats tried on each cell of a column take seconds."""
+    return 2 * sum(map(_may_be_time, texts)) >= len(texts)
+
+
+def _may_be_time(text: str) -> bool:
+    """Whether a text has what each date has: two signs or blanks between its parts, a month's name, or eight digits."""
+    return len(_BETWEEN.findall(text.lstrip("+-"))) > 1 or _UNPARTED.search(text) is not None
 
 
 def _unknown(texts: Sequence[str], name: str) -> str:

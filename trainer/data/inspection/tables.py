@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from sheetbreak.errors import DataError
-from sheetbreak.history.cells import numbered_lines
+from sheetbreak.history.cells import Numbers, numbered_lines
 from sheetbreak.history.doubts import Doubt
-from sheetbreak.history.layout import Layout, recognise_layout, with_numbers
+from sheetbreak.history.layout import POINTS, Layout, recognise_layout, with_numbers
 from sheetbreak.history.source import files_of, read_source
 from sheetbreak.rows import Dialect
 from trainer.data.inspection.columns import Column, read_columns
@@ -87,6 +87,8 @@ def read_table(
         kinds.append(_kind(path))
     names = list(dict.fromkeys(name for layout, _ in parts for name in layout.header if name))
     numbers = parts[0][0].numbers
+    alike = all(layout.numbers == numbers for layout, _ in parts)
+    numbers = numbers if alike else POINTS
 
     def to_number(text: str) -> float | None:
         try:
@@ -104,6 +106,7 @@ def read_table(
                 if (file, number) in without:
                     continue
                 count += 1
+                cells = cells if alike else [_with_point(cell, layout.numbers) for cell in cells]
                 yield number, [cells[place] if place >= 0 else "" for place in places]
             counts.append(count)
 
@@ -112,6 +115,16 @@ def read_table(
     layouts = tuple(layout for layout, _ in parts)
     below = sum(len(lines) for _, lines in parts)
     return Table(tuple(columns), line_numbers, files, layouts, below, said, tuple(kinds), tuple(doubts))
+
+
+def _with_point(cell: str, numbers: Numbers) -> str:
+    """A cell of a file that writes numbers as other files do not, as all can be read."""
+    if cell.strip().isdecimal():
+        return cell
+    try:
+        return repr(numbers.read(cell))
+    except ValueError:
+        return cell
 
 
 def _rows(layout: Layout, lines: Sequence[tuple[int, bytes]]) -> Iterator[tuple[int, list[str]]]:

@@ -11,7 +11,7 @@ import numpy as np
 from sheetbreak.errors import DataError
 from sheetbreak.history.edges import MOST, is_no_row
 from sheetbreak.history.times.formats import EPOCHS, EXCEL_DAYS, ISO, TimeReader, is_time_of_day, join_clock
-from sheetbreak.history.times.recognition import FORMATS, are_excel_days, recognise_time_format
+from sheetbreak.history.times.recognition import FORMATS, are_excel_days, may_be_times, recognise_time_format
 from trainer.data.inspection.clock import ZoneGuess, guess_zone
 from trainer.data.inspection.columns import Column
 from trainer.data.inspection.guesses.names import TIME, hint
@@ -196,6 +196,8 @@ def _samples(texts: Sequence[str], most: int = 400) -> list[str]:
 
 def _fitting(samples: Sequence[str]) -> list[str]:
     """The formats that read nearly all samples."""
+    if not may_be_times(samples):
+        return []
     few = samples[:: max(len(samples) // 5, 1)]
     return [f for f in FORMATS if _read_all(f, few) and len(_read_all(f, samples)) >= _MOSTLY * len(samples)]
 

@@ -117,8 +117,10 @@ def _ignored_doubt(why: str) -> tuple[str, str, str]:
 
 
 def _csv(table: Table) -> dict[str, Entry]:
-    """The dialect of a text file; a workbook and Parquet have none."""
+    """The dialect of a text file; a workbook and Parquet have none, nor have files that are not all written alike."""
     layout, said = table.layouts[0], table.said
+    if len({(one.separator, one.numbers, one.encoding, one.header_line) for one in table.layouts}) > 1:
+        return {}
     if table.kinds[0] in ("xlsx", "xlsm", "xls", "parquet"):
         return {"sheet": Entry(said.sheet)} if said.sheet else {}
     found = {
