@@ -76,14 +76,13 @@ class KafkaStream:
         self._state_id = ""
         self._commit: Commit | None = None
         self._worker = Worker("kafka-commit")
-        reachable = partial(can_connect, address.servers)
+        self._reachable = reachable = partial(can_connect, address.servers)
         give_up_s = 2 * options.transaction_timeout_s
         self._watchdog = Watchdog(max(options.hang_limit_s, 2 * give_up_s), reachable=reachable, give_up_s=give_up_s)
         self._doubts = TopicDoubts(partial(check, address, names, options, security), reachable=reachable)
         self._backoff = Backoff()
         self._group = GroupWatch(options.group, partial(new_admin, address, security))
-        self._joined = False
-        self._stable = StableOffsets()
+        self._joined, self._stable = False, StableOffsets()
         self._pace, self._portion = Pace(options.latency_s), Portion(options.max_rows)
         self._probed_at = float("-inf")
 
@@ -104,6 +103,7 @@ class KafkaStream:
             return self._gather(self._session, timeout_s)
         except KafkaError as error:
             self._membership.unsettle()
+            self._pace.met(error, asked=self._session is not None, reachable=self._reachable)
             mapped = stream_error(error, f"poll {self._address}")
             if isinstance(mapped, StreamLost | StreamFenced):
                 self._lose()

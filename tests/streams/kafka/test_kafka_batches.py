@@ -1,23 +1,25 @@
-"""How many rows a batch has after a transaction that outlived its time."""
+"""How many rows a batch has, and how much a fetch brings, on a line that is slow."""
 
 import logging
 import math
 import os
 import signal
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kafka.errors import KafkaTimeoutError, ProducerFencedError
+from kafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, ProducerFencedError
 
 from sheetbreak.errors import StreamFenced, StreamLost, StreamUnavailable
 from sheetbreak.streams.kafka.commit_thread import Job, Watchdog
-from sheetbreak.streams.kafka.group.pace import Portion
+from sheetbreak.streams.kafka.group.pace import Pace, Portion
 from sheetbreak.streams.kafka.transaction import Commit, PublishFailed
 from sheetbreak.streams.protocol import Batch, Record
 from tests.support.kafka_broker import Broker
 from tests.support.kafka_rig import KafkaRig
+from tests.support.patience import patiently, wait_for
 from tests.support.stream_checks import answers, commit, expected_answers, parts, poll_until, rows
 
 TIMEOUT_S = 15.0
@@ -102,6 +104,68 @@ def test_a_single_row_that_outlives_a_transaction_is_told_with_the_option(caplog
     assert portion.rows == 1
     assert "event=batch-halved rows=1 were=1" in caplog.text
     assert "--transaction-timeout" in caplog.text
+
+
+def fetch_limits(pace: Pace) -> tuple[int, int, int]:
+    """Of the next fetch while rows come: of a partition, of all, and what is waited for."""
+    fetcher, cluster = SimpleNamespace(config={}), SimpleNamespace(brokers=lambda: {1})
+    pace.set(SimpleNamespace(_fetcher=fetcher, _cluster=cluster))
+    return tuple(fetcher.config[name] for name in ("max_partition_fetch_bytes", "fetch_max_bytes", "fetch_min_bytes"))
+
+
+@pytest.mark.parametrize(
+    ("error", "asked", "reachable", "halved"),
+    [
+        (TIMED_OUT, True, True, True),
+        (TIMED_OUT, True, False, False),
+        (TIMED_OUT, False, True, False),
+        (KafkaConnectionError("gone"), True, True, False),
+    ],
+)
+def test_fetches_are_halved_where_a_broker_that_is_there_does_not_answer_in_time_and_nowhere_else(
+    error: KafkaError, asked: bool, reachable: bool, halved: bool
+) -> None:
+    pace = Pace(10.0)
+    whole = fetch_limits(pace)[0]
+    pace.met(error, asked=asked, reachable=lambda: reachable)
+    assert fetch_limits(pace)[0] == (whole // 2 if halved else whole)
+
+
+def test_fetches_grow_again_as_rows_come_and_the_broker_gathers_no_more_than_they_hold() -> None:
+    pace, consumer = Pace(10.0), SimpleNamespace(_cluster=SimpleNamespace(brokers=lambda: {1}))
+    whole = fetch_limits(pace)[:2]
+    for _ in range(20):
+        pace.met(TIMED_OUT, asked=True, reachable=lambda: True)
+    pace.until(consumer, rows=True)
+    partition, together, least = fetch_limits(pace)
+    assert 16 * 1024 <= partition <= 20 * 1024
+    assert together == 2 * partition
+    assert least <= partition
+    for _ in range(100):
+        pace.until(consumer, rows=True)
+    assert fetch_limits(pace)[:2] == whole
+
+
+def test_a_broker_that_does_not_answer_a_poll_in_time_is_asked_for_less_at_once(broker: Broker, rig: KafkaRig) -> None:
+    stream = rig.open()
+    wait_for(lambda: patiently(lambda: stream.poll(0.1)).assigned, nap_s=0)
+    whole = fetch_limits(stream._pace)[0]
+
+    def says_away() -> bool:
+        try:
+            stream.poll(0.1)
+        except StreamUnavailable:
+            return True
+        return False
+
+    os.kill(broker.pid, signal.SIGSTOP)
+    try:
+        wait_for(says_away, nap_s=0)
+    finally:
+        os.kill(broker.pid, signal.SIGCONT)
+    assert fetch_limits(stream._pace)[0] < whole
+    rig.feed(rows(3))
+    assert [record.value for batch in poll_until(stream, 3) for record in batch.records] == rows(3)
 
 
 def test_a_batch_that_hangs_with_the_broker_there_is_given_up_and_comes_again_in_smaller_ones(

@@ -6,7 +6,12 @@ docs/decisions/0005-kafka-throughput.md has what it costs and gives.
 
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
+
+from kafka.errors import KafkaError, KafkaTimeoutError
+
+from sheetbreak.streams.kafka.clients import PARTITION_FETCH_BYTES
 
 FETCH_MIN_BYTES = 512 * 1024
 """So much is fetched at once without waiting: some 300 rows, so a backlog never waits."""
@@ -16,6 +21,8 @@ _BESIDE = 0.2
 """Of the latency, for what other brokers' fetches bring; they end at about the same time."""
 _GROWTH = 8
 """A batch that stood may be followed by one an eighth larger: from one row to 10,000 in some 70 commits."""
+_LEAST_FETCH_BYTES = 16 * 1024
+"""Half a second on a line of 30 kB/s. What else we ask waits behind a fetch, for 2 s at most."""
 
 log = logging.getLogger(__name__)
 
@@ -29,14 +36,16 @@ class Pace:
     def __init__(self, latency_s: float) -> None:
         self._latency_s = latency_s
         self._rows_at = float("-inf")
+        self._fetch_bytes = PARTITION_FETCH_BYTES
 
     def set(self, consumer: Any) -> None:
         """To be called before a poll: how the fetches that it sends are held."""
         # Read for each fetch that is sent; nothing public changes it.
         config = consumer._fetcher.config  # noqa: SLF001
+        config["max_partition_fetch_bytes"], config["fetch_max_bytes"] = self._fetch_bytes, 2 * self._fetch_bytes
         if self._latency_s and time.monotonic() - self._rows_at <= self._latency_s:
             share = 1 - _BESIDE if _brokers(consumer) > 1 else 1.0
-            config["fetch_min_bytes"] = FETCH_MIN_BYTES
+            config["fetch_min_bytes"] = min(FETCH_MIN_BYTES, self._fetch_bytes)
             config["fetch_max_wait_ms"] = max(1, round(self._latency_s * share * 1000))
         else:
             config["fetch_min_bytes"], config["fetch_max_wait_ms"] = 1, IDLE_WAIT_MS
@@ -44,8 +53,22 @@ class Pace:
     def until(self, consumer: Any, *, rows: bool) -> float:
         """Until when to wait for more, now that the first came (monotonic seconds). rows: others follow soon."""
         now = time.monotonic()
-        self._rows_at = now if rows else self._rows_at
+        if rows:
+            self._rows_at = now
+            self._fetch_bytes = min(PARTITION_FETCH_BYTES, self._fetch_bytes + self._fetch_bytes // _GROWTH)
         return now + (self._latency_s * _BESIDE if _brokers(consumer) > 1 else 0.0)
+
+    def met(self, error: KafkaError, *, asked: bool, reachable: Callable[[], bool]) -> None:
+        """A poll ended so. A broker that is there and did not answer in time may be sending us a fetch that a slow line
+        does not take: the next ones are half as large, and grow again as rows come.
+
+        asked: by clients that had found their brokers.
+        """
+        if not asked or not isinstance(error, KafkaTimeoutError) or self._fetch_bytes == _LEAST_FETCH_BYTES:
+            return
+        if reachable():
+            self._fetch_bytes = max(_LEAST_FETCH_BYTES, self._fetch_bytes // 2)
+            log.info("event=fetch-halved bytes=%d note=%r", self._fetch_bytes, "a slow line, or a busy broker")
 
 
 class Portion:
