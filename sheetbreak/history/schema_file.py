@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from sheetbreak.bounds import Rows, parse_bounded
 from sheetbreak.errors import DataError
 from sheetbreak.history.times.formats import check_time_format
 from sheetbreak.history.times.sampling import PERIOD, STOP_GAP
@@ -137,8 +138,10 @@ def _check_schema(found: dict[str, Any], path: Path | str) -> Schema:
         raise DataError(f"{path}: sampling.time_format: {cause}; one like %m/%d/%y %H:%M is expected") from cause
     if "machine" in found and "time" not in found:
         raise DataError(f"{path}: columns.machine needs columns.time: rows of several machines cannot be numbered")
-    if found.get("lead_rows", 2) < 0:
-        raise DataError(f"{path}: sampling.lead_rows = {found['lead_rows']}; 0 or more rows ahead")
+    try:
+        parse_bounded(Rows, str(found.get("lead_rows", 2)))
+    except ValueError as cause:
+        raise DataError(f"{path}: sampling.lead_rows: {cause}") from cause
     if found.get("ambiguous", "infer") not in AMBIGUOUS:
         raise DataError(f"{path}: sampling.ambiguous = {found['ambiguous']!r}; {', '.join(AMBIGUOUS)} are known")
     try:
