@@ -141,7 +141,7 @@ def test_fetches_grow_again_as_rows_come_and_the_broker_gathers_no_more_than_the
     assert 16 * 1024 <= partition <= 20 * 1024
     assert together == 2 * partition
     assert least <= partition
-    for _ in range(100):
+    for _ in range(300):
         pace.until(consumer, rows=True)
     assert fetch_limits(pace)[:2] == whole
 
