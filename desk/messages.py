@@ -26,6 +26,16 @@ class Odds(msgspec.Struct, frozen=True):
     hits: int
     of: int
     base: float
+    judged: int = 0
+    """Of the `of`: those that operators called true or false."""
+
+    @property
+    def words(self) -> str:
+        """For people."""
+        if not self.judged:
+            return f"{self.hits} of the last {self.of} warnings were followed by a break within the hour"
+        how = f"{self.judged} judged by operators, the others by a break within the hour"
+        return f"{self.hits} of the last {self.of} warnings were right ({how})"
 
 
 class Quality(msgspec.Struct, frozen=True):
@@ -49,6 +59,8 @@ class Score(msgspec.Struct, frozen=True, tag_field="topic", tag="scores"):
     masked: tuple[str, ...] = ()
     health: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     """Sensors by what is wrong with them; absent where nothing is."""
+    grade: str | None = None
+    """Of a row with another than the one before."""
     top: tuple[TopSensor, ...] = ()
 
 

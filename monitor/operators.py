@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from sheetbreak.engine.model import Artifact
+from sheetbreak.engine.odds import REMEMBERED, judged
 from sheetbreak.engine.state import Acknowledged, State, cold_state
 from sheetbreak.errors import RowError
 from sheetbreak.rows import RowBatch, by_machine
@@ -19,6 +20,7 @@ from sheetbreak.wire.actions import Action, decode_action, refuse_action
 
 _KEY = b"\0action\0"
 """Before the line of an action that waits; no machine's part of state has such a key."""
+_RIGHT = {"true": True, "false": False}
 Refused = Callable[[Record, RowError], None]
 
 log = logging.getLogger(__name__)
@@ -117,19 +119,27 @@ def obey(state: State | None, action: Action, model: Artifact) -> State:
                 )
         case "unmask":
             orders = orders.unmask(_sensor(action, model))
-        case "verdict" | "cause":  # kept on the topic, for `labels`
+        case "verdict":
+            right = _RIGHT.get(action.verdict or "")
+            return replace(state, raised=judged(state.raised, action.alert_id or "", right=right))
+        case "cause":  # kept on the topic, for `labels`
             return state
     return state if orders == state.orders else replace(state, orders=orders)
 
 
 def tell_of_actions(actions: Sequence[Action], states: Iterable[Mapping[str, State]]) -> None:
     """In the log, with what makes one of no effect. states: after the batch."""
-    last_us = {name: state.clock.last_us for some in states for name, state in some.items()} if actions else {}
+    after = {name: state for some in states for name, state in some.items()} if actions else {}
     for action in actions:
-        at_us = last_us.get(action.machine)
+        state = after.get(action.machine)
+        at_us = None if state is None else state.clock.last_us
+        known = () if state is None else [one.alert_id for one in state.raised]
         if action.until_us is not None and at_us is not None and action.until_us <= at_us:
             note = f"it ends at {format_time(action.until_us)}, and the machine's rows are at {format_time(at_us)}"
             log.warning("event=action-over machine=%s action=%s by=%r note=%r", *_named(action), note)
+        elif action.action == "verdict" and action.alert_id not in known:
+            note = f"alert {action.alert_id} is not among the last {REMEMBERED} of this model: the odds do not count it"
+            log.info("event=action machine=%s action=%s by=%r note=%r", *_named(action), note)
         else:
             log.info("event=action machine=%s action=%s by=%r", *_named(action))
 

@@ -28,7 +28,7 @@ def as_posted(
         "sensors": "; ".join(_reading(one) for one in alarm.top),
         "severity": "critical" if alarm.critical else "warning",
         "plant_time": f"{clock.date_and_time(alarm.opened_us)} {clock.name}",
-        "odds": _odds(alarm),
+        "odds": "" if alarm.odds is None else alarm.odds.words,
         "link": link,
         "runbook_url": f"{origin}/runbook#sheetbreakbreakwarning" if origin else "",
         "ended": alarm.events[-1].message if alarm.events and closed_ms is not None else "",
@@ -58,9 +58,3 @@ def _reading(top: TopSensor) -> str:
 
 def _value(value: float | None, unit: str) -> str:
     return "nothing" if value is None else f"{value:.4g} {unit}".rstrip()
-
-
-def _odds(alarm: Alarm) -> str:
-    odds = alarm.odds
-    followed = "warnings were followed by a break within the hour"
-    return "" if odds is None else f"{odds.hits} of the last {odds.of} {followed}"

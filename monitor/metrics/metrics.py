@@ -22,6 +22,7 @@ from monitor.metrics.sensors import Sensors
 from monitor.metrics.series import Standing, counts, gauge
 from sheetbreak.engine.alerts import Severity, Told, Warned, ratio_of
 from sheetbreak.engine.model import Manifest
+from sheetbreak.engine.odds import precision, told_with
 from sheetbreak.engine.state import DEAD_LETTER, RESTARTING, SCORED, STOPPED, WARMING_UP, Results, State
 from sheetbreak.errors import RowError
 from sheetbreak.rows import RowBatch
@@ -49,6 +50,7 @@ class _Machine:
     alert_open: bool | None = None
     """None until its state is known."""
     odds: Told | None = None
+    precision: float | None = None
     last_row_us: int | None = None
     score: float | None = None
     threshold: float | None = None
@@ -173,7 +175,7 @@ class Metrics:
             if machine is self._machines.get(""):
                 continue
             machine.alert_open = state.alert.open is not None
-            machine.odds = state.odds.told
+            machine.odds, machine.precision = told_with(state.odds, state.raised), precision(state.raised)
             self.operators.show(name, state)
             if machine.last_row_us is None:
                 machine.last_row_us = state.clock.last_us
@@ -230,9 +232,15 @@ class Metrics:
         yield gauge("sheetbreak_alert_open", "1 while an alert is open.", machines, lambda m: m.alert_open)
         yield gauge(
             "sheetbreak_warnings_true_ratio",
-            "Share of the last 20 warnings that a break followed within the hour.",
+            "Share of the last 20 warnings that were right: by an operator's verdict, else by a break within the hour.",
             machines,
             lambda m: m.odds and m.odds.hits / m.odds.of,
+        )
+        yield gauge(
+            "sheetbreak_verdict_precision_ratio",
+            "Of the last 20 warnings, those called true among those that operators called true or false.",
+            machines,
+            lambda m: m.precision,
         )
         yield gauge(
             "sheetbreak_break_base_ratio",

@@ -7,7 +7,7 @@ the same in all three, and the same bits however the rows are batched.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -115,6 +115,7 @@ def _advance(
                 grade=was.grade,
                 steering=was.steering,
                 odds=was.odds,
+                raised=was.raised,
                 labels=labels,
                 explain=explained,
             )
@@ -123,9 +124,10 @@ def _advance(
             past = admitted[machine].past if stretch is admitted[machine].stretches[-1] else None
             now[machine] = _after(was, memories[machine], one, recent[machine], past)
         top |= explained.top(named)
+    whole = {machine: reduce(joined, parts) for machine, parts in decided.items()}
     results = put_together(
         admitted,
-        {machine: reduce(joined, parts) for machine, parts in decided.items()},
+        whole,
         known=known,
         score=score,
         contributions=contributions,
@@ -137,6 +139,9 @@ def _advance(
     results.cold_starts += [(place, "new") for place in cold]
     results.cold_starts.sort(key=_by_place)
     results.drifted = drifted
+    for machine, one in whole.items():
+        changes = (admitted[machine].steps[step][0] for step in one.levels.changes)
+        results.grades |= {place: grade for place in changes if (grade := rows.grades[place]) is not None}
     results.alerts = [(place, before[event.machine].orders.told(event)) for place, event in results.alerts]
     if masked is not None:
         found = {place: np.flatnonzero(masked[place]).tolist() for place in np.flatnonzero(masked.any(axis=1)).tolist()}
@@ -221,6 +226,7 @@ def _under(model: Artifact, state: State | None) -> State:
         steering=begin_steering(model.manifest.threshold),
         odds=model.manifest.odds,
         recent_scores=(),
+        raised=(),
     )
 
 
@@ -235,14 +241,15 @@ def _beginning(model: Artifact, state: State, stretch: Stretch) -> State:
     """
     if stretch.begins == ON:
         return state
-    before = replace(state, clock=stretch.before, prints=b"", aside=None, aside_rows=0, orders=NO_ORDERS)
+    before = replace(state, clock=stretch.before, prints=b"", aside=None, aside_rows=0, orders=NO_ORDERS, raised=())
     if stretch.begins == KEEP:
         return replace(state, aside=before)
+    said: dict[str, Any] = {name: getattr(state, name) for name in ("alert", "odds", "orders", "raised")}
     if stretch.begins == BACK:
         assert state.aside is not None
-        return replace(_under(model, state.aside), alert=state.alert, odds=state.odds, orders=state.orders)
+        return replace(_under(model, state.aside), **said)
     aside = before if stretch.begins == COLD else state.aside
-    return replace(cold_state(model), alert=state.alert, odds=state.odds, aside=aside, orders=state.orders)
+    return replace(cold_state(model), aside=aside, **said)
 
 
 def _after(was: State, memory: Memory, decided: Decided, recent: RecentScores, past: Past | None) -> State:
@@ -256,7 +263,7 @@ def _after(was: State, memory: Memory, decided: Decided, recent: RecentScores, p
             orders = orders.holding(clock.last_us, alert.open.alert_id if alert.open else None)
     return State(
         was.model, clock, memory, levels.trailing, alert, levels.grade, levels.steering, decided.odds, prints, aside,
-        aside_rows, orders, recent,
+        aside_rows, orders, recent, decided.raised,
     )  # fmt: skip
 
 

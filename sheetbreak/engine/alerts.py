@@ -97,11 +97,16 @@ class Told(NamedTuple):
     of: int
     base: float
     """The share of all scored rows that a break followed so soon: what a warning at random would hit."""
+    judged: int = 0
+    """Of the `of`: those that an operator called right or wrong, which counts for more than what followed."""
 
     @property
     def words(self) -> str:
         """For people."""
         warnings = f"{self.hits} of the last {self.of} warnings were followed by a break within the hour"
+        if self.judged:
+            how = f"{self.judged} judged by operators, the others by a break within the hour"
+            warnings = f"{self.hits} of the last {self.of} warnings were right ({how})"
         otherwise = f"otherwise 1 hour in {1 / self.base:.3g}" if self.base else "otherwise no break is known"
         return f"{warnings}; {otherwise}"
 

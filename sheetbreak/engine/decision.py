@@ -27,7 +27,7 @@ from sheetbreak.engine.alerts import (
     pass_by,
     stop,
 )
-from sheetbreak.engine.odds import UNKNOWN_ODDS, Odds, learn
+from sheetbreak.engine.odds import UNKNOWN_ODDS, Odds, Raised, learn
 from sheetbreak.engine.thresholds import (
     JUDGED_ROWS,
     Levels,
@@ -71,7 +71,9 @@ class Decided(NamedTuple):
     breaks: list[tuple[int, Warned]]
     """Rows at which a break begins, and whether it was warned of."""
     odds: Odds = UNKNOWN_ODDS
-    """After the rows."""
+    """After the rows, as..."""
+    raised: tuple[Raised, ...] = ()
+    """...the last warnings."""
 
 
 def raise_alerts(
@@ -164,11 +166,12 @@ def decide(
     grade: str | None,
     steering: Steering | None,
     odds: Odds,
+    raised: tuple[Raised, ...] = (),
     explain: Explain,
 ) -> Decided:
     """Both halves, for one machine.
 
-    scores, labels: by place. trailing, alert, grade, steering, odds: as they were before its steps; they stay so.
+    scores, labels: by place. trailing, alert, grade, steering, odds, raised: as they were before; they stay so.
     Where the level is steered the halves take turns, JUDGED_ROWS steps at a time: no younger alarm bears on a level.
     """
     at_once = JUDGED_ROWS if rules.threshold.rate else max(len(steps), 1)
@@ -197,28 +200,33 @@ def decide(
             since_break=odds.since_break,
             explain=explain,
         )
-        alerts, odds = _with_odds(part.alerts, some, levels, labels, odds)
+        alerts, odds, raised = _with_odds(part.alerts, some, levels, labels, odds, raised)
         if levels.steering:
             opened = {place for place, event in alerts if event.kind == "opened"}
             if opened:
                 steering = levels.steering.with_alarms(_waiting(some, levels, opened, labels))
                 levels = levels._replace(steering=steering)
         trailing, grade, steering, alert = levels.trailing, levels.grade, levels.steering, part.alert
-        part = Decided(levels, alert, part.named, alerts, part.breaks, odds)
+        part = Decided(levels, alert, part.named, alerts, part.breaks, odds, raised)
         found = part if found is None else joined(found, part)
     assert found is not None
     return found
 
 
 def _with_odds(
-    alerts: list[tuple[int, AlertEvent]], steps: Sequence[Step], levels: Levels, labels: Sequence[int], odds: Odds
-) -> tuple[list[tuple[int, AlertEvent]], Odds]:
+    alerts: list[tuple[int, AlertEvent]],
+    steps: Sequence[Step],
+    levels: Levels,
+    labels: Sequence[int],
+    odds: Odds,
+    raised: tuple[Raised, ...],
+) -> tuple[list[tuple[int, AlertEvent]], Odds, tuple[Raised, ...]]:
     """The same events, each with what was known of the machine's warnings; and what is known after the steps."""
-    events = {place: event.kind == "opened" for place, event in alerts if event.kind != "closed"}
-    odds, told = learn(odds, steps, levels.level, events=events, labels=labels)
+    events = {at: event.alert_id if event.kind == "opened" else "" for at, event in alerts if event.kind != "closed"}
+    odds, told, raised = learn(odds, steps, levels.level, raised=raised, events=events, labels=labels)
     if told:
         alerts = [(at, event if event.kind == "closed" else event.with_odds(told[at])) for at, event in alerts]
-    return alerts, odds
+    return alerts, odds, raised
 
 
 def _scored_since_break(steps: Sequence[Step], level: Sequence[float], at: int, *, before: int) -> int:

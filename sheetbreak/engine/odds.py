@@ -1,7 +1,11 @@
-"""Odds of a warning: how often the last ones came true, beside how often a random hour holds a break."""
+"""Odds of a warning: how often the last ones came true, beside how often a random hour holds a break.
+
+A break that follows says that a warning was right, and so may an operator, whose word counts for more: a break that was
+prevented does not come. What is known without operators stays as it is beside it, in the order in which warnings open.
+"""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from msgspec import Meta, Struct
 from msgspec.structs import replace
@@ -60,13 +64,71 @@ UNKNOWN_ODDS = Odds()
 """Nothing is known."""
 
 
-def learn(
-    odds: Odds, steps: Sequence[Step], level: Sequence[float], *, events: Mapping[int, bool], labels: Sequence[int]
-) -> tuple[Odds, dict[int, Told | None]]:
-    """The odds after a machine's steps, and what was known at each event of an alert, by place.
+class Raised(NamedTuple):
+    """A warning that was opened, as long as a verdict on it counts."""
 
-    level: of each step, NaN where it has no score. events: by place, whether a warning opens there. labels: by place;
-    of rows without a label nothing is learned.
+    alert_id: str
+    labelled: bool
+    """Whether its row had a label: then its outcome is among those of the odds, or it waits for one."""
+    right: bool | None = None
+    """What an operator said; None: nobody did, or was sure."""
+
+
+def judged(raised: Sequence[Raised], alert_id: str, *, right: bool | None) -> tuple[Raised, ...]:
+    """The warnings with a verdict on one of them, which is the last that counts."""
+    return tuple(one._replace(right=right) if one.alert_id == alert_id else one for one in raised)
+
+
+def precision(raised: Sequence[Raised]) -> float | None:
+    """The share of right ones among those that operators judged; None where they judged none."""
+    verdicts = [one.right for one in raised if one.right is not None]
+    return sum(verdicts) / len(verdicts) if verdicts else None
+
+
+def told_with(odds: Odds, raised: Sequence[Raised]) -> Told | None:
+    """What is known of a machine's warnings, by operators' verdicts where there are any.
+
+    Outcomes are in the order of opening, the warnings that wait behind them: the last are those of the last raised.
+    """
+    verdicts = sum(one.right is not None for one in raised)
+    if not verdicts or not odds.scored:
+        return odds.told
+    outcomes: list[bool | None] = [*odds.outcomes, *[None] * len(odds.waiting)]
+    labelled = sum(one.labelled for one in raised)
+    older = len(outcomes) - labelled
+    own = iter([None] * -older + outcomes[max(older, 0) :])
+    known = [(hit, False) for hit in outcomes[: max(older, 0)]]
+    for one in raised:
+        outcome = next(own) if one.labelled else None
+        known.append((outcome, False) if one.right is None else (one.right, True))
+    last = [(hit, by_operator) for hit, by_operator in known if hit is not None][-REMEMBERED:]
+    base = min(odds.ahead / odds.scored, 1.0)
+    return Told(sum(hit for hit, _ in last), len(last), base, sum(by_operator for _, by_operator in last))
+
+
+class Learned(NamedTuple):
+    """What is known after a machine's steps."""
+
+    odds: Odds
+    told: dict[int, Told | None]
+    """At each event of an alert, by place."""
+    raised: tuple[Raised, ...]
+    """The last REMEMBERED warnings."""
+
+
+def learn(
+    odds: Odds,
+    steps: Sequence[Step],
+    level: Sequence[float],
+    *,
+    raised: tuple[Raised, ...] = (),
+    events: Mapping[int, str],
+    labels: Sequence[int],
+) -> Learned:
+    """What is known after a machine's steps.
+
+    level: of each step, NaN where it has no score. events: by place, the id of the warning that opens there, or "".
+    labels: by place; of rows without a label no outcome is learned.
     """
     told: dict[int, Told | None] = {}  # not dict[int, …](): making the type takes longer than a row
     rows = labelled = 0
@@ -78,7 +140,9 @@ def learn(
             labelled += labels[place] != UNKNOWN
         if place in events and what in OF_ROWS:
             odds, rows, labelled = odds.after(rows, labelled=labelled), 0, 0
-            told[place] = odds.told
-            if events[place] and labels[place] != UNKNOWN:
-                odds = odds.opened()
-    return odds.after(rows, labelled=labelled), told
+            told[place] = told_with(odds, raised)
+            if events[place]:
+                has_label = labels[place] != UNKNOWN
+                raised = (*raised, Raised(events[place], has_label))[-REMEMBERED:]
+                odds = odds.opened() if has_label else odds
+    return Learned(odds.after(rows, labelled=labelled), told, raised)

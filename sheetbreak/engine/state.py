@@ -10,7 +10,7 @@ import numpy.typing as npt
 from sheetbreak.engine.admission import Clock, Past
 from sheetbreak.engine.alerts import AlertEvent, AlertState, Warned
 from sheetbreak.engine.model import Artifact
-from sheetbreak.engine.odds import UNKNOWN_ODDS, Odds
+from sheetbreak.engine.odds import UNKNOWN_ODDS, Odds, Raised
 from sheetbreak.engine.scores import TopSensor
 from sheetbreak.engine.smoothing import RecentScores
 from sheetbreak.engine.thresholds import Steering, Trailing, begin_steering
@@ -102,6 +102,8 @@ class State:
     """What operators said of it."""
     recent_scores: RecentScores = ()
     """Of a model whose scores are smoothed."""
+    raised: tuple[Raised, ...] = ()
+    """The last warnings, for verdicts on them."""
 
     @property
     def past(self) -> Past:
@@ -137,6 +139,8 @@ class Results:
     """A scored row's sensors far from where training rows had them: what they do now is learned as normal."""
     masked: dict[int, tuple[str, ...]] = field(default_factory=dict)
     """A row's sensors that operators took out of service: their readings count as normal."""
+    grades: dict[int, str] = field(default_factory=dict)
+    """A row's grade, where it is another than the last one known."""
 
 
 def masked_cells(

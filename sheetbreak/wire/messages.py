@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from sheetbreak.engine.alerts import AlertEvent, ratio_of
+from sheetbreak.engine.alerts import AlertEvent, Told, ratio_of
 from sheetbreak.engine.scores import TopSensor
 from sheetbreak.engine.state import SCORED, Results
 from sheetbreak.errors import RowError
@@ -71,6 +71,8 @@ class _ScoreMessage(msgspec.Struct, kw_only=True):
     """Left out where operators took no sensor out of service."""
     health: Mapping[str, Sequence[str]] | msgspec.UnsetType = msgspec.UNSET
     """{"drifted": sensors}; left out where there is none."""
+    grade: str | msgspec.UnsetType = msgspec.UNSET
+    """Left out where it is the last one known, or none is."""
 
 
 _encoder = msgspec.json.Encoder()
@@ -125,6 +127,7 @@ def _encode_score(
         model=model,
         imputed=results.imputed.get(place, ()),
         masked=results.masked.get(place, msgspec.UNSET),
+        grade=results.grades.get(place, msgspec.UNSET),
     )
     if score == score:
         message.score, message.threshold, message.ratio, message.over = score, level, ratio_of(score, level), over
@@ -163,7 +166,7 @@ def encode_alert(event: AlertEvent, *, plant: Plant = ANY_PLANT) -> bytes:
             "model": event.model,
             "quality": {"imputed": event.imputed, "masked": event.masked},
             "rarity": event.rarity,
-            "odds": event.odds and event.odds._asdict(),
+            "odds": event.odds and _odds(event.odds),
             "message": event.message,
             **ordered,
         }
@@ -183,6 +186,11 @@ def encode_dead_letter(record: bytes, error: RowError, *, source: Mapping[str, A
             "truncated": len(record) > DEAD_LETTER_BYTES,
         }
     )
+
+
+def _odds(odds: Told) -> dict[str, Any]:
+    told = odds._asdict()
+    return told if odds.judged else {name: told[name] for name in ("hits", "of", "base")}
 
 
 def _tops(top: Sequence[TopSensor], plant: Plant) -> list[_Top]:

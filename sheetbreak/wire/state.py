@@ -1,8 +1,9 @@
 """State of a machine as bytes, in parts: a commit writes the core and, when one is full, a chunk of scores.
 
-Keys: machine, NUL, part ("core", "offset", "aside", "t00"…"t89"); a machine's name holds no control character. The
-scores of the chunk being filled go with the core: a record for them at every row would be an eighth of what is written.
-What a part says is exact: a state that went through bytes gives the same scores, to the bit, as one that did not.
+Keys: machine, NUL, part ("core", "offset", "aside", "raised", "t00"…"t89"); a machine's name holds no control
+character. The scores of the chunk being filled go with the core: a record for them at every row would be an eighth of
+what is written. What a part says is exact: a state that went through bytes gives the same scores, to the bit, as one
+that did not.
 """
 
 import logging
@@ -20,13 +21,13 @@ import numpy.typing as npt
 from sheetbreak.engine.admission import Clock
 from sheetbreak.engine.alerts import AlertState, OpenAlert
 from sheetbreak.engine.features import LARGEST, FeatureState
-from sheetbreak.engine.odds import Odds
+from sheetbreak.engine.odds import Odds, Raised
 from sheetbreak.engine.state import NO_ORDERS, Acknowledged, Orders, State
 from sheetbreak.engine.thresholds import Steering, Trailing
 from sheetbreak.engine.windows import Memory
 from sheetbreak.rows import Schema
 from sheetbreak.wire.packing import join_bytes, split_bytes
-from sheetbreak.wire.state_core import Aside, Core, Core3, Core4, Core5
+from sheetbreak.wire.state_core import Aside, Core, Core3, Core4, Core5, KeptRaised
 
 CHUNK_SCORES = 16
 FORMAT, IN_PLANT_UNITS = 3, 2
@@ -57,6 +58,8 @@ class StateCodec:
             parts[stem + b"offset"] = offset
         if new.aside is not None and (old is None or new.aside is not old.aside):
             parts[stem + b"aside"] = self._aside(new.aside)
+        if new.raised != (() if old is None else old.raised):
+            parts[stem + b"raised"] = msgspec.msgpack.encode(new.raised)
         ring = new.trailing.ring
         for chunk in _chunks_to_write(old.trailing if old is not None else None, new.trailing):
             parts[stem + b"t%02d" % chunk] = ring[chunk * CHUNK_SCORES : (chunk + 1) * CHUNK_SCORES].tobytes()
@@ -66,7 +69,8 @@ class StateCodec:
         """Of all parts that may be kept of a machine with this state; "aside" outlives what was set aside."""
         stem = machine.encode() + b"\0"
         chunks = range(-(-len(state.trailing) // CHUNK_SCORES))
-        return [stem + name for name in (b"core", b"offset", b"aside", *(b"t%02d" % chunk for chunk in chunks))]
+        named = (b"core", b"offset", b"aside", b"raised", *(b"t%02d" % chunk for chunk in chunks))
+        return [stem + name for name in named]
 
     def load(self, parts: Mapping[bytes, bytes]) -> dict[str, State]:
         """All machines' states of their parts; a machine starts cold whose core is of another schema or format, or
@@ -84,6 +88,7 @@ class StateCodec:
                 offset = _part(parts, stem, b"offset", core.offset)
                 aside = _part(parts, stem, b"aside", core.aside)
                 state = self._state(core, _ring(core, stem, parts), offset)
+                state = replace(state, raised=_raised(stem, parts))
                 if aside:
                     state = replace(state, aside=self._state_aside(aside), aside_rows=core.aside_rows)
                 states[stem.decode()] = state
@@ -194,6 +199,16 @@ def _part(parts: Mapping[bytes, bytes], stem: bytes, name: bytes, crc: int) -> b
     if zlib.crc32(part) != crc:
         raise ValueError(f"it and the part {name.decode()} are not of one commit")
     return part
+
+
+def _raised(stem: bytes, parts: Mapping[bytes, bytes]) -> tuple[Raised, ...]:
+    """The last warnings, for verdicts on them. Without them the machine goes on as before."""
+    try:
+        kept = msgspec.msgpack.decode(parts.get(stem + b"\0raised", b"\x90"), type=KeptRaised)
+    except ValueError as cause:  # DecodeError too
+        log.warning("event=verdicts-dropped machine=%s reason=%r", stem.decode(errors="replace"), str(cause))
+        return ()
+    return tuple(Raised(*one) for one in kept)
 
 
 def _refuse_absurd(

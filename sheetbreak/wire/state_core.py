@@ -23,6 +23,9 @@ Crc = Annotated[int, Meta(ge=0, lt=1 << 32)]
 Name = Annotated[str, Meta(max_length=MAX_NAME_CHARS)]
 Odds = tuple[Annotated[str, Meta(pattern=r"^[+-]*$", max_length=REMEMBERED)], Count, Count, Rows, tuple[Rows, ...]]
 
+KeptRaised = Annotated[tuple[tuple[Name, bool, bool | None], ...], Meta(max_length=REMEMBERED)]
+"""The part "raised": id, whether its row had a label, and an operator's verdict. Written as a warning opens."""
+
 
 class Core(msgspec.Struct, array_like=True, gc=False):
     """All of a state but the trailing scores and what is seldom there: format 2."""

@@ -152,6 +152,33 @@ def test_unshelving_ends_a_shelf_and_verdicts_and_causes_are_counted(models: Pat
     assert monitor.sample("sheetbreak_actions_total", machine="pm1", action="cause") == 1
 
 
+def test_a_verdict_counts_in_the_odds_of_the_next_alert_for_what_followed(models: Path) -> None:
+    rows = rows_with_x3_stuck()
+    unjudged, plainly = monitored(models, ([], rows))
+    plain = outputs_of(unjudged, "alerts")
+    ids = [alert["alert_id"] for alert in plain if alert["kind"] == "opened"]
+    assert len(ids) > 1
+    early = next(i for i, row in enumerate(outputs_of(unjudged, "scores")) if row["over"]) + 1
+    topic = topic_of(rows[:early])
+    Monitor(topic, models).run()
+    said = [act("verdict", row=early, alert_id=ids[0], verdict=word) for word in ("false", "true")]
+    topic.say([*said, act("verdict", row=early, alert_id="of another model", verdict="false")])
+    topic.feed(rows[early:])
+    monitor = Monitor(topic, models).run()  # after a restart: what was judged came from the kept state
+    alerts = outputs_of(topic, "alerts")
+    assert [alert | {"odds": 0, "message": 0} for alert in alerts] == [
+        alert | {"odds": 0, "message": 0} for alert in plain
+    ]
+    second = next(alert for alert in alerts if alert["alert_id"] == ids[1])
+    assert second["odds"]["judged"] == 1
+    assert "judged by operators" in second["message"]
+    assert "judged" not in json.dumps(plain)
+    assert monitor.sample("sheetbreak_verdict_precision_ratio", machine="pm1") == 1
+    assert plainly.sample("sheetbreak_verdict_precision_ratio", machine="pm1") is None
+    right = [one.sample("sheetbreak_warnings_true_ratio", machine="pm1") or 0.0 for one in (monitor, plainly)]
+    assert right[0] > right[1]
+
+
 def test_a_bad_action_is_a_dead_letter_and_the_rows_go_on(models: Path) -> None:
     bad = [b"{", b'{"machine":"pm1"}', act("mask", sensor="x99"), *(act("mask", sensor=name) for name in SENSORS)]
     topic, monitor = monitored(models, (bad, mill_rows(40)))

@@ -1,5 +1,6 @@
 """Scoring of a batch: however its rows lie in partitions, each machine gets what it would get alone."""
 
+import json
 import random
 from collections import defaultdict
 from collections.abc import Mapping
@@ -97,3 +98,15 @@ def test_a_large_batch_taken_in_parts_gives_what_small_ones_give(machines: int) 
             states[partition] |= new
     assert whole.outputs == outputs
     assert parts_of(whole.states) == parts_of(states)
+
+
+def test_a_score_names_the_grade_only_where_it_changes_wherever_a_batch_ends() -> None:
+    """So that the scores of all other rows, and of feeds without a grade, are what they were."""
+    grades = [None, "96", "96", None, "97", "97", None, "97", "96", "96", "96", "96"]
+    records = [
+        Record(json.dumps(json.loads(encoded) | ({"grade": grade} if grade else {})).encode(), 0, number, None)
+        for number, (encoded, grade) in enumerate(zip(make_rows(12), grades, strict=True))
+    ]
+    told = [json.loads(output.value).get("grade") for output in one_by_one(records)[0]]
+    assert told == [None, None, None, None, "97", None, None, None, "96", None, None, None]
+    assert [json.loads(output.value).get("grade") for output in score(records, {}).outputs] == told

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from sheetbreak.artifact import load
 from sheetbreak.engine.alerts import AlertState
 from sheetbreak.engine.features import LARGEST
+from sheetbreak.engine.odds import Raised
 from sheetbreak.engine.state import State, cold_state
 from sheetbreak.engine.thresholds import Steering, Trailing
 from sheetbreak.wire.state import CHUNK_SCORES, StateCodec
@@ -131,6 +132,27 @@ def test_where_the_wheel_of_a_steered_level_stands_comes_back(cold: tuple[StateC
     state = replace(state, steering=Steering(0.04321, (29, 3, 0)))
     (again,) = codec.load(codec.dump("pm1", None, state)).values()
     assert again.steering == state.steering
+
+
+def test_the_last_warnings_come_back_and_cost_a_record_only_as_one_changes(
+    cold: tuple[StateCodec, State], caplog: pytest.LogCaptureFixture
+) -> None:
+    codec, state = cold
+    warned = replace(state, raised=(Raised("a1", labelled=True), Raised("a2", labelled=False, right=False)))
+    parts = codec.dump("pm1", None, warned)
+    assert parts == codec.dump("pm1", None, state) | {b"pm1\0raised": parts[b"pm1\0raised"]}
+    assert b"pm1\0raised" in codec.keys("pm1", warned)
+    (again,) = codec.load(parts).values()
+    assert again.raised == warned.raised
+    assert b"pm1\0raised" not in codec.dump("pm1", warned, warned)
+    (none,) = codec.load(parts | codec.dump("pm1", warned, state)).values()
+    assert none.raised == ()
+    for bad in (b"", b"\xff", msgspec.msgpack.encode([["a", True, "yes"]]), msgspec.msgpack.encode([["a", 1, 1]] * 21)):
+        (without,) = codec.load(parts | {b"pm1\0raised": bad}).values()
+        assert same(without, state)
+    assert {record.message.partition(" reason=")[0] for record in caplog.records} == {
+        "event=verdicts-dropped machine=pm1"
+    }
 
 
 @given(data=st.data())
