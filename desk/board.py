@@ -1,6 +1,6 @@
 """Board: what is known of every machine now, folded from the messages as they come.
 
-Six states, each its own: a machine of which nothing is heard is "not watched" or has "no rows", never quiet. While no
+Seven states, each its own: a machine of which nothing is heard is "not watched" or has "no rows", never quiet. While no
 monitor answers, the last warning holds. Not pure: one lock, since the feed writes and the pages read.
 """
 
@@ -14,16 +14,16 @@ from typing import Literal
 from desk.messages import Alert, Arrived, Odds, Score, TopSensor
 from sheetbreak.times import parse_time
 
-State = Literal["quiet", "WARNING", "warming up", "stopped", "no rows", "not watched"]
-RowState = Literal["quiet", "warming up", "stopped"]
+State = Literal["quiet", "WARNING", "restarting", "warming up", "stopped", "no rows", "not watched"]
+RowState = Literal["quiet", "restarting", "warming up", "stopped"]
 
 BUCKET_US = 300_000_000
 """Five minutes: one piece of a swim lane."""
 LANE_US = 12 * 3600 * 1_000_000
-SEVERITY: Mapping[RowState, int] = {"quiet": 1, "warming up": 2, "stopped": 3}
+SEVERITY: Mapping[RowState, int] = {"quiet": 1, "restarting": 2, "warming up": 3, "stopped": 4}
 ROW_STATES: Mapping[str, RowState] = {
     "scored": "quiet",
-    "restarting": "quiet",
+    "restarting": "restarting",
     "warming-up": "warming up",
     "stopped": "stopped",
 }

@@ -5,7 +5,7 @@ from desk.plots.series import Frame, draw_scores, draw_sensor
 from desk.service import Desk
 from desk.store.alarms import find_alarm, list_alarms, masks, period_us, shelf
 from desk.store.breaks import list_breaks
-from desk.store.series import leading_sensors, score_points
+from desk.store.series import leading_sensors, list_grades, score_points
 
 HOUR_US = 3_600_000_000
 SPANS = {"2h": 2, "12h": 12, "1d": 24, "3d": 72, "7d": 168}
@@ -31,6 +31,7 @@ def machine_page(desk: Desk, params: Params) -> Page:
         sensors = leading_sensors(db, name, start_us, end_us, most=_SENSORS)
         points = {wide: score_points(db, name, start_us, end_us, most=width - 60) for wide, width in _SIZES}
         one_period_us = period_us(db, name)
+        grades = list_grades(db, name, limit=60)
         masked, shelved_until_us = masks(db, name), shelf(db, name)
     warnings = [
         (max(one.opened_us, start_us), end_us if one.closed_us is None else one.closed_us)
@@ -45,6 +46,7 @@ def machine_page(desk: Desk, params: Params) -> Page:
             period_us=one_period_us,
             warnings=warnings,
             breaks=stops,
+            grades=[(at_us, grade) for at_us, grade in grades if at_us >= start_us],
         )
         for wide, width in _SIZES
     }
@@ -64,6 +66,7 @@ def machine_page(desk: Desk, params: Params) -> Page:
             "alarm": alarm,
             "alarms": alarms[:10],
             "breaks": breaks[:10],
+            "grades": grades[:10],
             "sensors": shown,
             "known_sensors": sorted({top.sensor for one in alarms for top in one.top} | {s.sensor for s in sensors}),
             "plots": plots,

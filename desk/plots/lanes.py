@@ -13,6 +13,7 @@ from desk.plots.svg import element, picture, rectangle
 _ROW, _TOP = 22, 4
 _HEIGHTS: Mapping[str, tuple[float, str]] = {
     "quiet": (3.0, "lane-quiet"),
+    "restarting": (5.0, "lane-restarting"),
     "warming up": (7.0, "lane-warming"),
     "stopped": (11.0, "lane-stopped"),
 }

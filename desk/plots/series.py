@@ -61,8 +61,9 @@ def draw_scores(
     period_us: int,
     warnings: Sequence[tuple[int, int]],
     breaks: Sequence[int],
+    grades: Sequence[tuple[int, str]] = (),
 ) -> Markup:
-    """The score as a line, its level dashed, alarms shaded, breaks as marks."""
+    """The score as a line, its level dashed, alarms shaded, breaks as marks, changes of grade as dotted lines."""
     levels = [one.level for one in points if one.level is not None]
     top_level = max(levels, default=0.0)
     highest = max((one.score for one in points), default=1.0)
@@ -79,6 +80,8 @@ def draw_scores(
     for piece in _pieces(points, gap_us):
         parts.append(_line([(frame.x(p.time_us), y(p.score)) for p in piece], "score-line"))
         parts.append(_line([(frame.x(p.time_us), y(p.level)) for p in piece if p.level is not None], "level-line"))
+    for at, _ in grades:
+        parts.append(element("line", x1=frame.x(at), x2=frame.x(at), y1=_TOP, y2=floor, cls="grade-line"))
     for at in breaks:
         x = frame.x(at)
         parts.append(element("line", x1=x, x2=x, y1=_TOP, y2=floor, cls="break-line"))

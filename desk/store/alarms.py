@@ -207,6 +207,16 @@ def shelf(db: sqlite3.Connection, machine: str) -> int | None:
     return until_us if until_us > _now_us(db, machine) else None
 
 
+def shelved_machines(db: sqlite3.Connection) -> list[tuple[Said, int | None]]:
+    """The last word on each machine that is shelved, and the time of its newest row."""
+    rows = db.execute(
+        "SELECT * FROM actions WHERE rowid IN (SELECT max(rowid) FROM actions WHERE action IN ('shelve', 'unshelve') "
+        "GROUP BY machine) AND action = 'shelve' AND until_us NOT NULL ORDER BY machine"
+    ).fetchall()
+    found = [(_said(row), _now_us(db, row["machine"])) for row in rows]
+    return [(said, now_us or None) for said, now_us in found if said.until_us is not None and said.until_us > now_us]
+
+
 def masks(db: sqlite3.Connection, machine: str) -> dict[str, Said]:
     """The sensors that are out of service, by the action that took them out."""
     rows = db.execute(

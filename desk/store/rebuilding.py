@@ -18,8 +18,8 @@ SELECT * FROM (
 _OTHER = "SELECT max(time_us) FROM scores WHERE machine = ? AND time_us <= ? AND state NOT IN ({})"
 _NEXT = "SELECT min(time_us) FROM scores WHERE machine = ? AND time_us > ?"
 _LANE = """
-SELECT time_us / ?, max(CASE state WHEN 'stopped' THEN 3 WHEN 'warming-up' THEN 2 ELSE 1 END) FROM scores
-WHERE machine = ? AND time_us BETWEEN ? AND ? GROUP BY 1
+SELECT time_us / ?, max(CASE state WHEN 'stopped' THEN 4 WHEN 'warming-up' THEN 3 WHEN 'restarting' THEN 2 ELSE 1 END)
+FROM scores WHERE machine = ? AND time_us BETWEEN ? AND ? GROUP BY 1
 """
 _OPEN = """
 SELECT alerts.*, e.message, e.top, e.odds, e.ratio, e.severity FROM alerts JOIN events e USING (alert_id)

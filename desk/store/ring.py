@@ -114,7 +114,7 @@ class Store:
             self._last = last
 
     def _put(self, arrived: Sequence[Arrived], last: dict[str, tuple[str, int]]) -> None:
-        scores, breaks = [], []
+        scores, breaks, grades = [], [], []
         for one in arrived:
             match one.message:
                 case Score() as score:
@@ -122,6 +122,8 @@ class Store:
                     scores.append(_score_row(score, time_us, one))
                     if score.state == "stopped" and last.get(score.machine, ("", 0))[0] != "stopped":
                         breaks.append((score.machine, time_us))
+                    if score.grade is not None:
+                        grades.append((score.machine, time_us, score.grade))
                     last[score.machine] = (score.state, time_us)
                 case Alert() as alert:
                     fields = _alert_fields(alert, one.at_ms)
@@ -133,6 +135,7 @@ class Store:
                     self._db.execute(schema.ACTION, _action_row(action, one))
         self._db.executemany(schema.SCORE, scores)
         self._db.executemany(schema.BREAK, breaks)
+        self._db.executemany(schema.GRADE, grades)
 
     def trim(self) -> None:
         """Let go of what is older than the days that are kept."""
@@ -149,6 +152,7 @@ class Store:
             self._db.execute("DELETE FROM scores WHERE machine = ? AND (time_us < ? OR time_us > ?)", kept)
             old = (machine, time_us - YEAR_US)
             self._db.execute("DELETE FROM breaks WHERE machine = ? AND time_us < ?", old)
+            self._db.execute("DELETE FROM grades WHERE machine = ? AND time_us < ?", old)
             self._db.execute("DELETE FROM alerts WHERE machine = ? AND opened_us < ?", old)
             self._db.execute("DELETE FROM actions WHERE machine = ? AND time_us < ?", old)
         self._db.execute("DELETE FROM events WHERE alert_id NOT IN (SELECT alert_id FROM alerts)")

@@ -4,7 +4,7 @@ Each statement may be done again with the same message and changes nothing then:
 have no other order than that of their topic, which is that of their rowid.
 """
 
-FORMAT = "2"
+FORMAT = "3"
 TABLES = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE positions (topic TEXT, partition INTEGER, next INTEGER NOT NULL, PRIMARY KEY (topic, partition))
@@ -15,6 +15,7 @@ CREATE TABLE scores (
     PRIMARY KEY (machine, time_us)
 ) WITHOUT ROWID;
 CREATE TABLE breaks (machine TEXT, time_us INTEGER, PRIMARY KEY (machine, time_us)) WITHOUT ROWID;
+CREATE TABLE grades (machine TEXT, time_us INTEGER, grade TEXT NOT NULL, PRIMARY KEY (machine, time_us)) WITHOUT ROWID;
 CREATE TABLE alerts (
     alert_id TEXT PRIMARY KEY, machine TEXT NOT NULL, opened_us INTEGER NOT NULL, last_us INTEGER NOT NULL,
     closed_us INTEGER, critical INTEGER NOT NULL, peak REAL, subject TEXT, local_time TEXT, first_ms INTEGER NOT NULL,
@@ -38,11 +39,12 @@ CREATE TABLE dead_letters (
 );
 CREATE INDEX dead_letters_by_time ON dead_letters (at_ms);
 """
-TABLE_NAMES = ("meta", "positions", "scores", "breaks", "alerts", "events", "actions", "dead_letters")
+TABLE_NAMES = ("meta", "positions", "scores", "breaks", "grades", "alerts", "events", "actions", "dead_letters")
 
 POSITION = "INSERT OR REPLACE INTO positions VALUES (?, ?, ?)"
 SCORE = "INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 BREAK = "INSERT OR IGNORE INTO breaks VALUES (?, ?)"
+GRADE = "INSERT OR REPLACE INTO grades VALUES (?, ?, ?)"
 ALERT = """
 INSERT INTO alerts VALUES (:alert_id, :machine, :opened_us, :time_us, :closed_us, :critical, :ratio, :subject,
     :local_time, :at_ms, :at_ms)

@@ -49,6 +49,14 @@ def score_points(db: sqlite3.Connection, machine: str, start_us: int, end_us: in
     return [Point(*row) for row in rows]
 
 
+def list_grades(db: sqlite3.Connection, machine: str, *, limit: int) -> list[tuple[int, str]]:
+    """From when on a machine has made each grade, the newest first; the first grade that it made is not told."""
+    rows = db.execute(
+        "SELECT time_us, grade FROM grades WHERE machine = ? ORDER BY time_us DESC LIMIT ?", (machine, limit)
+    ).fetchall()
+    return [(time_us, grade) for time_us, grade in rows]
+
+
 def leading_sensors(
     db: sqlite3.Connection, machine: str, start_us: int, end_us: int, *, most: int
 ) -> list[SensorSeries]:

@@ -15,6 +15,7 @@ from sheetbreak.wire.actions import KINDS
 _SYMBOLS = {
     "quiet": "●",
     "WARNING": "▲",
+    "restarting": "◑",
     "warming up": "◔",
     "stopped": "■",
     "no rows": "○",

@@ -1,4 +1,4 @@
-"""The board: six states, and none of them is quiet because nothing is known."""
+"""The board: seven states, and none of them is quiet because nothing is known."""
 
 import tempfile
 from collections.abc import Callable
@@ -33,6 +33,8 @@ def test_each_state_has_its_word(rig: DeskRig) -> None:
     rig.take(alert(3, "closed", opened=2), score(3, state="stopped"))
     assert standing(rig).state == "stopped"
     rig.take(score(4, state="restarting"))
+    assert standing(rig).state == "restarting"  # it can open no alert: quiet would be a false all-clear
+    rig.take(score(5))
     assert standing(rig).state == "quiet"
 
 

@@ -80,6 +80,17 @@ def test_a_machines_page_has_its_breaks_with_lead_time_and_its_masks(shift: Desk
     assert "x1 in bar: reads 3.5, expected 2.5" in shown
 
 
+def test_a_machines_page_lists_the_changes_of_its_grade_and_marks_them(rig: DeskRig) -> None:
+    grades: dict[int, dict[str, Any]] = {4: {"grade": "<b>96"}, 8: {"grade": "97"}}
+    rig.take(*(score(row, **grades.get(row, {})) for row in range(12)))
+    page = rig.page("/machine?name=pm1")
+    expected = "Changes of grade 1999-05-01 00:16 to grade 97 from <b>96 1999-05-01 00:08 to grade <b>96"
+    assert expected in text_of(page)
+    assert page.count('class="grade-line"') == 4  # two, on the wide and on the narrow plot
+    rig.take(score(12, machine="pm2"))
+    assert "the rows name no grade" in rig.page("/machine?name=pm2")
+
+
 def test_a_machines_page_names_the_sensors_that_look_wrong_until_they_do_no_more(rig: DeskRig) -> None:
     rig.take(score(0), score(1, health={"drifted": ["x7", "x9"], "stuck": [EVIL]}), score(2, state="stopped"))
     shown = text_of(rig.page("/machine?name=pm1"))
