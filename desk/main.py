@@ -213,7 +213,8 @@ def _notify(options: argparse.Namespace, desk: Desk) -> threading.Thread | None:
     if not options.alertmanager:
         return None
     elected = _Elected(options) if "://" in options.source else None
-    notifier = Notifier(options.alertmanager, desk, holds=elected.holds if elected is not None else lambda: True)
+    holds = elected.holds if elected is not None else lambda: True
+    notifier = Notifier(options.alertmanager, desk, holds=holds, mark=elected)
 
     def run() -> None:
         try:
@@ -247,6 +248,16 @@ class _Elected:
         except StreamError:
             self.close()
             raise
+
+    def read(self) -> int | None:
+        """What this desk or one before has noted, as `desk.notify.notifier.Mark` has it."""
+        noted = self._election.noted if self._election is not None else ""
+        return int(noted) if noted.isdecimal() else None
+
+    def write(self, at_ms: int) -> None:
+        """Note it."""
+        if self._election is not None:
+            self._election.note(str(at_ms))
 
     def close(self) -> None:
         """Leave."""

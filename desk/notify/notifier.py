@@ -2,26 +2,24 @@
 
 Told anew every minute, since Alertmanager forgets alerts when it is restarted, though not whom it has told of which: an
 alert posted again, by this desk or by its successor, is the same alert and causes no second message. An alert resolves
-by the monitor's `closed` alone: a monitor, a desk or a broker that is silent resolves nothing.
+by the monitor's `closed` alone: a monitor, a desk or a broker that is silent resolves nothing. A shelved machine has a
+silence, which is there before its alerts are.
 """
 
-import json
 import logging
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Callable
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, Protocol
 
+from desk.notify.alertmanager import Alertmanager
 from desk.notify.messages import as_posted
+from desk.notify.silences import Shelf, keep_silences, shelves
 from desk.service import Desk
-from desk.store.alarms import find_alarm, shelf
-from sheetbreak.errors import DataError, StreamError
+from desk.store.alarms import find_alarm
+from sheetbreak.errors import StreamError
 
 AGAIN_S = 60.0
 _LOOK_S = 1.0
-_TIMEOUT_S = 10.0
 _CLOSED_FOR_MS = 3_600_000
 """An end is told for so long, in case this desk's predecessor could not."""
 _MOST = 1000
@@ -33,22 +31,41 @@ ORDER BY opened_us DESC LIMIT :most
 log = logging.getLogger(__name__)
 
 
+class Mark(Protocol):
+    """Up to which message alerts were handed over, kept where the next desk finds it. ms since 1970, by messages."""
+
+    def read(self) -> int | None:
+        """None: by nobody yet. Raises StreamError."""
+
+    def write(self, at_ms: int) -> None:
+        """Keep it, soon."""
+
+
 class Notifier:
     """Posts to one Alertmanager. holds: whether this desk is the one that does; it may raise StreamError.
 
-    Raises DataError for an address that is none.
+    mark: None where there is no other desk. Raises DataError for an address that is none.
     """
 
-    def __init__(self, url: str, desk: Desk, *, holds: Callable[[], bool], again_s: float = AGAIN_S) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise DataError(f"--alertmanager {url}: expected http://host:9093")
-        self._url = url.rstrip("/") + "/api/v2/alerts"
-        self._desk, self._holds, self._again_s = desk, holds, again_s
+    def __init__(
+        self,
+        url: str,
+        desk: Desk,
+        *,
+        holds: Callable[[], bool],
+        mark: Mark | None = None,
+        again_s: float = AGAIN_S,
+    ) -> None:
+        self._alertmanager = Alertmanager(url)
+        self._desk, self._holds, self._mark, self._again_s = desk, holds, mark, again_s
         self._announced: set[str] = set()
-        self._held_since_ms: int | None = None
-        """When this desk became the one, by the clock of the messages."""
-        self._last: list[Any] = []
+        self._told_ms: int | None = None
+        """Up to which message this desk or another one has handed alerts over; None: this desk is not the one."""
+        self._newest_ms = 0
+        """Of the messages that were handed over."""
+        self._silenced: frozenset[Shelf] = frozenset()
+        """The shelves that Alertmanager knows of."""
+        self._last: tuple[Any, ...] = ()
         desk.status.notifies = False
 
     def run(self, stop: threading.Event) -> None:
@@ -58,38 +75,43 @@ class Notifier:
             waited_s += _LOOK_S
             try:
                 if not self._desk.status.live or not self._holds():
-                    waited_s, self._held_since_ms, self._desk.status.notifies = self._again_s, None, False
+                    waited_s, self._told_ms, self._desk.status.notifies = self._again_s, None, False
                     continue
-                if self._held_since_ms is None:
-                    self._held_since_ms = self._desk.now_ms()
+                if self._told_ms is None:
+                    self._told_ms = self._handed_over()
+                self._silence(anew=waited_s >= self._again_s)
                 alerts = self.alerts()
-                told = [(one["labels"], one["annotations"]) for one in alerts]
+                told = tuple((one["labels"], one["annotations"]) for one in alerts)
                 if told != self._last or waited_s >= self._again_s:
-                    self._post(alerts)
+                    self._alertmanager.post_alerts(alerts)
+                    log.info("event=alertmanager-told alerts=%d", len(alerts))
                     self._last, waited_s = told, 0.0
+                    self._keep_mark()
                 self._desk.status.notify_problem, self._desk.status.notifies = "", True
             except StreamError as error:
                 log.warning("event=notifier-not-elected reason=%r", str(error))
-            except (urllib.error.URLError, OSError, ValueError) as error:
-                self._tell(f"{self._url} does not take alerts: {error}")
+            except (OSError, ValueError, LookupError) as error:  # an answer that is none of Alertmanager's, too
+                self._tell(f"{self._alertmanager.url} does not take alerts: {error}")
 
     def alerts(self) -> list[dict[str, Any]]:
-        """What is open and not shelved, and what has ended lately."""
+        """What is open, and what has ended lately; of a shelved machine nothing before Alertmanager knows of that."""
         desk, now_ms = self._desk, self._desk.now_ms()
         with desk.store.reading() as db:
             rows = db.execute(_WANTED, {"since_ms": now_ms - _CLOSED_FOR_MS, "most": _MOST}).fetchall()
             found = [(alarm, row) for row in rows if (alarm := find_alarm(db, row["alert_id"])) is not None]
-            shelved = {name for name in {row["machine"] for row in rows} if shelf(db, name) is not None}
+            known = {one.machine for one in self._silenced}
+            shelved = {one.machine for one in shelves(db, now_ms=now_ms)} - known
         posted = []
         for alarm, row in found:
             if alarm.machine in shelved and alarm.alert_id not in self._announced:
                 continue
-            # Alertmanager tells of none that it first hears of as ended. Opened and closed since the last look: open at
-            # first, and its end comes with the next. What opened before this desk was the one, another has told.
+            # Alertmanager tells of none that it first hears of as ended. Opened and closed since the last look, of this
+            # desk or of the one before: open at first, and its end comes with the next look.
             unheard = alarm.alert_id not in self._announced
-            sudden = unheard and self._held_since_ms is not None and row["first_ms"] >= self._held_since_ms
+            sudden = unheard and self._told_ms is not None and row["first_ms"] > self._told_ms
             closed_ms = None if alarm.is_open or sudden else row["at_ms"]
             self._announced.add(alarm.alert_id)
+            self._newest_ms = max(self._newest_ms, row["first_ms"])
             posted.append(
                 as_posted(
                     alarm, clock=desk.clock, origin=desk.public_origin, now_ms=now_ms, opened_ms=row["first_ms"],
@@ -99,13 +121,28 @@ class Notifier:
         self._announced &= {alarm.alert_id for alarm, _ in found}
         return posted
 
-    def _post(self, alerts: list[dict[str, Any]]) -> None:
-        body = json.dumps(alerts).encode()
-        request = urllib.request.Request(  # noqa: S310 - http or https: looked at above
-            self._url, data=body, headers={"Content-Type": "application/json"}, method="POST"
-        )
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_S):  # noqa: S310
-            log.info("event=alertmanager-told alerts=%d", len(alerts))
+    def _handed_over(self) -> int:
+        """Up to which message alerts are handed over, as this desk becomes the one. Raises StreamError."""
+        known = self._mark.read() if self._mark is not None else None
+        if known is None:
+            known = self._desk.now_ms() - 1  # what opened before the first desk came is nobody's
+            if self._mark is not None:
+                self._mark.write(known)
+        self._newest_ms = known
+        return known
+
+    def _keep_mark(self) -> None:
+        if self._mark is not None and self._told_ms is not None and self._newest_ms > self._told_ms:
+            self._mark.write(self._newest_ms)
+
+    def _silence(self, *, anew: bool) -> None:
+        """Bring Alertmanager's silences to the shelves, where those changed; anew: in any case."""
+        now_ms = self._desk.now_ms()
+        with self._desk.store.reading() as db:
+            wanted = frozenset(shelves(db, now_ms=now_ms))
+        if anew or {one.identity for one in wanted} != {one.identity for one in self._silenced}:
+            keep_silences(self._alertmanager, wanted, now_ms=now_ms)
+            self._silenced = wanted
 
     def _tell(self, problem: str) -> None:
         self._desk.status.notifies = False

@@ -8,6 +8,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from typing import Any
 import pytest
 
 from desk.notify import Notifier
+from desk.notify.notifier import Mark
+from desk.notify.silences import shelves
 from sheetbreak.errors import DataError
 from sheetbreak.streams.kafka.group.election import Election
 from sheetbreak.streams.kafka.options import parse_address
@@ -79,9 +82,9 @@ def answers(url: str) -> bool:
 
 
 @contextmanager
-def notifying(rig: DeskRig, url: str) -> Iterator[None]:
+def notifying(rig: DeskRig, url: str, *, mark: Mark | None = None) -> Iterator[None]:
     stop = threading.Event()
-    notifier = Notifier(url, rig.desk, holds=lambda: True, again_s=1.0)
+    notifier = Notifier(url, rig.desk, holds=lambda: True, mark=mark, again_s=1.0)
     thread = threading.Thread(target=notifier.run, args=(stop,))
     thread.start()
     yield
@@ -147,6 +150,98 @@ def test_an_alert_that_has_ended_before_it_could_be_told_is_told_and_then_ended(
     ]
 
 
+class Kept:
+    """A mark as the next desk finds it."""
+
+    def __init__(self) -> None:
+        self.at_ms: int | None = None
+
+    def read(self) -> int | None:
+        return self.at_ms
+
+    def write(self, at_ms: int) -> None:
+        self.at_ms = at_ms
+
+
+def test_what_opened_and_ended_while_no_desk_ran_is_told_in_order_and_nothing_twice(
+    rig: DeskRig, alertmanager: str, told: tuple[int, list[dict[str, Any]]]
+) -> None:
+    messages, mark = told[1], Kept()
+    rig.now_ms = time.time_ns() // 1_000_000 - 60_000
+    rig.take(score(0), alert(0), alert(1, "closed", opened=0))  # before there was a desk
+    rig.now_ms += 20_000
+    with notifying(rig, alertmanager, mark=mark):
+        wait_for(lambda: rig.status.notifies)
+        rig.now_ms += 1000
+        rig.take(score(2, ratio=1.5), alert(2), apart_ms=1000)
+        wait_for(lambda: messages and mark.at_ms == rig.now_ms)
+    rig.take(alert(3, "closed", opened=2), apart_ms=1000)
+    rig.take(score(4, ratio=1.5), alert(4), alert(5, "closed", opened=4), apart_ms=1000)
+    with notifying(rig, alertmanager, mark=mark):  # the next desk
+        wait_for(lambda: len(messages) > 3)
+    assert sorted((one["labels"]["alert_id"], one["status"]) for one in messages) == [
+        ("pm1-2", "firing"),
+        ("pm1-2", "resolved"),
+        ("pm1-4", "firing"),
+        ("pm1-4", "resolved"),
+    ]
+
+
+def asked(alertmanager: str, path: str) -> list[dict[str, Any]]:
+    with urllib.request.urlopen(f"{alertmanager}/api/v2/{path}", timeout=PATIENCE_S) as answer:
+        return [dict(one) for one in json.load(answer)]
+
+
+def active(alertmanager: str) -> list[dict[str, Any]]:
+    return [one for one in asked(alertmanager, "silences") if one["status"]["state"] == "active"]
+
+
+def test_a_shelved_machine_has_one_silence_whichever_desk_and_none_once_it_is_unshelved(
+    rig: DeskRig, alertmanager: str, told: tuple[int, list[dict[str, Any]]]
+) -> None:
+    messages = told[1]
+    rig.now_ms = time.time_ns() // 1_000_000
+    shelved = action(0, "shelve", until="1999-05-01T08:00:00Z", comment="felt change")
+    rig.take(score(0), shelved, score(1, ratio=1.5), alert(1))
+    hand = {"matchers": [{"name": "machine", "value": "pm9", "isRegex": False}], "createdBy": "Eino", "comment": "mine"}
+    body = json.dumps(hand | {"startsAt": "2020-01-01T00:00:00Z", "endsAt": "2199-01-01T00:00:00Z"}).encode()
+    post = {"Content-Type": "application/json"}
+    urllib.request.urlopen(urllib.request.Request(f"{alertmanager}/api/v2/silences", body, post), timeout=60).close()
+
+    def states() -> list[str]:
+        return [one["status"]["state"] for one in asked(alertmanager, "alerts")]
+
+    for _ in range(2):  # another desk, which knows nothing of the first
+        with notifying(rig, alertmanager):
+            wait_for(lambda: rig.status.notifies and states() == ["suppressed"])
+    (ours,) = (one for one in active(alertmanager) if one["createdBy"] == "Aino")
+    assert {one["name"]: one["value"] for one in ours["matchers"]} == {"alertname": "SheetbreakAlert", "machine": "pm1"}
+    assert ours["comment"].endswith("until 1999-05-01T08:00:00Z by the rows' clock: felt change")
+    ends = datetime.fromisoformat(ours["endsAt"]).timestamp()
+    assert ends * 1000 == pytest.approx(rig.now_ms + 478 * 60_000, abs=2)  # as long as by the rows' clock
+    with notifying(rig, alertmanager):
+        rig.take(action(1, "shelve", until="1999-05-01T06:00:00Z", comment="shorter"))
+        wait_for(lambda: [one["comment"].rpartition(" ")[2] for one in active(alertmanager)].count("shorter") == 1)
+        wait_for(lambda: len(active(alertmanager)) == 2)
+        assert messages == []
+        rig.take(action(1, "unshelve"))
+        wait_for(lambda: messages)
+    assert [one["labels"]["machine"] for one in messages] == ["pm1"]
+    assert [one["createdBy"] for one in active(alertmanager)] == ["Eino"]
+
+
+def test_a_silence_ends_with_the_shelf_by_the_rows_clock_and_goes_on_where_that_is_behind(rig: DeskRig) -> None:
+    rig.take(score(0), action(0, "shelve", until="1999-05-01T00:30:00Z"))
+    with rig.store.reading() as db:
+        (shelf,) = shelves(db, now_ms=rig.now_ms)
+    assert shelf.ends_ms == rig.now_ms + 30 * 60_000
+    late = shelf.as_silence(shelf.ends_ms + 1)
+    assert late["endsAt"] > late["startsAt"]
+    rig.take(score(15))
+    with rig.store.reading() as db:
+        assert shelves(db, now_ms=rig.now_ms) == []
+
+
 def test_an_alertmanager_that_is_away_is_told_on_every_page(rig: DeskRig) -> None:
     rig.take(score(0), score(1, ratio=1.5), alert(1))
     with notifying(rig, f"http://127.0.0.1:{Broker.free_port()}"):
@@ -164,9 +259,14 @@ def test_of_several_desks_one_is_elected_and_another_when_it_leaves(broker: Brok
     try:
         held = wait_for(lambda: exactly_one(candidates))
         assert held is not None
+        assert held.noted == ""
+        held.note("1700000000000")
+        wait_for(lambda: held.is_noted)
         held.close()
         candidates.remove(held)
-        wait_for(lambda: exactly_one(candidates))
+        following = wait_for(lambda: exactly_one(candidates))
+        assert following is not None
+        assert following.noted == "1700000000000"
     finally:
         for one in candidates:
             one.close()

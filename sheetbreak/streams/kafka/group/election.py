@@ -1,10 +1,13 @@
-"""Election of one among several by a consumer group: who holds partition 0 of a topic that all of them know."""
+"""Election of one among several by a consumer group: who holds partition 0 of a topic that all of them know.
+
+The one that holds it may leave a note with the group for the next one.
+"""
 
 import threading
 import time
 from typing import Any
 
-from kafka import TopicPartition
+from kafka import OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError
 
 from sheetbreak.streams.kafka.clients import new_elector
@@ -31,6 +34,8 @@ class Election:
         except KafkaError as error:
             raise stream_error(error, self._name) from error
         self._closed = threading.Event()
+        self._noted, self._to_note = "", ""
+        """What the group has, known while it holds the partition, and what it is to have."""
         self._told: tuple[float, bool, KafkaError | None] = (time.monotonic(), False, None)
         """When it last was told, whether it holds the partition, and what went wrong; replaced as one."""
         self._thread = threading.Thread(target=self._stand, name="election", daemon=True)
@@ -42,6 +47,20 @@ class Election:
         if error is not None:
             raise stream_error(error, self._name) from error
         return held and time.monotonic() - told_at < _LASTS_S
+
+    @property
+    def noted(self) -> str:
+        """What was noted last, by this candidate or one before; "" for nothing. Only while it holds the partition."""
+        return self._to_note or self._noted
+
+    @property
+    def is_noted(self) -> bool:
+        """Whether the group has what was noted last."""
+        return self._to_note in ("", self._noted)
+
+    def note(self, text: str) -> None:
+        """Leave this for whoever holds the partition next, within some seconds."""
+        self._to_note = text
 
     def close(self) -> None:
         """Leave; another one is elected at once."""
@@ -64,4 +83,12 @@ class Election:
             unstick(self._consumer, group)
         assigned = self._consumer.assignment()
         self._consumer.pause(*assigned)  # nothing is read: the partition is a token
-        return is_stable(group) and self._partition in assigned
+        held = is_stable(group) and self._partition in assigned
+        if held and not self._told[1]:
+            found = self._consumer.committed(self._partition, metadata=True)
+            self._noted, self._to_note = found.metadata if found is not None else "", ""
+        elif held and not self.is_noted:
+            text, end = self._to_note, self._consumer.end_offsets([self._partition])
+            self._consumer.commit({self._partition: OffsetAndMetadata(end[self._partition], text, -1)})
+            self._noted = text
+        return held
