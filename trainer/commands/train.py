@@ -138,6 +138,7 @@ def main(argv: Sequence[str]) -> int:
             random_rows=_is_random(recipe, options),
             name=history.name,
             costs=given_costs(options),
+            verdicts=said.verdicts,
         )
         write_whole(options.report, report.page)
         write_whole(alarms_file(options.report), report.alarms)
@@ -154,7 +155,7 @@ def main(argv: Sequence[str]) -> int:
         f"trained on {len(split.fit):,}, validated on {len(split.validation):,}\n{sampling_text(schema)}\n"
     )
     print(wrap_lines(head))
-    print(said.words, end="")
+    print(wrap_lines(said.words), end="")
     print(f"threshold {trained.artifact.manifest.threshold.policy}: {trained.promise.words}")
     print(wrap_lines(f"severity: {trained.promise.warnings}\n"))
     print(held_out_text(found, schema, random_rows=_is_random(recipe, options), own_file=test is not None))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sheetbreak.rows import RowBatch, Schema
+from sheetbreak.wire.actions import VERDICTS
 from sheetbreak.wire.labels import Label
 from trainer.data.labels import Bools
 
@@ -24,24 +25,37 @@ class Applied:
     """That have rows here."""
     doubts: tuple[str, ...]
     """Labels that say nothing of this history, and why."""
+    verdicts: tuple[Label, ...] = ()
+    """On alarms among these rows, of which it is known when they ended."""
 
     @property
     def words(self) -> str:
         """For people."""
         alarms = f"{int(self.left_out.sum()):,} rows under {self.true_alarms:,} true alarms are left out of the fit"
-        return f"{self.masked_cells:,} cells of {self.masked_sensors:,} masked sensors count as missing, {alarms}"
+        cells = f"{self.masked_cells:,} cells of {self.masked_sensors:,} masked sensors count as missing"
+        precision = precision_words([one.verdict for one in self.verdicts])
+        return f"{cells}, {alarms}" + (f"; of the alarms so far, {precision}" if precision else "")
 
     def as_json(self) -> dict[str, int]:
         """For the manifest."""
         rows = int(self.left_out.sum())
-        return {"masked_cells": self.masked_cells, "true_alarms": self.true_alarms, "rows_left_out": rows}
+        counts = {f"verdicts_{word}": sum(one.verdict == word for one in self.verdicts) for word in VERDICTS}
+        return {"masked_cells": self.masked_cells, "true_alarms": self.true_alarms, "rows_left_out": rows} | counts
+
+
+def precision_words(verdicts: Sequence[str]) -> str:
+    """How many alarms operators called true of those that they called true or false; "" where they judged none."""
+    true, false = verdicts.count("true"), verdicts.count("false")
+    if not true + false:
+        return ""
+    return f"operators called {true} of {true + false} that they judged true (precision {true / (true + false):.2f})"
 
 
 def apply_labels(rows: RowBatch, schema: Schema, labels: Sequence[Label]) -> Applied:
     """What operators said of these rows; times are the rows' own."""
     machines = np.array(rows.machines)
     masked, left_out = np.zeros(rows.values.shape, np.bool_), np.zeros(len(rows), np.bool_)
-    alarms, doubts = 0, dict[str, None]()
+    alarms, doubts, verdicts = 0, dict[str, None](), list[Label]()
     for label in labels:
         own = machines == label.machine
         if not own.any():
@@ -55,12 +69,18 @@ def apply_labels(rows: RowBatch, schema: Schema, labels: Sequence[Label]) -> App
                 masked[:, schema.sensors.index(label.sensor)] |= own
             else:
                 doubts[f"of sensor {label.sensor!r}, which the history has not"] = None
-        elif label.kind == "verdict" and label.verdict == "true":
+        elif label.kind == "verdict" and label.verdict != "true":
+            if label.until_us is not None and own.any():
+                verdicts.append(label)
+        elif label.kind == "verdict":
             if label.until_us is None:
                 doubts["true alarms without an end"] = None
             elif own.any():
                 left_out |= own
                 alarms += 1
+                verdicts.append(label)
     values = np.where(masked, np.nan, rows.values) if masked.any() else rows.values
     sensors = int(masked.any(axis=0).sum())
-    return Applied(replace(rows, values=values), left_out, int(masked.sum()), sensors, alarms, tuple(doubts))
+    return Applied(
+        replace(rows, values=values), left_out, int(masked.sum()), sensors, alarms, tuple(doubts), tuple(verdicts)
+    )

@@ -12,6 +12,7 @@ import numpy as np
 from sheetbreak.engine.alerts import WARNED_ROWS
 from sheetbreak.times import format_time
 from trainer.data.labels import Floats
+from trainer.data.operators import precision_words
 from trainer.metrics.events import timeline
 from trainer.report.judgement import Judged, Judgement, error_shares
 from trainer.report.page import Cell, Section, Table
@@ -48,6 +49,8 @@ class Alarm:
     """The leading ones while it was open."""
     break_us: int | None
     """The break that it warned of; None: it was false."""
+    verdict: str = ""
+    """What operators said of an alarm at the same time, whichever model raised it."""
 
     @property
     def minutes(self) -> float:
@@ -90,7 +93,18 @@ def _alarms(one: Judgement, judged: Judged) -> Iterator[Alarm]:
             end_us=ends,
             sensors=tuple(judged.sensors[i] for i in leading_sensors(one, place, _end_of(one, place))),
             break_us=int(one.times_us[when.break_row[when.ahead[place]]]) if warns else None,
+            verdict=_verdict(judged, one.batch.machines[number], int(one.times_us[place]), ends),
         )
+
+
+def _verdict(judged: Judged, machine: str, opened_us: int, ends_us: int) -> str:
+    """The last one on an alarm that was open at some time between these; one that is sure before one that is not."""
+    said = [
+        label.verdict
+        for label in judged.verdicts
+        if label.machine == machine and label.from_us <= ends_us and (label.until_us or label.from_us) >= opened_us
+    ]
+    return next((word for word in reversed(said) if word != "unsure"), said[-1] if said else "")
 
 
 def leading_sensors(one: Judgement, first: int, end: int) -> list[int]:
@@ -117,7 +131,14 @@ def alarms_section(judged: Judged, alarms: Sequence[Alarm]) -> list[Section]:
         return [Section(title="Alarm by alarm", note="No alarm opened in these rows.", parts=[])]
     shown, minutes = alarms[-MOST_ALARMS:], WARNED_ROWS * judged.period_s / 60
     several = len({alarm.machine for alarm in alarms}) > 1
-    heads = ["opened", *(["machine"] if several else []), "open for", "leading sensors", "what followed"]
+    heads = [
+        "opened",
+        *(["machine"] if several else []),
+        "open for",
+        "leading sensors",
+        "what followed",
+        *(["operators said"] if judged.verdicts else []),
+    ]
     lines = [
         (
             local(judged, alarm.opened_us),
@@ -126,6 +147,7 @@ def alarms_section(judged: Judged, alarms: Sequence[Alarm]) -> list[Section]:
                 Cell(f"{alarm.minutes:.0f} min", beside="" if alarm.closed_us is not None else "open at the end"),
                 Cell(", ".join(clean(name)[:24] for name in alarm.sensors) or "-"),
                 Cell("no break" if alarm.lead_minutes is None else f"break {alarm.lead_minutes:.0f} min later"),
+                *([Cell(alarm.verdict or "-")] if judged.verdicts else []),
             ],
         )
         for alarm in shown
@@ -134,7 +156,8 @@ def alarms_section(judged: Judged, alarms: Sequence[Alarm]) -> list[Section]:
     table = Table(
         title="Each alarm",
         says=f"{len(alarms):,} alarms{left_out}, on the plant's clock. What followed: a break in the same run within "
-        f"{minutes:.0f} min of the opening, or none. The same list as CSV lies beside this page ({CSV_SUFFIX[1:]}).",
+        f"{minutes:.0f} min of the opening, or none. {_precision(judged, alarms)}The same list as CSV lies beside "
+        f"this page ({CSV_SUFFIX[1:]}).",
         heads=heads,
         lines=lines,
         folded=f"Show the list ({len(shown):,})",
@@ -142,11 +165,20 @@ def alarms_section(judged: Judged, alarms: Sequence[Alarm]) -> list[Section]:
     return [Section(title="Alarm by alarm", parts=[table])]
 
 
+def _precision(judged: Judged, alarms: Sequence[Alarm]) -> str:
+    """What operators said of alarms at the same times, for people; "" where nothing is known of that."""
+    if not judged.verdicts:
+        return ""
+    known = precision_words([alarm.verdict for alarm in alarms])
+    said = f"Operators said of alarms at the same times, whichever model raised them: of these alarms, {known}. "
+    return said if known else "Operators judged no alarm at the times of these. "
+
+
 def alarms_csv(judged: Judged, alarms: Sequence[Alarm]) -> str:
     """A line an alarm; times in UTC, and the opening on the plant's clock too."""
     out = StringIO()
     lines = csv.writer(out, lineterminator="\n")
-    lines.writerow(_COLUMNS)
+    lines.writerow([*_COLUMNS, *(["verdict"] if judged.verdicts else [])])
     for alarm in alarms:
         lines.writerow(
             [
@@ -159,6 +191,7 @@ def alarms_csv(judged: Judged, alarms: Sequence[Alarm]) -> str:
                 " ".join(alarm.sensors),
                 "no break" if alarm.lead_minutes is None else f"break {alarm.lead_minutes:g} min later",
                 "" if alarm.break_us is None else format_time(alarm.break_us),
+                *([alarm.verdict] if judged.verdicts else []),
             ]
         )
     return out.getvalue()

@@ -8,6 +8,7 @@ import numpy as np
 from sheetbreak.engine.model import Artifact
 from sheetbreak.engine.state import Results
 from sheetbreak.rows import RowBatch
+from sheetbreak.wire.labels import Label
 from sheetbreak.wire.messages import ANY_PLANT, Plant
 from trainer.data.labels import Floats, Ints
 from trainer.metrics.evaluation import Evaluation, Figures
@@ -60,6 +61,8 @@ class Judged:
     lead_rows: int
     plant: Plant = ANY_PLANT
     """Its clock and units."""
+    verdicts: Sequence[Label] = ()
+    """Of operators, on alarms over the same rows that other models may have raised."""
 
     @property
     def positives_named(self) -> str:

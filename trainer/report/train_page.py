@@ -1,9 +1,10 @@
 """Page of one training."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sheetbreak.engine.model import Artifact, Manifest
 from sheetbreak.rows import RowBatch
+from sheetbreak.wire.labels import Label
 from sheetbreak.wire.messages import Plant
 from trainer.data.labels import Labels
 from trainer.evaluation.holdout import Held, HeldOut
@@ -38,8 +39,12 @@ def train_page(
     random_rows: bool,
     name: str,
     costs: Costs,
+    verdicts: Sequence[Label] = (),
 ) -> Report:
-    """The page as HTML, and its alarms. rows, labels: the history trained on; name: of its CSV."""
+    """The page as HTML, and its alarms. rows, labels: the history trained on; name: of its CSV.
+
+    verdicts: of operators, on earlier alarms over these rows.
+    """
     schema = manifest.schema
     part = "test" if "test" in held else "validation"
     evaluation, figures, of = found.evaluations[part], found.figures[part], held[part]
@@ -50,6 +55,7 @@ def train_page(
         sensors=schema.sensors,
         lead_rows=schema.lead_rows,
         plant=Plant.of(schema),
+        verdicts=verdicts,
     )
     alarms = [] if random_rows else list_alarms(judged)
     columns = {_TITLES[which]: found.evaluations[which] for which in ("test", "validation") if which in held}

@@ -262,13 +262,24 @@ def test_what_operators_said_is_kept_from_the_fit_and_counted(mill: Path, capsys
     first = format_time(int(ROWS.times_us[0]))
     end = format_time(int(ROWS.times_us[0]) + 40 * 120_000_000)
     said = f"machine,kind,from,until,sensor,verdict\na,verdict,{first},{end},,true\na,mask,{first},{end},s1,\n"
+    last = format_time(int(ROWS.times_us[-1]))
+    said += f"a,verdict,{end},{last},,false\n"  # of all that came later
     Path("labels.csv").write_text(said)
-    assert train(mill, "--family", "pca", "--labels", "labels.csv", "--models", "said") == 0
+    given = ("--family", "pca", "--labels", "labels.csv", "--report", "report.html")
+    assert train(mill, *given, "--models", "said") == 0
     counted = manifest_of(Path("said"))["training"]["labels"]
     assert counted["true_alarms"] == 1
     assert 0 < counted["rows_left_out"] == counted["masked_cells"] <= 40
     told = f"labels.csv: {counted['masked_cells']} cells of 1 masked sensors count as missing, "
-    assert told + f"{counted['rows_left_out']} rows under 1 true alarms are left out" in capsys.readouterr().out
+    out = " ".join(capsys.readouterr().out.split())
+    assert told + f"{counted['rows_left_out']} rows under 1 true alarms are left out" in out
+    assert "of the alarms so far, operators called 1 of 2 that they judged true (precision 0.50)" in out
+    alarms = list(csv.DictReader(Path("report.alarms.csv").read_text().splitlines()))
+    assert alarms
+    assert {alarm["verdict"] for alarm in alarms if alarm["machine"] == "a"} <= {"false"}
+    judged = sum(alarm["verdict"] == "false" for alarm in alarms)
+    assert f"operators called 0 of {judged} that they judged true" in Path("report.html").read_text()
+    assert "operators said" in Path("report.html").read_text()
     with pytest.raises(DataError, match=r"--labels none\.csv: No such file"):
         train(mill, "--labels", "none.csv")
 

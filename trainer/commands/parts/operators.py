@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sheetbreak.errors import DataError
 from sheetbreak.rows import RowBatch, Schema
-from sheetbreak.wire.labels import read_labels
+from sheetbreak.wire.labels import Label, read_labels
 from trainer.data.labels import Bools
 from trainer.data.operators import apply_labels
 
@@ -21,6 +21,8 @@ class Said(NamedTuple):
     """A line for people; empty where nothing was given."""
     counted: dict[str, Any] = {}  # noqa: RUF012 - never written
     """For the manifest."""
+    verdicts: tuple[Label, ...] = ()
+    """On alarms of other models over these rows."""
 
 
 def read_operators(path: Path | None, rows: RowBatch, schema: Schema) -> Said:
@@ -36,4 +38,6 @@ def read_operators(path: Path | None, rows: RowBatch, schema: Schema) -> Said:
     applied = apply_labels(rows, schema, read_labels(content, name=str(path)))
     if applied.doubts:
         print(f"warning: {path}: labels are passed over: {'; '.join(applied.doubts[:5])}", file=sys.stderr)
-    return Said(applied.rows, applied.left_out, f"{path}: {applied.words}\n\n", {"labels": applied.as_json()})
+    return Said(
+        applied.rows, applied.left_out, f"{path}: {applied.words}\n\n", {"labels": applied.as_json()}, applied.verdicts
+    )
