@@ -3,12 +3,12 @@
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from desk.board import Board
 from desk.clock import PlantClock
 from desk.feeds import Status
-from desk.messages import Arrived
+from desk.messages import Arrived, DeadLetter
 from desk.store import Store
 from sheetbreak.streams.actions import ActionSink
 from sheetbreak.wire.actions import Action
@@ -38,7 +38,7 @@ class Desk:
         self.store, self.board, self.status, self.clock, self.now_ms = store, board, status, clock, now_ms
         self.public_origin = public_origin
         board.monitor_waits = lambda: status.answers and status.monitor_waits
-        self.changed: Callable[[], None] = lambda: None
+        self.changed: Callable[[Iterable[str]], None] = lambda _machines: None
         self.stop = threading.Event()
         self._sink, self._sending = sink, threading.Lock()
 
@@ -62,7 +62,7 @@ class Desk:
                 self.stop.wait(_AGAIN_S)
                 self.status.answers = True
         self.board.take(arrived, now_ms=self.now_ms() if live else None)
-        self.changed()
+        self.changed({one.message.machine for one in arrived if not isinstance(one.message, DeadLetter)})
 
     def act(self, action: Action) -> None:
         """Send an operator's action; when it returns, the topic or the file has it. Raises SheetbreakError."""

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from desk.clock import PlantClock
 from desk.plots.axes import time_marks, value_marks
-from desk.plots.svg import element, picture
+from desk.plots.svg import disc, element, picture, segment
 from desk.store.series import Point, Reading
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 8, 8, 22
@@ -98,9 +98,10 @@ def draw_sensor(frame: Frame, readings: Sequence[Reading]) -> Markup:
     y, parts = frame.y(low, high), frame.grid(low, high)
     for one in _thinned(readings, frame.width // 3):
         x = frame.x(one.time_us)
-        parts.append(element("line", x1=x, x2=x, y1=y(one.observed), y2=y(one.expected), cls="difference"))
-        parts.append(element("circle", cx=x, cy=y(one.expected), r=3.0, cls="expected"))
-        parts.append(element("circle", cx=x, cy=y(one.observed), r=2.6, cls="observed"))
+        observed, expected = y(one.observed), y(one.expected)
+        parts.append(segment(x, observed, x, expected, cls="difference"))
+        parts.append(disc(x, expected, 3.0, cls="expected"))
+        parts.append(disc(x, observed, 2.6, cls="observed"))
     return picture(frame.width, frame.height, parts, label="Observed against expected", cls="plot")
 
 

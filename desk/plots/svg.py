@@ -22,6 +22,18 @@ def rectangle(x: float, y: float, width: float, height: float, *, cls: str) -> M
     return Markup(f'<rect {place} class="{cls}"></rect>')  # noqa: S704 - numbers, and a word of ours
 
 
+def segment(x1: float, y1: float, x2: float, y2: float, *, cls: str) -> Markup:
+    """`element` for a line, as `rectangle`."""
+    place = f'x1="{_number(x1)}" y1="{_number(y1)}" x2="{_number(x2)}" y2="{_number(y2)}"'
+    return Markup(f'<line {place} class="{cls}"></line>')  # noqa: S704 - numbers, and a word of ours
+
+
+def disc(cx: float, cy: float, r: float, *, cls: str) -> Markup:
+    """`element` for a circle, as `rectangle`."""
+    place = f'cx="{_number(cx)}" cy="{_number(cy)}" r="{_number(r)}"'
+    return Markup(f'<circle {place} class="{cls}"></circle>')  # noqa: S704 - numbers, and a word of ours
+
+
 def picture(width: int, height: int, inner: Iterable[Markup], *, label: str, cls: str) -> Markup:
     """A whole plot, `label` being what a screen reader says of it."""
     return element(

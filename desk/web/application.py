@@ -52,7 +52,7 @@ class Web:
         """Stands for the form token in what all readers of a page share; nobody can know it beforehand."""
         version = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(STATIC.iterdir()))).hexdigest()[:12]
         self._views = Views(desk, placeholder=self._placeholder, version=version)
-        self.hub = Hub(self._render)
+        self.hub = Hub(self._render, about=_machine_of)
         desk.changed = self.hub.changed
         routes = [
             Route("/healthz", self._health),
@@ -236,6 +236,12 @@ def _own_path(target: str) -> str:
 
 def _peer(request: Request) -> str:
     return request.client.host if request.client is not None else ""
+
+
+def _machine_of(page: str) -> str | None:
+    """The machine whose page it is."""
+    parts = urlsplit(page)
+    return dict(parse_qsl(parts.query)).get("name") if parts.path == "/machine" else None
 
 
 class _Guarded:

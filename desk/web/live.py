@@ -1,10 +1,14 @@
-"""Live pages: one rendering for all who have a page open, sent as it changes; a slow reader gets the newest alone."""
+"""Live pages: one rendering for all who have a page open, sent as it changes; a slow reader gets the newest alone.
+
+A page of one machine is rendered where there is news of that machine, and each TICK_S: of 200 machines the others have
+some all the time.
+"""
 
 import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -31,6 +35,12 @@ class Rendered(NamedTuple):
 
 
 Render = Callable[[str], Awaitable[Rendered]]
+About = Callable[[str], str | None]
+"""The machine that a page is about; None: all of them."""
+
+
+def _all(_page: str) -> None:
+    return None
 
 
 @dataclass(eq=False, slots=True)
@@ -50,8 +60,12 @@ class Slot:
 class Hub:
     """All open pages. `changed` may be called from any thread, the rest on the loop's."""
 
-    def __init__(self, render: Render) -> None:
-        self._render = render
+    def __init__(self, render: Render, *, about: About = _all) -> None:
+        self._render, self._about = render, about
+        self._news: set[str] = set()
+        """Machines of which something came since the last look."""
+        self._rendered_s: dict[str, float] = {}
+        """When, by page."""
         self._slots: dict[str, set[Slot]] = {}
         self._last: dict[str, Rendered] = {}
         self._changed = asyncio.Event()
@@ -63,10 +77,14 @@ class Hub:
         """How many are connected."""
         return sum(map(len, self._slots.values()))
 
-    def changed(self) -> None:
-        """Something came in."""
+    def changed(self, machines: Iterable[str]) -> None:
+        """Something of these machines came in."""
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._changed.set)
+            self._loop.call_soon_threadsafe(self._note, frozenset(machines))
+
+    def _note(self, machines: frozenset[str]) -> None:
+        self._news |= machines
+        self._changed.set()
 
     def close_soon(self) -> None:
         """`close`, from any thread or a signal's handler."""
@@ -87,11 +105,16 @@ class Hub:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), TICK_S)
             self._changed.clear()
+            news, self._news = self._news, set()
             for page in list(self._slots):
-                await self._update(page)
+                machine = self._about(page)
+                late = self._loop.time() - self._rendered_s.get(page, -TICK_S) >= TICK_S
+                if machine is None or machine in news or late:
+                    await self._update(page)
             await asyncio.sleep(PAUSE_S)
 
     async def _update(self, page: str) -> None:
+        self._rendered_s[page] = asyncio.get_running_loop().time()
         try:
             rendered = await self._render(page)
         except Exception:  # one page must not end all
@@ -104,7 +127,10 @@ class Hub:
 
     async def subscribe(self, page: str) -> Slot:
         """A page is open. Raises what rendering it raises."""
-        rendered = self._last.get(page) or await self._render(page)
+        rendered = self._last.get(page)
+        if rendered is None:
+            rendered = await self._render(page)
+            self._rendered_s.setdefault(page, asyncio.get_running_loop().time())
         slot = Slot(page)
         self._slots.setdefault(page, set()).add(slot)
         slot.offer(self._last.setdefault(page, rendered))
@@ -117,6 +143,7 @@ class Hub:
         if not slots:
             self._slots.pop(slot.page, None)
             self._last.pop(slot.page, None)
+            self._rendered_s.pop(slot.page, None)
 
 
 class EventStream:

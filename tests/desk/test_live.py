@@ -73,13 +73,44 @@ def test_all_who_have_a_page_open_share_one_rendering_of_each_change() -> None:
         ]
         await until(lambda: all(reader.pages() == ["0"] for reader in readers))
         before, shown.text = shown.times, "a form @"
-        hub.changed()
+        hub.changed({"pm1"})
         await until(lambda: all(reader.pages() == ["0", "a form token"] for reader in readers))
         assert shown.times - before < len(readers)
         for reader in readers:
             reader.leave()
         await asyncio.gather(*streams)
         assert hub.open_pages == 0
+        task.cancel()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("tick_s", [3600.0, 0.01])
+def test_a_machines_page_is_rendered_for_news_of_that_machine_or_after_a_while(
+    tick_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "TICK_S", tick_s)
+
+    async def run() -> None:
+        rendered: list[str] = []
+
+        async def render(page: str) -> Rendered:
+            rendered.append(page)
+            return Rendered(str(len(rendered)), "title")
+
+        hub = Hub(render, about={"/": None, "/1": "pm1", "/2": "pm2"}.get)
+        for page in ("/", "/1", "/2"):
+            await hub.subscribe(page)
+        task = asyncio.create_task(hub.run())
+        await asyncio.sleep(0)
+        rendered.clear()
+        if tick_s < 1:
+            await until(lambda: {"/", "/1", "/2"} <= set(rendered))  # silence must be seen, too
+        else:
+            for machine in ("pm1", "pm2"):
+                hub.changed({machine})
+                await until(lambda page="/" + machine[2:]: page in rendered)
+            assert rendered == ["/", "/1", "/", "/2"]
         task.cancel()
 
     asyncio.run(run())
@@ -154,7 +185,7 @@ def test_a_page_that_fails_does_not_end_the_others() -> None:
         slot = await hub.subscribe("/good")
         streaming = asyncio.create_task(stream(hub, slot)({}, reader.receive, reader.send))
         shown.text = "1"
-        hub.changed()
+        hub.changed({"pm1"})
         await until(lambda: reader.pages()[-1:] == ["1"])
         reader.leave()
         await streaming
