@@ -241,3 +241,31 @@ def test_what_looks_like_no_date_is_not_tried_in_every_format(text: str, is_like
 def test_a_date_in_any_format_looks_like_one(time_format: str):
     moment = datetime(2026, 3, 5, 7, 9, 11, tzinfo=UTC)
     assert may_be_times([moment.strftime(time_format)])
+
+
+@pytest.mark.parametrize(
+    ("text", "time_format"),
+    [
+        ("03.03.2026 07:00:00 +0100", "%d.%m.%Y %H:%M:%S"),
+        ("03/03/2026 07:00 +01:00", "%d/%m/%Y %H:%M"),
+        ("2026-03-03 07:00:00 GMT+1", "ISO 8601"),
+        ("2026-03-03 07:00 UTC+01", "ISO 8601"),
+        ("03.03.2026 02:30:00-0330", "%d.%m.%Y %H:%M:%S"),
+    ],
+)
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Helsinki"])
+def test_an_offset_behind_a_time_of_any_format_counts(text: str, time_format: str, zone: str):
+    assert format_time(TimeReader(time_format, zone)(text)) == "2026-03-03T06:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("text", "time_format", "zone", "expected"),
+    [
+        ("31.12.2025 24:00", "%d.%m.%Y %H:%M", "UTC", "2026-01-01T00:00:00Z"),
+        ("31.12.2025 24:00:00", "%d.%m.%Y %H:%M:%S", "UTC", "2026-01-01T00:00:00Z"),
+        ("2026-10-25 24:00", "ISO 8601", "Europe/Berlin", "2026-10-25T23:00:00Z"),
+    ],
+)
+def test_the_end_of_a_day_is_the_midnight_behind_it(text: str, time_format: str, zone: str, expected: str):
+    """In the night in which the clock is set back, that day has 25 hours."""
+    assert format_time(TimeReader(time_format, zone)(text)) == expected

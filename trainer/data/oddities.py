@@ -7,7 +7,7 @@ import numpy as np
 from sheetbreak.history.doubts import Doubt
 from sheetbreak.history.reader import History
 from trainer.data.far_cells import far_cells
-from trainer.data.inspection.findings import find_steps, in_time, step_doubt
+from trainer.data.inspection.findings import find_steps, in_time, long_table, step_doubt
 from trainer.data.inspection.sensors import number_text
 
 _APART, _MANY = 10.0, 0.003
@@ -18,6 +18,8 @@ _SHOWN = 5
 
 def odd_sensors(history: History, *, rows: int | None = None) -> Iterator[Doubt]:
     """A doubt a sensor, the worst first, those beyond the fifth in one. rows: so many of the history's first ones."""
+    if (long := long_table(history)) is not None:
+        yield long
     yield from _few(_far(history, rows), "far-cells", "have cells absurdly far from their other values, too")
     yield from _few(_steps(history, rows), "level-step", "have a level that steps for good, too")
 

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import timezone as fixed_zone
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -20,6 +21,8 @@ _EXCEL_START = datetime(1899, 12, 30)  # noqa: DTZ001 - a sheet knows no zones
 _FINE_DECIMALS = 8
 """Of a day, from which on milliseconds are told apart; fewer give whole seconds."""
 _UTC_AT_END = re.compile(r"\s(UTC|GMT)$", re.IGNORECASE)
+_DAY_END = re.compile(r"[ T](24):00(:00([.,]0+)?)?$")
+_OFFSET_AT_END = re.compile(r"\s?(?:UTC|GMT)?([+-])(\d{1,2})(?::?(\d{2}))?$")
 _MIDNIGHT = re.compile(r"[ T](0?0:00(:00(\.0+)?)?|12:00(:00)? AM)$")
 _DAY_ZERO = re.compile(r"^(1899-12-3[01]|1900-01-0[01]|(30|31)\.12\.1899|0?[01]\.0?1\.1900|12/3[01]/1899|1/0/1900)[ T]")
 _ZONE_NAME = re.compile(r"\s*([A-Za-z]{1,5})$")
@@ -61,7 +64,7 @@ class TimeReader:
             return self._both(plain)
 
     def _both(self, text: str) -> tuple[int, int]:
-        if self._by_parts:
+        if self._by_parts and "24:00" not in text and not _OFFSET_AT_END.search(text):
             date, _, clock = text.partition(" ")
             time_us = self._date_us(date) + (_clock_us(clock) if clock else 0)
             return time_us, time_us
@@ -90,6 +93,8 @@ class TimeReader:
             try:
                 return self._plain(text)
             except ValueError:
+                if (found := _OFFSET_AT_END.search(text)) and ":" in text[: found.start()]:
+                    return self._plain(text[: found.start()]).replace(tzinfo=_offset(found))
                 if not (text[-1:].isalpha() or "," in text):
                     raise
                 try:
@@ -103,6 +108,8 @@ class TimeReader:
         return self._in_zone(self._plain(text[: named.start()]), named[1])
 
     def _plain(self, text: str) -> datetime:
+        if found := _DAY_END.search(text):
+            return self._plain(f"{text[: found.start(1)]}00{text[found.end(1) :]}") + timedelta(days=1)
         if self._format_bare == ISO:
             return datetime.fromisoformat(text)
         if self._format_bare == EXCEL_DAYS:
@@ -180,6 +187,12 @@ def join_clock(day: str, clock: str) -> str:
     its day zero before the other.
     """
     return f"{_MIDNIGHT.sub('', day.strip())} {_DAY_ZERO.sub('', clock.strip())}"
+
+
+def _offset(found: re.Match[str]) -> tzinfo:
+    """Of "+0100" or "GMT+1"."""
+    minutes = 60 * int(found[2]) + int(found[3] or 0)
+    return fixed_zone(timedelta(minutes=minutes if found[1] == "+" else -minutes))
 
 
 def _from_days(text: str) -> datetime:

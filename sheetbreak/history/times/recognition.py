@@ -15,10 +15,10 @@ SELDOM = ("%y/%m/%d", "%y-%m-%d", "%y.%m.%d", "%m-%d-%Y", "%m-%d-%y")
 NAMED_MONTHS = ("%d-%b-%y", "%d-%b-%Y", "%d %b %Y", "%d %b %y", "%b %d %Y")
 CLOCKS = ("", "%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%I:%M:%S.%f %p", "%H.%M", "%H.%M.%S")
 FORMATS = tuple(f"{date} {clock}".strip() for clock in CLOCKS for date in (*DATES, *NAMED_MONTHS, *MORE_DATES, *SELDOM))
-_BETWEEN = re.compile(r"[-./:\s]")
+_BETWEEN = re.compile(r"[-./: ]")
 _UNPARTED = re.compile(r"\d{8}|\d[^\W\d_]{3,}\d")
-_FIRST_FEW = 5
-"""Samples that a format is tried on before it is tried on all."""
+_FIRST_FEW = (5, 30)
+"""Samples that all formats are tried on; those that read one of them are tried on all samples."""
 _EXCEL_DAYS = (36_526, 55_153)
 """Days of a spreadsheet from 2000 to 2050."""
 _EPOCH_S = (3e8, 4.2e9)
@@ -43,10 +43,12 @@ def recognise_time_format(
         return EXCEL_DAYS
     if not may_be_times(texts):
         raise DataError(_unknown(texts, name))
-    few = texts[:: max(1, len(texts) // _FIRST_FEW)]
-    tried = [f for f in (ISO, *FORMATS) if _read_all(few, f, timezone)] or [ISO, *FORMATS]
+    tried: list[str] = []
+    for first in _FIRST_FEW:
+        few = texts[:: max(1, len(texts) // first)]
+        tried = tried or [f for f in (ISO, *FORMATS) if _read_all(few, f, timezone)]
     read = [(f, _read_all(texts, f, timezone)) for f in tried]
-    most = max(len(times) for _, times in read)
+    most = max((len(times) for _, times in read), default=0)
     fitting = [(f, times) for f, times in read if len(times) == most]
     if not most or 2 * most < len(texts):
         raise DataError(_unknown(texts, name))

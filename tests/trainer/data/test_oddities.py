@@ -9,6 +9,7 @@ import pytest
 from sheetbreak.history.doubts import Doubts
 from sheetbreak.history.reader import History, read_history
 from sheetbreak.rows import Schema
+from trainer.data.inspection.inspection import inspect_files
 from trainer.data.oddities import odd_sensors
 
 PLANT = Schema(time="time", broken="broken", machine="pm")
@@ -81,3 +82,17 @@ def test_many_sensors_do_not_fill_the_page_and_a_sound_history_says_nothing() ->
     told = [*odd_sensors(history(values))]
     assert [doubt.count for doubt in told] == [*[ROWS - 250] * 5, 4]
     assert told[-1].place == "sensors s6, s7, s8, s9"
+
+
+@pytest.mark.parametrize(("tag", "levels", "is_told"), [("Tag", 2, True), ("pm", 4, True), ("pm", 1, False)])
+def test_tags_in_a_column_with_one_value_a_row_are_told_as_no_machines(tag: str, levels: int, is_told: bool) -> None:
+    """Machines of one kind read much the same."""
+    lines = [
+        f"2026-01-05 {i // 30:02}:{2 * (i % 30):02},{name},{10 ** (m % levels) + i * 7 % 11 / 10}"
+        for i in range(ROWS)
+        for m, name in enumerate(("PI101", "TI102", "FI103", "SI104"))
+    ]
+    Path("long.csv").write_text("\n".join([f"time,{tag},value", *lines]) + "\n")
+    read = read_history(Path("long.csv"), Schema(time="time", machine=tag), doubts=Doubts())
+    assert ([doubt.kind for doubt in odd_sensors(read)] == ["long-table"]) is is_told
+    assert ("long-table" in {doubt.kind for doubt in inspect_files([Path("long.csv")]).doubts}) is is_told

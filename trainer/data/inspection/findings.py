@@ -11,6 +11,7 @@ from sheetbreak.missing import Missing
 from sheetbreak.rows import BROKEN, UNKNOWN, RowBatch, by_machine, grade_name
 from sheetbreak.times import format_time
 from trainer.data.health import STUCK_ROWS, missing_share, straight_share, unchanged_share
+from trainer.data.inspection.guesses.names import TAG, hint
 from trainer.data.inspection.guesses.roles import Roles
 from trainer.data.inspection.sensors import (
     Odd,
@@ -30,6 +31,8 @@ _NOTABLE = 0.01
 _INTERPOLATED = 0.2
 _REFUSED = 0.2
 """A row that lacks more of its sensors is refused by the monitor."""
+_OTHER_LEVEL = 20.0
+"""Widths of their middle halves by which machines' levels of one sensor do not differ."""
 _FEW_ROWS = 2000
 """A history with fewer rows is short: of the trailing day and of breaks there is too little in it."""
 
@@ -182,10 +185,35 @@ def row_doubts(history: History) -> list[Doubt]:
         what = f"no column holds times: rows are numbered, {schema.period_s:g} s apart, and stops do not show"
         remedy = "name the column under columns.time, with sampling.time_format if its format is not recognised"
         doubts.append(Doubt("no-times", history.name, what, remedy, len(rows)))
+    if (long := long_table(history)) is not None:
+        doubts.append(long)
     if len(rows) < _FEW_ROWS:
         what = f"{len(rows):,} rows are few: three days of two-minute rows at least, better weeks, train a model"
         doubts.append(Doubt("few-rows", history.name, what, "export a longer history", len(rows)))
     return doubts
+
+
+def long_table(history: History) -> Doubt | None:
+    """What to tell of a table with a tag and its value in each row, which looks like one sensor of many machines."""
+    rows, schema = history.rows, history.schema
+    names = np.array(rows.machines)
+    machines = np.unique(names)
+    if schema.machine is None or len(schema.sensors) != 1 or len(machines) < 2:
+        return None
+    found = [np.nanpercentile(own, [25, 50, 75]) for m in machines if len(own := _known(rows.values[names == m, 0]))]
+    low, middle, high = np.array(found).T
+    apart = len(found) > 2 and np.ptp(middle) > _OTHER_LEVEL * np.median(high - low)
+    if not (apart or hint(schema.machine, TAG)):
+        return None
+    shown = ", ".join(machines[:4].tolist())
+    what = f"{len(machines)} names ({shown}…) and one value a row: these are tags, hardly machines with one sensor each"
+    remedy = "export a row for each time with a column for each tag"
+    return Doubt("long-table", f"{history.name}, column {schema.machine}", what, remedy, len(rows))
+
+
+def _known(values: Floats) -> Floats:
+    known: Floats = values[~np.isnan(values)]
+    return known
 
 
 def grade_counts(history: History) -> dict[str, int]:

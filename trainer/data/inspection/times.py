@@ -29,7 +29,7 @@ _ZONES_BY_NAME = {
     **dict.fromkeys(("PST", "PDT"), "America/Los_Angeles"),
 }
 _NAMED = re.compile(r"\s*\b([A-Z]{2,4})$")
-_OFFSET = re.compile(r"(Z|[+-]\d{2}:?\d{2}|\b(UTC|GMT))$")
+_OFFSET = re.compile(r"(Z|[+-]\d{2}:?\d{2}|\b(UTC|GMT)([+-]\d{1,2})?)$")
 _MOSTLY = 0.9
 
 

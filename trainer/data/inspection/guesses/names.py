@@ -34,6 +34,12 @@ MACHINE = _words(
     maszyna unit asset equipment device plant mill
     """
 )
+TAG = _words(
+    """
+    tag tags tagname tag_name variable varname signal point pointname item parameter channel kanal messstelle
+    messpunkt sensor attribute measurement
+    """
+)
 GRADE = _words(
     """
     grade product produkt produktsorte papiersorte sorte papersorte grade_code gradecode product_code
