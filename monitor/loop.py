@@ -20,7 +20,9 @@ from sheetbreak.times import format_time
 from sheetbreak.wire.state import StateCodec
 
 POLL_S = 0.5
-"""How long a poll may wait, and so how long a stop signal on a silent stream."""
+"""How long a poll may wait, and so how long a stop signal or an action on a silent stream."""
+RESTING_POLL_S, RESTS_AFTER_S = 2.0, 10.0
+"""The same where nothing has come for so long: a monitor at rest hardly does more than poll."""
 FENCED_AGAIN_S = 60.0
 """Fenced twice within this: another instance runs under our id."""
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
@@ -94,7 +96,7 @@ class Loop:
         self._codec = StateCodec(watch.model.manifest.schema)
         self._machines = Machines(self._codec, clock=clock.monotonic, max_new=max_machines, silent_days=silent_days)
         self._fenced_at: float | None = None
-        self._lag_at = float("-inf")
+        self._lag_at, self._busy_at = float("-inf"), clock.monotonic()
         self._rows_seen = False
         self._reasons_told: set[str] = set()
         self._homes = Homes()
@@ -141,7 +143,10 @@ class Loop:
         self._watch.refresh(asked=self._signals.take_reload())
         self._metrics.forget(self._machines.sweep())
         try:
-            batch = self._patiently(partial(opened.stream.poll, POLL_S))
+            rests = self._clock.monotonic() - self._busy_at >= RESTS_AFTER_S
+            batch = self._patiently(partial(opened.stream.poll, RESTING_POLL_S if rests else POLL_S))
+            if batch.records or batch.actions or batch.assigned or not batch.ready:
+                self._busy_at = self._clock.monotonic()
             self._health.stream_answers = batch.ready
             self._take_over(batch, opened)
             if batch.records or batch.actions:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.loop import FENCED_AGAIN_S
+from monitor.loop import FENCED_AGAIN_S, POLL_S, RESTING_POLL_S, RESTS_AFTER_S
 from sheetbreak.errors import StreamFenced, StreamLost, StreamUnavailable
 from sheetbreak.streams.memory import CommitPoint
 from sheetbreak.streams.protocol import Batch, Output
@@ -222,3 +222,28 @@ def test_the_first_dead_letter_of_each_reason_is_told_whatever_goes_out(
     told = [line for line in caplog.messages if line.startswith("event=first-dead-letter")]
     assert sorted(line.split()[1] for line in told) == ["reason=not-a-row", "reason=not-json", "reason=repeated"]
     assert (monitor.loop.records, monitor.loop.dead_letters) == (len(stream_values()), len(GARBAGE) + 1)
+
+
+def test_polls_wait_longer_on_a_stream_at_rest_and_not_at_its_start_or_after_a_row(models: Path) -> None:
+    rows, polls = mill_rows(2), 40
+    topic = topic_of(rows[:1], ended=False)
+    monitor = Monitor(topic, models)
+    came: list[int] = []
+
+    def a_second_later(batch: Batch) -> None:
+        monitor.clock.now += 1.0
+        poll = len(monitor.waits_s) - 1
+        if batch.records or batch.assigned:
+            came.append(poll)
+        if poll == polls // 2:
+            topic.feed(rows[1:])
+        monitor.signals.stopping = poll == polls - 1
+
+    monitor.at_poll = a_second_later
+    monitor.run()
+    assert min(came) < 2
+    assert max(came) == polls // 2 + 1
+    for poll, wait_s in enumerate(monitor.waits_s):
+        quiet_s = poll - max([0, *(one + 1 for one in came if one < poll)])
+        assert wait_s == (RESTING_POLL_S if quiet_s >= RESTS_AFTER_S else POLL_S), (poll, came)
+    assert {POLL_S, RESTING_POLL_S} == set(monitor.waits_s)

@@ -70,6 +70,8 @@ class Monitor:
     clock: FakeClock = field(default_factory=FakeClock)
     signals: FakeSignals = field(default_factory=FakeSignals)
     streams: list[MemoryStream] = field(default_factory=list)
+    waits_s: list[float] = field(default_factory=list)
+    """How long each poll might wait."""
 
     def __post_init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -115,6 +117,7 @@ class _Watched(MemoryStream):
         self._monitor = monitor
 
     def poll(self, timeout_s: float) -> Batch:
+        self._monitor.waits_s.append(timeout_s)
         batch = super().poll(timeout_s)
         if self._monitor.at_poll is not None:
             self._monitor.at_poll(batch)

@@ -154,8 +154,13 @@ def new_elector(address: Address, security: Security, *, group: str) -> Any:
     )
 
 
-def new_reader(address: Address, security: Security, *, isolation_level: str = "read_committed") -> Any:
-    """A KafkaConsumer outside any group. Raises errors of kafka-python."""
+def new_reader(
+    address: Address, security: Security, *, isolation_level: str = "read_committed", idle_wait_ms: int = 500
+) -> Any:
+    """A KafkaConsumer outside any group. idle_wait_ms: how long the broker holds a fetch while nothing comes.
+
+    Raises errors of kafka-python.
+    """
     return _build(
         AskingConsumer,
         KafkaNetClient,
@@ -165,6 +170,7 @@ def new_reader(address: Address, security: Security, *, isolation_level: str = "
         auto_offset_reset="earliest",
         isolation_level=isolation_level,
         max_poll_records=10_000,
+        fetch_max_wait_ms=idle_wait_ms,
         allow_auto_create_topics=False,
     )
 

@@ -13,6 +13,7 @@ from kafka.errors import TopicAuthorizationFailedError
 from sheetbreak.streams.kafka.admin.topics import inspect
 from sheetbreak.streams.kafka.clients import new_reader
 from sheetbreak.streams.kafka.group.membership import committed_places
+from sheetbreak.streams.kafka.group.pace import IDLE_WAIT_MS
 from sheetbreak.streams.kafka.group.positions import Place
 from sheetbreak.streams.kafka.options import Address, Security
 from sheetbreak.streams.protocol import Record
@@ -44,7 +45,7 @@ class ActionFeed:
     def __init__(self, address: Address, security: Security, topic: str) -> None:
         """Raises errors of kafka-python."""
         self._topic = topic
-        self._reader = new_reader(address, security)
+        self._reader = new_reader(address, security, idle_wait_ms=IDLE_WAIT_MS)
         self._next: dict[TopicPartition, Place] = {}
 
     def settle(self, consumer: Any) -> dict[int, int | None]:
