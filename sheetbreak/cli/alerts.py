@@ -4,11 +4,13 @@ import logging
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from textwrap import fill
 
 import msgspec
 
 from sheetbreak.cli.logs import add_log_format, log_to_stderr
 from sheetbreak.cli.options import OptionParser, whole_number
+from sheetbreak.cli.screen import columns
 from sheetbreak.streams.open import scheme_of
 from sheetbreak.times import parse_duration, parse_time
 from sheetbreak.wire.readable import readable_line
@@ -93,7 +95,8 @@ class _Shown:
 
 
 def _write(value: bytes | None) -> None:
-    sys.stdout.write(readable_line(value or b"") + "\n")
+    line, width = readable_line(value or b""), columns()
+    sys.stdout.write((line if width is None else fill(line, width, subsequent_indent="    ")) + "\n")
     sys.stdout.flush()
 
 

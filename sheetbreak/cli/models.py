@@ -1,8 +1,6 @@
 """Command `sheetbreak models`: lists models, makes one current, shows its card, checks, exports, removes them."""
 
 import argparse
-import os
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +10,7 @@ from sheetbreak.artifact import current_version, list_versions, load, prune, rea
 from sheetbreak.artifact.promotion import promote, read_decisions, warn_of_schema
 from sheetbreak.cli.model_card import read_card, reason_of, state_of
 from sheetbreak.cli.options import OptionParser, whole_number
+from sheetbreak.cli.screen import columns
 from sheetbreak.engine.model import Manifest
 from sheetbreak.errors import ArtifactError
 
@@ -128,27 +127,27 @@ def _list(models: Path) -> int:
         listed.append((f"{mark} {version}", *told, *figures))
         if reason := reason_of(manifest, decisions):
             reasons.append(f"{version}  {reason}")
-    columns = _columns()
-    print("\n".join(_table(listed, columns)))
+    width = columns()
+    print("\n".join(_table(listed, width)))
     if reasons:
-        wrapped = reasons if columns is None else [fill(one, columns, subsequent_indent="  ") for one in reasons]
+        wrapped = reasons if width is None else [fill(one, width, subsequent_indent="  ") for one in reasons]
         print("\n" + "\n".join(wrapped))
     return 0
 
 
-def _table(listed: Sequence[tuple[str, ...]], columns: int | None) -> list[str]:
-    """Lines of cells below one another. columns: of the terminal; None is no limit.
+def _table(listed: Sequence[tuple[str, ...]], width: int | None) -> list[str]:
+    """Lines of cells below one another. width: of the terminal; None is no limit.
 
     The last cell is cut to what is left, and left out where that is next to nothing: a model's card has it whole.
     """
     whole = [cells for cells in listed if len(cells) == len(_HEADINGS)]
     widths = [max(len(cells[i]) for cells in whole) for i in range(len(_HEADINGS) - 1)]
-    room = None if columns is None else columns - sum(widths) - len(widths)
+    room = None if width is None else width - sum(widths) - len(widths)
     lines = []
     for cells in listed:
         padded = [
-            cell.rjust(width) if heading in _NUMBERS else cell.ljust(width)
-            for cell, width, heading in zip(cells[:-1], widths, _HEADINGS, strict=False)
+            cell.rjust(wide) if heading in _NUMBERS else cell.ljust(wide)
+            for cell, wide, heading in zip(cells[:-1], widths, _HEADINGS, strict=False)
         ]
         lines.append(" ".join([*padded, cells[-1] if len(cells) < len(_HEADINGS) else _cut(cells[-1], room)]).rstrip())
     return lines
@@ -158,12 +157,6 @@ def _cut(text: str, room: int | None) -> str:
     if room is None or len(text) <= room:
         return text
     return "" if room < _LEAST_CELL else text[: room - 1] + "…"
-
-
-def _columns() -> int | None:
-    """Of the terminal, or as COLUMNS says; None where the list goes to a file or another program."""
-    said = os.environ.get("COLUMNS", "").isdecimal()
-    return shutil.get_terminal_size().columns if said or sys.stdout.isatty() else None
 
 
 def _test_auc(manifest: Manifest) -> str:

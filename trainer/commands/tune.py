@@ -16,6 +16,7 @@ from trainer.commands.compare import add_work_options, check_cluster_option
 from trainer.data.reading import add_files, read_given
 from trainer.output.files import check_targets, write_whole
 from trainer.output.progress import TaskProgress
+from trainer.output.text import command_lines, wrap_lines
 from trainer.settings.families import family_names
 from trainer.settings.values import add_set_option, shown
 
@@ -137,12 +138,12 @@ def _text(found: "Found", ground: "Ground", options: argparse.Namespace, *, all_
     ]
     if not found.best:
         verdict = "No trial was better: stay with the defaults." if found.trials else "No trial is finished yet."
-        return "\n".join([*lines, f"\n{verdict}"])
+        return wrap_lines("\n".join([*lines, f"\n{verdict}"]))
     lines.append(_line("best trial", found.tuned, found.value, options.goal))
     gain, at = found.gain.roc_auc, found.gain.roc_auc_interval
     if gain is not None and at:
         lines.append(f"best trial less defaults: AUC {gain:+.3f} [{at[0]:+.3f}, {at[1]:+.3f}]")
-    return "\n".join([*lines, "", *_how_to_judge(found, options)])
+    return "\n".join([wrap_lines("\n".join(lines)), "", *_how_to_judge(found, options)])
 
 
 def _how_to_judge(found: "Found", options: argparse.Namespace) -> list[str]:
@@ -154,14 +155,19 @@ def _how_to_judge(found: "Found", options: argparse.Namespace) -> list[str]:
     data = shlex.join(map(str, options.csv))
     data += f" --schema {shlex.quote(str(options.schema))}" if options.schema else ""
     data += f" --preset {options.preset}" if options.preset != "default" else ""
+    tuned = _words(f"{label}.", best)
     return [
         "best settings:",
-        f" {_words('', best)}",
+        command_lines(_words("", best), indent="  "),
         "",
-        f"These figures flatter: the settings were chosen on these very rows, as the best of {found.trials} trials.",
+        wrap_lines(
+            f"These figures flatter: the settings were chosen on these very rows, as the best of {found.trials} trials."
+        ),
         "Judge them once, on the later folds, and take what comes out:",
-        f"  sheetbreak compare {data} --family {options.family},{label}{given}{_words(f'{label}.', best)} --seeds 3",
-        f"  sheetbreak backtest {data} --family {options.family}{given}{_words('', best)}",
+        command_lines(
+            f"sheetbreak compare {data} --family {options.family},{label}{given}{tuned} --seeds 3", indent="  "
+        ),
+        command_lines(f"sheetbreak backtest {data} --family {options.family}{given}{_words('', best)}", indent="  "),
     ]
 
 

@@ -1,5 +1,6 @@
 """Text for a terminal of 80 columns: tables in blocks below one another, lines wrapped, long names cut."""
 
+import shlex
 import textwrap
 from collections.abc import Mapping, Sequence
 
@@ -45,6 +46,18 @@ def wrap_lines(text: str) -> str:
     for line in text.split("\n"):
         lines += [line] if len(line) <= WIDTH else wrap(line, indent=" " * (len(line) - len(line.lstrip())))
     return "\n".join(lines)
+
+
+def command_lines(command: str, *, indent: str) -> str:
+    """A command for the shell, gone on with behind a backslash; it can be pasted, and no word is broken."""
+    lines: list[list[str]] = [[]]
+    room = WIDTH - len(indent) - 2
+    for word in map(shlex.quote, shlex.split(command)):
+        if lines[-1] and len(" ".join([*lines[-1], word])) > room:
+            lines.append([])
+            room = WIDTH - 2 * len(indent) - 2
+        lines[-1].append(word)
+    return indent + f" \\\n{indent}{indent}".join(" ".join(words) for words in lines)
 
 
 def cut(text: str, width: int) -> str:

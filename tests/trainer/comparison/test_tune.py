@@ -107,9 +107,11 @@ def test_what_is_printed_is_what_was_judged(undisturbed) -> None:
     assert values[json.dumps(found["best"])] == found["value"]
     words = [f"{name}={value}" for name, value in found["best"].items()]
     lines = said.splitlines()
-    pasted = shlex.split(lines[lines.index("best settings:") + 1])
+    assert max(map(len, lines)) <= 80
+    whole = said.replace("\\\n", "").splitlines()
+    pasted = shlex.split(whole[whole.index("best settings:") + 1])
     assert pasted == [part for word in words for part in ("--set", word)]
-    compare, backtest = (shlex.split(line) for line in lines[-2:])
+    compare, backtest = (shlex.split(line) for line in whole[-2:])
     assert compare[:2] == ["sheetbreak", "compare"]
     assert compare[compare.index("--family") + 1] == "pca,pca:tuned"
     assert {"scaling=standard", *(f"pca:tuned.{word}" for word in words)} <= set(compare)
