@@ -20,7 +20,7 @@ from sheetbreak.streams.kafka.errors import stream_error
 from sheetbreak.streams.kafka.group.membership import Membership, group_of, is_stable, unstick
 from sheetbreak.streams.kafka.group.pace import Pace, Portion
 from sheetbreak.streams.kafka.group.positions import Jumps, Place, StableOffsets
-from sheetbreak.streams.kafka.group.state_topic import MachineStates, read_state
+from sheetbreak.streams.kafka.group.state_topic import MachineStates, StateReader
 from sheetbreak.streams.kafka.options import Address, KafkaOptions, Security, environment_security, parse_address
 from sheetbreak.streams.kafka.session import (
     IDLE_FRESH_S,
@@ -55,8 +55,7 @@ def open_kafka(source: str, *, emit: frozenset[str], options: KafkaOptions | Non
 
     Raises DataError for an address, an option or a variable that cannot be right.
     """
-    options = options or KafkaOptions()
-    address = parse_address(source)
+    options, address = options or KafkaOptions(), parse_address(source)
     names = names_for(address.topic, options.topic_prefix, emit)
     security = options.security or environment_security()
     return names.rows, KafkaStream(address, names, options=options, security=security)
@@ -71,7 +70,7 @@ class KafkaStream:
         self._session: Session | None = None
         self._gone: tuple[int, ...] = ()
         """Partitions that a loss took from us and that the loop has not been told of."""
-        self._states = MachineStates(names.state)
+        self._states, self._reader = MachineStates(names.state), StateReader(address, security, names.state)
         self._jumps = Jumps()
         self._state_id = ""
         self._commit: Commit | None = None
@@ -92,6 +91,7 @@ class KafkaStream:
         Raises StreamUnavailable while the broker is away, StreamFenced when another has our instance id, and
         DataError when the topics are not as they should be or Kafka refuses us.
         """
+        self._reader.close()  # all is restored that was assigned
         if self._gone:
             gone, self._gone = self._gone, ()
             return self._batch((), revoked=gone)
@@ -124,11 +124,10 @@ class KafkaStream:
         if place is None:
             self._lose()
             raise StreamLost(f"restore: partition {partition} is no longer ours")
-        topic, patience_s = self._names.state, self._options.transaction_timeout_s + _CLOSE_WAIT_S
+        patience_s = self._options.transaction_timeout_s + _CLOSE_WAIT_S
         log_of, session = self._membership.logs[partition], self._session
         try:
-            kept = read_state(self._address, self._security, topic=topic, partition=partition, patience_s=patience_s)
-            kept = kept.without_foreign(place)
+            kept = self._reader.read(partition, patience_s=patience_s).without_foreign(place)
             if place.offset is None and kept.records and session is not None:
                 topic_id = kept.last_topic(log_of)
                 start = self._membership.go_on_from_state(session.consumer, partition, kept.newest(topic_id), topic_id)
@@ -185,6 +184,7 @@ class KafkaStream:
             self._commit = None
         self._worker.close()
         self._watchdog.close()
+        self._reader.close()
         if self._session is not None:
             close_session(self._session)
             self._session = None

@@ -225,6 +225,28 @@ def test_state_behind_an_open_transaction_of_a_former_owner_is_waited_for(rig: K
     former.close()
 
 
+def test_partitions_restored_one_after_the_other_have_each_their_own_state(broker: Broker) -> None:
+    """By the same two clients, which are let go before the next poll."""
+    rig = KafkaRig(broker, partitions=3)
+    try:
+        stream = rig.open()
+        for partition in range(3):
+            rig.feed(rows(1, first=partition), partition=partition)
+        for batch in poll_until(stream, 3):
+            if batch.records:
+                seen = {record.partition for record in batch.records}
+                kept = [snapshot for one in seen for snapshot in parts(one, last=b"%d" % one)]
+                commit(stream, batch, answers(batch), kept)
+        again = rig.open()
+        poll_until_assigned(again)
+        assert [restore(again, partition) for partition in (2, 0, 1)] == [{b"last": b"%d" % one} for one in (2, 0, 1)]
+        assert len(again._reader._readers) == 2
+        patiently(lambda: again.poll(0.1))
+        assert not again._reader._readers
+    finally:
+        rig.tear_down()
+
+
 def test_state_is_read_over_aborted_transactions(rig: KafkaRig) -> None:
     rig.feed(rows(30))
     stream = rig.open(max_records=10)

@@ -4,7 +4,7 @@ A running monitor holds its machines' states in memory and writes what changed o
 come back in part. So the group must have no members, which the broker itself holds us to.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from kafka import OffsetAndMetadata, TopicPartition
@@ -16,7 +16,7 @@ from sheetbreak.streams.kafka.clients import new_admin, new_reader, new_row_prod
 from sheetbreak.streams.kafka.errors import stream_error
 from sheetbreak.streams.kafka.group.membership import members_of
 from sheetbreak.streams.kafka.group.positions import read_place
-from sheetbreak.streams.kafka.group.state_topic import machine_of, read_state
+from sheetbreak.streams.kafka.group.state_topic import Kept, StateReader, machine_of
 from sheetbreak.streams.kafka.options import Address, environment_security
 from sheetbreak.wire.summary import Summary, summarise
 
@@ -86,8 +86,7 @@ def _read(address: Address, names: Names) -> list[Found]:
     if not partitions:
         raise DataError(f"there is no topic {names.state}; sheetbreak topics create makes the five")
     found = []
-    for partition in sorted(partitions):
-        kept = read_state(address, security, topic=names.state, partition=partition, patience_s=_PATIENCE_S)
+    for partition, kept in _kept(StateReader(address, security, names.state), sorted(partitions)):
         keys: dict[bytes, list[bytes]] = {}
         for key in kept.parts:
             keys.setdefault(machine_of(key), []).append(key)
@@ -96,6 +95,14 @@ def _read(address: Address, names: Names) -> list[Found]:
             name = stem.decode(errors="replace")
             found.append(Found(name, partition, summaries.get(name), tuple(mine)))
     return sorted(found)
+
+
+def _kept(reader: StateReader, partitions: Iterable[int]) -> Iterator[tuple[int, Kept]]:
+    try:
+        for partition in partitions:
+            yield partition, reader.read(partition, patience_s=_PATIENCE_S)
+    finally:
+        reader.close()
 
 
 def _refuse_while_running(admin: Any, group: str) -> None:
