@@ -269,3 +269,9 @@ def test_an_offset_behind_a_time_of_any_format_counts(text: str, time_format: st
 def test_the_end_of_a_day_is_the_midnight_behind_it(text: str, time_format: str, zone: str, expected: str):
     """In the night in which the clock is set back, that day has 25 hours."""
     assert format_time(TimeReader(time_format, zone)(text)) == expected
+
+
+@pytest.mark.parametrize("text", ["1.772517600E+09", "1,7725176e9", "1.7725176000E+009", "17725176E2"])
+def test_seconds_since_1970_may_have_a_power_of_ten(text: str):
+    assert TimeReader("epoch s", "UTC")(text) == 1_772_517_600_000_000
+    assert recognise_time_format([text] * 9, name="t") == "epoch s"

@@ -21,6 +21,7 @@ _EXCEL_START = datetime(1899, 12, 30)  # noqa: DTZ001 - a sheet knows no zones
 _FINE_DECIMALS = 8
 """Of a day, from which on milliseconds are told apart; fewer give whole seconds."""
 _UTC_AT_END = re.compile(r"\s(UTC|GMT)$", re.IGNORECASE)
+_POWER = re.compile(r"(?<=\d)[eE]\+?0*(\d{1,2})$")
 _DAY_END = re.compile(r"[ T](24):00(:00([.,]0+)?)?$")
 _OFFSET_AT_END = re.compile(r"\s?(?:UTC|GMT)?([+-])(\d{1,2})(?::?(\d{2}))?$")
 _MIDNIGHT = re.compile(r"[ T](0?0:00(:00(\.0+)?)?|12:00(:00)? AM)$")
@@ -210,7 +211,10 @@ def _in_range(time_us: int) -> int:
 
 
 def _epoch_us(text: str, unit_us: float) -> int:
-    whole, point, fraction = text.replace(",", ".").partition(".")
+    text = text.replace(",", ".")
+    if found := _POWER.search(text):  # as spreadsheets write long numbers: 1.772517600E+09
+        text = f"{float(text):.{max(0, len(text[: found.start()].partition('.')[2]) - int(found[1]))}f}"
+    whole, point, fraction = text.partition(".")
     if not whole.lstrip("-").isdecimal() or (point and not fraction.isdecimal()):
         raise ValueError(f"{text!r} is no number of seconds")
     if unit_us < 1:
