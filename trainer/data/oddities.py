@@ -10,8 +10,8 @@ from trainer.data.far_cells import far_cells
 from trainer.data.inspection.findings import find_steps, in_time, long_table, step_doubt
 from trainer.data.inspection.sensors import number_text
 
-_APART, _MANY = 10.0, 0.003
-"""Cells so many widths away, in such a share of the rows, widen what a model takes for usual: with 1 % it is blind."""
+_APART, _MANY = 5.0, 0.003
+"""Cells so many widths away, where the default preset clips, blind a model where they are such a share of the rows."""
 _SHOWN = 5
 """Sensors of one kind that are told one by one."""
 
@@ -20,7 +20,7 @@ def odd_sensors(history: History, *, rows: int | None = None) -> Iterator[Doubt]
     """A doubt a sensor, the worst first, those beyond the fifth in one. rows: so many of the history's first ones."""
     if (long := long_table(history)) is not None:
         yield long
-    yield from _few(_far(history, rows), "far-cells", "have cells absurdly far from their other values, too")
+    yield from _few(_far(history, rows), "far-cells", "have cells far from their other values, too")
     yield from _few(_steps(history, rows), "level-step", "have a level that steps for good, too")
 
 
@@ -40,9 +40,8 @@ def _far(history: History, rows: int | None) -> list[tuple[str, Doubt]]:
         low, high = np.nanpercentile(values[:, i], [5, 95])
         shown = number_text(values[first, i])
         more = f", as are {count - 1:,} cells more" if count > 1 else ""
-        what = (
-            f"{shown} is absurdly far from its other values, of which most lie between {low:.4g} and {high:.4g}{more}"
-        )
+        how = "far" if blinding[i] else "absurdly far"
+        what = f"{shown} is {how} from its other values, of which most lie between {low:.4g} and {high:.4g}{more}"
         what += ": so many make a model see faults of this sensor late" if blinding[i] else ": taken for no spread"
         remedy = "mend such cells or leave them blank, unless the sensor does read that"
         if (values[far[:, i], i] == values[first, i]).all():

@@ -51,6 +51,17 @@ def test_absurd_cells_of_many_values_are_no_word_for_a_missing_one() -> None:
     assert (told.count, told.remedy.split()[0]) == (3, "mend")
 
 
+@pytest.mark.parametrize(("every", "kinds"), [(97, ["far-cells"]), (399, [])])
+def test_noughts_that_are_no_reading_are_told_where_they_are_so_many_that_they_blind(
+    every: int, kinds: list[str]
+) -> None:
+    values = sound()
+    values[0, 11::every, 1] = 0
+    told = [*odd_sensors(history(values))]
+    assert [doubt.kind for doubt in told] == kinds
+    assert all("see faults of this sensor late" in doubt.what for doubt in told)
+
+
 def test_of_several_files_the_line_is_that_of_the_cells_own_file() -> None:
     values = sound()
     values[0, 200 + 57, 2] = -9999
