@@ -123,7 +123,8 @@ def _advance(
             named += one.named
             past = admitted[machine].past if stretch is admitted[machine].stretches[-1] else None
             now[machine] = _after(was, memories[machine], one, recent[machine], past)
-        top |= explained.top(named)
+        if named:
+            top |= explained.top(named)
     whole = {machine: reduce(joined, parts) for machine, parts in decided.items()}
     results = put_together(
         admitted,
