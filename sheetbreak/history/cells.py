@@ -111,7 +111,7 @@ def open_lines(lines: Sequence[tuple[int, bytes]], separator: str) -> int:
     sign, i = separator.encode(), 0
     while i < len(lines):
         last = _last_of_row(lines, i, sign)
-        if last is None and len(lines) - i <= MAX_JOINED:
+        if last is None and lines[-1][0] - lines[i][0] < MAX_JOINED:
             return len(lines) - i
         i = i + 1 if last is None else last + 1
     return 0
@@ -119,10 +119,12 @@ def open_lines(lines: Sequence[tuple[int, bytes]], separator: str) -> int:
 
 def _last_of_row(lines: Sequence[tuple[int, bytes]], first: int, separator: bytes) -> int | None:
     """The place of the line on which the row ends that begins at `first`; None: a quotation does not end in these."""
-    line = lines[first][1]
+    number, line = lines[first]
     if not (line.count(b'"') % 2 and _is_open(line, separator)):
         return first
-    for at in range(first + 1, min(first + 1 + MAX_JOINED, len(lines))):
+    for at in range(first + 1, len(lines)):
+        if lines[at][0] - number > MAX_JOINED:  # by number: some callers leave blank lines out
+            break
         if lines[at][1].count(b'"') % 2:
             return at
     return None

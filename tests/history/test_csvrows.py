@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sheetbreak.errors import DataError
-from sheetbreak.history.cells import numbered_lines
+from sheetbreak.history.cells import MAX_JOINED, joined_lines, numbered_lines, open_lines
 from sheetbreak.history.lines import CsvDecoder
 from sheetbreak.history.reader import PROCESSMINER, read_csv, stream_layout
 from sheetbreak.history.schema_file import load_schema
@@ -92,6 +92,17 @@ def test_how_a_file_was_saved_makes_no_difference(end: str, start: str, last: st
     assert np.array_equal(rows.values, expected.values, equal_nan=True)
     assert (rows.machines, rows.grades) == (expected.machines, expected.grades)
     assert rows.times_us.tolist() == expected.times_us.tolist()
+
+
+@pytest.mark.parametrize("apart", [MAX_JOINED, MAX_JOINED + 1])
+def test_a_reader_that_leaves_blank_lines_out_joins_the_lines_that_the_whole_file_joins(apart: int) -> None:
+    text = [b'1,"a', *[b""] * 10, *[b"1,2"] * (apart - 11), b'b",2']
+    whole = list(enumerate(text, start=1))
+    some = [(number, line) for number, line in whole if line]
+    numbers = [number for number, line in joined_lines(whole, ",") if line.strip()]
+    assert [number for number, _ in joined_lines(some, ",")] == numbers
+    assert (len(numbers) == 1) == (apart == MAX_JOINED)
+    assert bool(open_lines(some[:-1], ",")) == bool(open_lines(whole[:-1], ",")) == (apart == MAX_JOINED)
 
 
 def test_quoted_cells_blank_lines_and_blanks_around_cells_are_read():
