@@ -27,11 +27,11 @@ from sheetbreak.history.layout import Layout, NumberedLine, recognise_layout, wi
 from sheetbreak.history.lines import CsvDecoder
 from sheetbreak.history.source import Source, digest_of, files_of, read_source
 from sheetbreak.history.times.formats import join_clock
-from sheetbreak.history.times.order import check_order
+from sheetbreak.history.times.order import check_order, newest_first, turned
 from sheetbreak.history.times.recognition import recognise_time_format
 from sheetbreak.history.times.sampling import PERIOD, STOP_GAP, settle_sampling
 from sheetbreak.missing import MISSING, Missing
-from sheetbreak.rows import Dialect, RowBatch, Schema
+from sheetbreak.rows import Decoded, Dialect, RowBatch, Schema
 
 HEAD_LINES = 200
 """Lines from a file's start, the header among them, by which a stream's layout and time format are recognised."""
@@ -58,7 +58,7 @@ class History:
     schema: Schema
     """With its sensors, and what was recognised: time format, dialect, units."""
     rows: RowBatch
-    """In file order; of several files in the order of time."""
+    """In file order, from the end where the newest row stands first; of several files in the order of time."""
     lines: npt.NDArray[np.int64]
     """(n,) line of its file that each row stands on."""
     sources: tuple[Source, ...]
@@ -259,12 +259,19 @@ def _with_time_format(schema: Schema, layout: Layout, rows: Sequence[Sequence[st
     return replace(schema, time_format=found)
 
 
+def _read_rows(table: _Table, schema: Schema) -> tuple[CsvDecoder, Decoded]:
+    decoder = CsvDecoder(schema, table.layout)
+    return decoder, decoder.decode([line for _, line in table.lines], [number for number, _ in table.lines])
+
+
 def _decode(table: _Table, schema: Schema, *, binding: bool, doubts: Doubts) -> tuple[RowBatch, npt.NDArray[np.int64]]:
     """The rows and their lines; refused lines and rows out of order are told."""
-    layout = table.layout
-    decoder = CsvDecoder(schema, layout)
-    numbers = [number for number, _ in table.lines]
-    decoded = decoder.decode([line for _, line in table.lines], numbers)
+    decoder, decoded = _read_rows(table, schema)
+    if newest_first(decoded.rows):  # again, since which of two hours a row of October is in depends on the order
+        table = replace(table, lines=table.lines[::-1])
+        decoder, decoded = _read_rows(table, schema)
+        doubts.add(turned(table.layout.name))
+    layout, numbers = table.layout, [number for number, _ in table.lines]
     tell_rejects(decoded, table.lines, table.cells, layout=layout, doubts=doubts)
     rows = decoded.rows
     filled = np.isfinite(rows.values).sum(axis=0)

@@ -152,12 +152,12 @@ def open_stream(
 
 
 def _read_file(source: str, wanted: Wanted) -> Opened:
-    from sheetbreak.streams.files.table import open_file, open_several
+    from sheetbreak.streams.files.table import begins_with_newest, open_file, open_several
 
     stream: Stream
     decode: Decode
     origin = _line_in(source)
-    if wanted.more or Path(source).is_dir():
+    if wanted.more or Path(source).is_dir() or begins_with_newest(source, wanted.schema):
         stream, several = open_several(
             [source, *wanted.more],
             schema=wanted.schema,

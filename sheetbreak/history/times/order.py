@@ -1,6 +1,6 @@
 """Order of a history's rows: ascending by machine; where not, why, with the remedy that fits the cause."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,23 @@ _MINUTE_US = 60_000_000
 _FEW = 5
 """So many rows with a clock that ran ahead are the odd ones, where more rows stand behind them; else the file is not
 in order."""
+
+
+def newest_first(rows: RowBatch) -> bool:
+    """Whether a file begins with its newest row, as historians and databases often write it."""
+    return run_back(rows.times_us[places] for places in by_machine(rows).values())
+
+
+def run_back(times_us: Iterable[npt.NDArray[np.int64]]) -> bool:
+    """Whether time runs back in most steps, at least ten to one; times_us: of each machine, as they stand."""
+    steps = [np.diff(own) for own in times_us]
+    back, on = (sum(int(np.count_nonzero(sign * step > 0)) for step in steps) for sign in (-1, 1))
+    return back > _FEW and back >= 10 * on
+
+
+def turned(name: str) -> Doubt:
+    """What is told of such a file."""
+    return Doubt("newest-first", name, "its newest row stands first: read from its end", "")
 
 
 def check_order(

@@ -26,6 +26,7 @@ from sheetbreak.history.doubts import Doubt, log_doubt
 from sheetbreak.history.lines import CsvDecoder
 from sheetbreak.history.reader import HEAD_LINES, stream_layout
 from sheetbreak.history.source import files_of, read_source
+from sheetbreak.history.times.order import run_back, turned
 from sheetbreak.rows import Decoded, RowBatch, Schema, concatenate
 from sheetbreak.streams.files.lines import HEAD_BYTES, MAX_LINE, Line, tell_unfinished
 from sheetbreak.wire.rows import WireDecoder
@@ -253,6 +254,10 @@ def _index(
         records = [one for one in numbered_lines(known, layout.separator) if one[0] >= layout.first_line]
         read_times, decode = CsvDecoder(decoding, layout).decode, CsvDecoder(decoding, layout, logs=True).decode
     times_us, numbers, contents = _times(records, read_times, machines)
+    if run_back(times_us[numbers == machine] for machine in np.unique(numbers[numbers >= 0])):
+        records.reverse()  # and again: which of two hours a row of October is in depends on the order
+        times_us, numbers, contents = _times(records, read_times, machines)
+        log_doubt(turned(path.name))
     lines = np.array([number for number, _ in records], np.int64)
     starts = np.cumsum([start, *(len(line) + 1 for line in known.split(b"\n"))])
     head_bytes = min(len(text), HEAD_BYTES)

@@ -3,16 +3,18 @@
 import os
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from sheetbreak.errors import DataError
 from sheetbreak.history.cells import numbered_lines
-from sheetbreak.history.doubts import log_doubt, sheets_left
-from sheetbreak.history.layout import MAX_ABOVE
+from sheetbreak.history.doubts import Tell, log_doubt, sheets_left
+from sheetbreak.history.layout import MAX_ABOVE, Layout
 from sheetbreak.history.lines import CsvDecoder
 from sheetbreak.history.reader import HEAD_LINES, stream_layout
 from sheetbreak.history.source import PACKED, as_text, read_source, recognise_encoding
+from sheetbreak.history.times.order import newest_first
 from sheetbreak.rows import Decoded, Schema
 from sheetbreak.streams.files.action_lines import ActionLines
 from sheetbreak.streams.files.several import Several
@@ -96,7 +98,32 @@ def open_several(
     return FileStream(-1, sink=Sink(out, emit=emit), state=state, name=name, actions=said, several=several), several
 
 
-def _unpacked(fd: int, path: Path, schema: Schema) -> int:
+def begins_with_newest(source: str, schema: Schema) -> bool:
+    """Whether a table can be read from its end and must be, by its first lines; what is wrong with it is not told."""
+    if schema.time is None or not source.lower().endswith(TABLES):
+        return False
+    with suppress(DataError, OSError):
+        fd = open_input(source)
+        try:
+            if is_regular(fd):
+                fd = _unpacked(fd, Path(source), schema, tell=lambda _: None)
+                head = list(numbered_lines(first_lines(fd, HEAD_LINES)))
+                decoding, layout = _layout_of(head, schema, source)
+                rows = [(number, line) for number, line in head if number >= layout.first_line]
+                numbers, lines = zip(*rows, strict=True) if rows else ((), ())
+                return newest_first(CsvDecoder(decoding, layout).decode(lines, numbers).rows)
+        finally:
+            os.close(fd)
+    return False
+
+
+def _layout_of(head: Sequence[tuple[int, bytes]], schema: Schema, source: str) -> tuple[Schema, Layout]:
+    content = b"\n".join(line for _, line in head)
+    encoding = recognise_encoding(content) if not content.isascii() else schema.csv.encoding or "utf-8"
+    return stream_layout(head, schema, name=source, encoding=encoding)
+
+
+def _unpacked(fd: int, path: Path, schema: Schema, *, tell: Tell = log_doubt) -> int:
     """A descriptor of plain lines: the file's own, or of a nameless copy where it is packed, UTF-16 or a workbook."""
     start = os.pread(fd, _SNIFFED_BYTES, 0)
     plain = not start.startswith(PACKED) and as_text(start, path)[0] == start
@@ -105,7 +132,7 @@ def _unpacked(fd: int, path: Path, schema: Schema) -> int:
     os.close(fd)
     source = read_source(path, sheet=schema.csv.sheet, strict=False)
     if (left := sheets_left(source)) is not None:
-        log_doubt(left)
+        tell(left)
     with tempfile.TemporaryFile() as copy:
         copy.write(source.text)
         copy.seek(0)
@@ -123,9 +150,7 @@ def _table_decoder(stream: FileStream, head: Sequence[tuple[int, bytes]] | None,
         raise DataError(f"{source} is empty; expected a header line and one row a sampling period")
     if head[0][1].startswith(PACKED):
         raise DataError(f"{source}: packed bytes come through the pipe; unpack them first, as zcat does")
-    content = b"\n".join(line for _, line in head)
-    encoding = recognise_encoding(content) if not content.isascii() else schema.csv.encoding or "utf-8"
-    decoding, layout = stream_layout(head, schema, name=source, encoding=encoding)
+    decoding, layout = _layout_of(head, schema, source)
     stream.begin_at(layout.first_line, separator=layout.separator)
     before = CsvDecoder(decoding, layout)
     if schema.timezone != "UTC" and (lines := stream.read_before(_BEFORE_BYTES).split(b"\n")[1:]):

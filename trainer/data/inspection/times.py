@@ -11,6 +11,7 @@ import numpy as np
 from sheetbreak.errors import DataError
 from sheetbreak.history.edges import MOST, is_no_row
 from sheetbreak.history.times.formats import EPOCHS, EXCEL_DAYS, ISO, TimeReader, is_time_of_day, join_clock
+from sheetbreak.history.times.order import run_back
 from sheetbreak.history.times.recognition import FORMATS, are_excel_days, may_be_times, recognise_time_format
 from trainer.data.inspection.clock import ZoneGuess, guess_zone
 from trainer.data.inspection.columns import Column
@@ -48,6 +49,11 @@ class Times:
     zone: ZoneGuess
     also: str = ""
     """Another format that fits as well: dates such as 05/03 alone."""
+
+    @property
+    def run_back(self) -> bool:
+        """Whether the newest row stands first."""
+        return run_back([self.local_us[self.readable]])
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -111,9 +117,10 @@ def read_times(
     readable = np.array([known[text] is not None for text in bare], np.bool_)
     local_us = np.array([known[text] or 0 for text in bare], np.int64)
     if zone is None:
-        steps = np.diff(local_us[readable])
+        shown = local_us[readable][:: -1 if run_back([local_us[readable]]) else 1]
+        steps = np.diff(shown)
         usual = period_us or int(np.median(steps[steps > 0])) if (steps > 0).any() else 120_000_000
-        zone = guess_zone(local_us[readable], period_us=usual) if readable.any() else ZoneGuess("UTC", "", sure=False)
+        zone = guess_zone(shown, period_us=usual) if readable.any() else ZoneGuess("UTC", "", sure=False)
     return Times(column, clock, time_format, local_us, readable, zone, also)
 
 

@@ -107,7 +107,7 @@ def _disorder(times: Times, codes: Ints) -> int:
     """Rows whose time is not later than their machine's last, but for the hour by which a clock goes back."""
     order = np.argsort(codes, kind="stable")
     same = np.diff(codes[order]) == 0
-    steps = np.diff(times.local_us[order])
+    steps = np.diff(times.local_us[order]) * (-1 if times.run_back else 1)
     return int((same & (steps <= 0) & ((steps == 0) | (steps < -_HOUR_US))).sum())
 
 
