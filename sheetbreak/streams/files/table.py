@@ -102,16 +102,17 @@ def begins_with_newest(source: str, schema: Schema) -> bool:
     """Whether a table can be read from its end and must be, by its first lines; what is wrong with it is not told."""
     if schema.time is None or not source.lower().endswith(TABLES):
         return False
+    if not Path(source).is_file():  # a named pipe: opened and let go of, its writer would be killed and its rows lost
+        return False
     with suppress(DataError, OSError):
         fd = open_input(source)
         try:
-            if is_regular(fd):
-                fd = _unpacked(fd, Path(source), schema, tell=lambda _: None)
-                head = list(numbered_lines(first_lines(fd, HEAD_LINES)))
-                decoding, layout = _layout_of(head, schema, source)
-                rows = [(number, line) for number, line in head if number >= layout.first_line]
-                numbers, lines = zip(*rows, strict=True) if rows else ((), ())
-                return newest_first(CsvDecoder(decoding, layout).decode(lines, numbers).rows)
+            fd = _unpacked(fd, Path(source), schema, tell=lambda _: None)
+            head = list(numbered_lines(first_lines(fd, HEAD_LINES)))
+            decoding, layout = _layout_of(head, schema, source)
+            rows = [(number, line) for number, line in head if number >= layout.first_line]
+            numbers, lines = zip(*rows, strict=True) if rows else ((), ())
+            return newest_first(CsvDecoder(decoding, layout).decode(lines, numbers).rows)
         finally:
             os.close(fd)
     return False
@@ -129,14 +130,15 @@ def _unpacked(fd: int, path: Path, schema: Schema, *, tell: Tell = log_doubt) ->
     plain = not start.startswith(PACKED) and as_text(start, path)[0] == start
     if plain and path.suffix.lower() not in (".parquet", ".xlsx"):
         return fd
-    os.close(fd)
     source = read_source(path, sheet=schema.csv.sheet, strict=False)
     if (left := sheets_left(source)) is not None:
         tell(left)
     with tempfile.TemporaryFile() as copy:
         copy.write(source.text)
         copy.seek(0)
-        return os.dup(copy.fileno())
+        unpacked = os.dup(copy.fileno())
+    os.close(fd)  # at last: where something failed before, it is still its caller's to close
+    return unpacked
 
 
 def _table_decoder(stream: FileStream, head: Sequence[tuple[int, bytes]] | None, schema: Schema, source: str) -> Decode:

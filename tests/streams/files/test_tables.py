@@ -15,8 +15,10 @@ import zstandard
 
 from sheetbreak.errors import DataError
 from sheetbreak.rows import Dialect, RowBatch, Schema
+from sheetbreak.streams.files.table import begins_with_newest
 from sheetbreak.streams.open import open_stream
 from sheetbreak.streams.protocol import Record
+from tests.support.patience import PATIENCE_S
 from tests.support.workbook import Cell, workbook
 
 MODEL = Schema(sensors=("s1", "s2"), time="time", broken="broken", time_format="%d/%m/%Y %H:%M")
@@ -134,6 +136,16 @@ def test_titles_through_a_pipe_are_no_rows(plain: RowBatch) -> None:
     feeder.join()
     assert rows.values.tobytes() == plain.values.tobytes()
     assert lines[0] == 4
+
+
+def test_a_pipe_is_not_opened_for_a_look_at_its_first_rows() -> None:
+    # Opened and closed again, its writer is killed, or what it wrote in between is lost.
+    os.mkfifo("pipe.csv")
+    found: list[bool] = []
+    look = threading.Thread(target=lambda: found.append(begins_with_newest("pipe.csv", MODEL)), daemon=True)
+    look.start()
+    look.join(PATIENCE_S)  # an open would wait for a writer
+    assert found == [False]
 
 
 def test_packed_bytes_through_a_pipe_are_refused_by_what_they_are() -> None:
