@@ -135,6 +135,8 @@ def _settled(history: History, doubts: Doubts) -> Schema:
 
 def stream_layout(head: Sequence[NumberedLine], model: Schema, *, name: str, encoding: str) -> tuple[Schema, Layout]:
     """The schema and layout that decode a stream's lines, from the first of them. Raises DataError."""
+    if not head:
+        raise DataError(f"{name} is empty; expected a header line and one row a sampling period")
     known = {*meanings_of(model), *model.sensors}
     layout = recognise_layout(head, name=name, known=known, before=model.csv, encoding=encoding)
     below = [line for number, line in head if number >= layout.first_line]

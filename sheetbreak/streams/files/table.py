@@ -148,9 +148,7 @@ def _table_decoder(stream: FileStream, head: Sequence[tuple[int, bytes]] | None,
         while len(head) >= least and least <= MAX_ABOVE and not _has_rows(head, schema):
             least = len(head) + 1
             head = stream.head(HEAD_LINES, at_least=least)
-    if not head:
-        raise DataError(f"{source} is empty; expected a header line and one row a sampling period")
-    if head[0][1].startswith(PACKED):
+    if head and head[0][1].startswith(PACKED):
         raise DataError(f"{source}: packed bytes come through the pipe; unpack them first, as zcat does")
     decoding, layout = _layout_of(head, schema, source)
     stream.begin_at(layout.first_line, separator=layout.separator)

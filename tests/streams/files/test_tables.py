@@ -138,6 +138,15 @@ def test_titles_through_a_pipe_are_no_rows(plain: RowBatch) -> None:
     assert lines[0] == 4
 
 
+@pytest.mark.parametrize("content", ["", "\n\n"], ids=["nothing", "blank lines"])
+@pytest.mark.parametrize("source", ["folder", "folder/rows.csv"])
+def test_a_table_without_a_line_is_told_to_be_empty(source: str, content: str) -> None:
+    Path("folder").mkdir()
+    Path("folder/rows.csv").write_text(content)
+    with pytest.raises(DataError, match=r"folder/rows.csv is empty; expected a header line and one row"):
+        scored(source)
+
+
 def test_a_pipe_is_not_opened_for_a_look_at_its_first_rows() -> None:
     # Opened and closed again, its writer is killed, or what it wrote in between is lost.
     os.mkfifo("pipe.csv")
