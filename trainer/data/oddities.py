@@ -27,13 +27,14 @@ def odd_sensors(history: History, *, rows: int | None = None) -> Iterator[Doubt]
 def _far(history: History, rows: int | None) -> list[tuple[str, Doubt]]:
     values, sensors = history.rows.values[:rows], history.schema.sensors
     known = ~np.isnan(values).all(axis=0) if len(values) else np.zeros(len(sensors), np.bool_)
+    if not known.any():
+        return []
     far = np.zeros(values.shape, np.bool_)
     far[:, known] = far_cells(values[:, known])
     blinding = np.zeros(values.shape[1], np.bool_)
-    if known.any():
-        apart = far_cells(values[:, known], widths=_APART)
-        blinding[known] = apart.mean(axis=0) >= _MANY
-        far[:, blinding] = apart[:, blinding[known]]
+    apart = far_cells(values[:, known], widths=_APART)
+    blinding[known] = apart.mean(axis=0) >= _MANY
+    far[:, blinding] = apart[:, blinding[known]]
     counts, found = far.sum(axis=0), []
     for i in np.argsort(-counts, kind="stable")[: int((counts > 0).sum())].tolist():
         first, count = int(np.argmax(far[:, i])), int(counts[i])

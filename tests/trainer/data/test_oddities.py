@@ -107,3 +107,9 @@ def test_tags_in_a_column_with_one_value_a_row_are_told_as_no_machines(tag: str,
     read = read_history(Path("long.csv"), Schema(time="time", machine=tag), doubts=Doubts())
     assert ([doubt.kind for doubt in odd_sensors(read)] == ["long-table"]) is is_told
     assert ("long-table" in {doubt.kind for doubt in inspect_files([Path("long.csv")]).doubts}) is is_told
+
+
+@pytest.mark.parametrize("sensors", [1, 2])
+def test_nothing_is_odd_about_sensors_that_read_nothing(sensors: int) -> None:
+    values = np.full((3, ROWS, sensors), np.nan)
+    assert [*odd_sensors(history(values, machines=("a", "b", "c")))] == []

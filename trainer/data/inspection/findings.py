@@ -201,6 +201,8 @@ def long_table(history: History) -> Doubt | None:
     if schema.machine is None or len(schema.sensors) != 1 or len(machines) < 2:
         return None
     found = [np.nanpercentile(own, [25, 50, 75]) for m in machines if len(own := _known(rows.values[names == m, 0]))]
+    if not found:
+        return None
     low, middle, high = np.array(found).T
     apart = len(found) > 2 and np.ptp(middle) > _OTHER_LEVEL * np.median(high - low)
     if not (apart or hint(schema.machine, TAG)):
