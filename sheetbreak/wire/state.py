@@ -59,7 +59,7 @@ class StateCodec:
         if new.aside is not None and (old is None or new.aside is not old.aside):
             parts[stem + b"aside"] = self._aside(new.aside)
         if new.raised != (() if old is None else old.raised):
-            parts[stem + b"raised"] = msgspec.msgpack.encode(new.raised)
+            parts[stem + b"raised"] = msgspec.msgpack.encode((new.model, new.raised))
         ring = new.trailing.ring
         for chunk in _chunks_to_write(old.trailing if old is not None else None, new.trailing):
             parts[stem + b"t%02d" % chunk] = ring[chunk * CHUNK_SCORES : (chunk + 1) * CHUNK_SCORES].tobytes()
@@ -88,7 +88,7 @@ class StateCodec:
                 offset = _part(parts, stem, b"offset", core.offset)
                 aside = _part(parts, stem, b"aside", core.aside)
                 state = self._state(core, _ring(core, stem, parts), offset)
-                state = replace(state, raised=_raised(stem, parts))
+                state = replace(state, raised=_raised(stem, parts, model=core.model))
                 if aside:
                     state = replace(state, aside=self._state_aside(aside), aside_rows=core.aside_rows)
                 states[stem.decode()] = state
@@ -201,14 +201,17 @@ def _part(parts: Mapping[bytes, bytes], stem: bytes, name: bytes, crc: int) -> b
     return part
 
 
-def _raised(stem: bytes, parts: Mapping[bytes, bytes]) -> tuple[Raised, ...]:
-    """The last warnings, for verdicts on them. Without them the machine goes on as before."""
+def _raised(stem: bytes, parts: Mapping[bytes, bytes], *, model: str) -> tuple[Raised, ...]:
+    """The last warnings of a model, for verdicts on them. Without them the machine goes on as before."""
+    part = parts.get(stem + b"\0raised")
+    if part is None:
+        return ()
     try:
-        kept = msgspec.msgpack.decode(parts.get(stem + b"\0raised", b"\x90"), type=KeptRaised)
+        whose, kept = msgspec.msgpack.decode(part, type=KeptRaised)
     except ValueError as cause:  # DecodeError too
         log.warning("event=verdicts-dropped machine=%s reason=%r", stem.decode(errors="replace"), str(cause))
         return ()
-    return tuple(Raised(*one) for one in kept)
+    return tuple(Raised(*one) for one in kept) if whose == model else ()
 
 
 def _refuse_absurd(

@@ -23,8 +23,9 @@ Crc = Annotated[int, Meta(ge=0, lt=1 << 32)]
 Name = Annotated[str, Meta(max_length=MAX_NAME_CHARS)]
 Odds = tuple[Annotated[str, Meta(pattern=r"^[+-]*$", max_length=REMEMBERED)], Count, Count, Rows, tuple[Rows, ...]]
 
-KeptRaised = Annotated[tuple[tuple[Name, bool, bool | None], ...], Meta(max_length=REMEMBERED)]
-"""The part "raised": id, whether its row had a label, and an operator's verdict. Written as a warning opens."""
+KeptRaised = tuple[str, Annotated[tuple[tuple[Name, bool, bool | None], ...], Meta(max_length=REMEMBERED)]]
+"""The part "raised": the model whose warnings they are; of each its id, whether its row had a label, and an operator's
+verdict. Written as a warning opens, so one may still be there that an older model's state left behind."""
 
 
 class Core(msgspec.Struct, array_like=True, gc=False):

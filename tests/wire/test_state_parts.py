@@ -147,12 +147,22 @@ def test_the_last_warnings_come_back_and_cost_a_record_only_as_one_changes(
     assert b"pm1\0raised" not in codec.dump("pm1", warned, warned)
     (none,) = codec.load(parts | codec.dump("pm1", warned, state)).values()
     assert none.raised == ()
-    for bad in (b"", b"\xff", msgspec.msgpack.encode([["a", True, "yes"]]), msgspec.msgpack.encode([["a", 1, 1]] * 21)):
+    encode, true = msgspec.msgpack.encode, ["a", True, True]
+    for bad in (b"", b"\xff", encode([true]), encode(["m", [["a", True, "yes"]]]), encode(["m", [true] * 21])):
         (without,) = codec.load(parts | {b"pm1\0raised": bad}).values()
         assert same(without, state)
     assert {record.message.partition(" reason=")[0] for record in caplog.records} == {
         "event=verdicts-dropped machine=pm1"
     }
+
+
+def test_warnings_that_a_model_of_other_sensors_left_behind_are_not_the_next_ones(cold: tuple[StateCodec, State]):
+    """Its state is dropped at the restart, and what begins cold has no warning yet: nothing writes over that part."""
+    codec, state = cold
+    kept = codec.dump("pm1", None, replace(state, raised=(Raised("a1", labelled=True, right=True),)))
+    kept |= codec.dump("pm1", None, replace(state, model="the next one"))
+    (again,) = codec.load(kept).values()
+    assert (again.model, again.raised) == ("the next one", ())
 
 
 @given(data=st.data())
