@@ -108,7 +108,7 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
     )
     add_log_format(parser)
     access = parser.add_argument_group(
-        "access (a token comes from SHEETBREAK_DESK_TOKEN, or SHEETBREAK_DESK_TOKEN_FILE)"
+        "access (a token comes from SHEETBREAK_DESK_TOKEN or SHEETBREAK_DESK_TOKEN_FILE)"
     )
     access.add_argument(
         "--published-on", metavar="ADDRESS", help="of a container: where its port is reached; open if that is loopback"

@@ -60,9 +60,9 @@ COMMANDS = {
     "replay": Command("replay.main:main", "replay", "play a CSV as a live stream"),
     "alerts": Command("sheetbreak.cli.alerts:main", "kafka", "watch an alert topic, one readable line an alert"),
     "act": Command("sheetbreak.cli.act:main", "kafka", "answer an alarm, shelve it, mask a sensor, name a cause"),
-    "desk": Command("desk.main:main", "desk", "the shift's pages: every machine, its alarms, and the answers to them"),
+    "desk": Command("desk.main:main", "desk", "the shift's pages: machines, alarms and the answers to them"),
     "labels": Command("sheetbreak.cli.labels:main", "kafka", "what operators said, as a table for train --labels"),
-    "topics": Command("sheetbreak.cli.topics:main", "kafka", "create or check the five topics"),
+    "topics": Command("sheetbreak.cli.topics:main", "kafka", "create, check or grow the topics"),
     "machines": Command("sheetbreak.cli.machines:main", "kafka", "list, retire or reset the machines that have state"),
     "models": Command("sheetbreak.cli.models:main", "monitor", "list, show, promote, use, verify, export or prune"),
     "completion": Command("sheetbreak.cli.completion:main", "all", "completion of commands and options for your shell"),
@@ -207,7 +207,8 @@ def _standard_output_is_closed() -> bool:
 
 
 def _overview() -> str:
-    lines = [f"  {name:<10}{entry.summary}" for name, entry in COMMANDS.items()]
+    width = max(map(len, COMMANDS)) + 2
+    lines = [f"  {name:<{width}}{entry.summary}" for name, entry in COMMANDS.items()]
     return "\n".join(
         [
             "usage: sheetbreak COMMAND [options]",

@@ -16,8 +16,11 @@ environment, raises DataError.
 
 import argparse
 import os
+import re
 import shlex
+import textwrap
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import Annotated, Any, NoReturn, get_origin
 
 from msgspec import Meta
@@ -32,6 +35,24 @@ _WORDS_OF_A_COMMAND = 2
 _WITHOUT_VARIABLE = (argparse._HelpAction, argparse._VersionAction)
 
 
+class _HelpText(argparse.RawDescriptionHelpFormatter):
+    """Paragraphs and lists of what a command does, as wide as the terminal; its examples are never broken."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        filled: list[str] = []
+        for indented, lines in groupby(text.splitlines(), key=lambda line: not line or line.startswith(" ")):
+            if not indented:
+                filled += textwrap.wrap(" ".join(lines), width, break_on_hyphens=False)
+                continue
+            for line in lines:
+                term = re.match(r" +\S+ {2,}", line)
+                behind = " " * (term.end() if term else 0)
+                filled += (
+                    textwrap.wrap(line, width, subsequent_indent=behind, break_on_hyphens=False) if term else [line]
+                )
+        return "\n".join(indent + line for line in filled)
+
+
 class OptionParser(argparse.ArgumentParser):
     """An ArgumentParser whose every flag can come from the environment, and whose errors are DataErrors.
 
@@ -41,7 +62,7 @@ class OptionParser(argparse.ArgumentParser):
     """
 
     def __init__(self, prog: str, description: str = "", *, example: str = "", **settings: Any) -> None:
-        settings.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        settings.setdefault("formatter_class", _HelpText)
         settings.setdefault("allow_abbrev", False)  # an abbreviation breaks when a later version adds an option
         if example:
             settings["epilog"] = "example:\n  " + example.strip().replace("\n", "\n  ")

@@ -40,7 +40,8 @@ def test_a_program_can_be_called_by_its_package(package: str, name: str) -> None
 def test_the_overview_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(dispatch, ["--help"]) == 0
     shown = capsys.readouterr()
-    assert all(f"\n  {name}" in shown.out for name in COMMANDS)
+    assert all(f"\n  {name}  " in shown.out for name in COMMANDS)
+    assert max(map(len, shown.out.splitlines())) <= 80
     assert run(dispatch, []) == 2
     assert capsys.readouterr() == ("", shown.out)
 

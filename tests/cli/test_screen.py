@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from sheetbreak.cli import alerts
+from sheetbreak.cli.commands import COMMANDS, command
 from sheetbreak.cli.machines import table_of
+from sheetbreak.cli.options import OptionParser
 from sheetbreak.streams.kafka.admin.machines import Found
 from sheetbreak.wire.summary import Summary
 from tests.support.desk_rig import alert
@@ -47,3 +49,26 @@ def test_an_alert_is_one_line_off_a_terminal_and_goes_on_below_on_it(
     assert [line for line in narrow if not line.startswith("    ")] == [narrow[0], lines[1]]
     assert " ".join(" ".join(narrow).split()) == " ".join(" ".join(lines).split())
     assert json.loads(source.read_bytes().splitlines()[0])["message"] == message
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_what_help_says_fits_a_terminal(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        command(name)(["--help"])
+    told = capsys.readouterr().out.partition("\nexample:")[0]
+    assert max(map(len, told.splitlines())) <= 80
+
+
+def test_help_is_as_wide_as_the_terminal_but_breaks_no_example(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    text = "Reads a file and\nwrites what is in it to another.\n\n  stuck  the same value again and again, in all rows"
+    command_line = "sheetbreak try --models elsewhere --seed 3 --verbose"
+    shown = OptionParser("try", text, example=command_line).format_help()
+    assert (
+        "Reads a file and writes what is in it\nto another.\n\n  stuck  the same value again and\n         again, "
+        in shown
+    )
+    assert f"\n  {command_line}\n" in shown
