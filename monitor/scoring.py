@@ -10,6 +10,7 @@ from sheetbreak.engine.advance import advance
 from sheetbreak.engine.model import Artifact
 from sheetbreak.engine.state import Missing, Results, State
 from sheetbreak.errors import RowError
+from sheetbreak.missing import Missing as NoReading
 from sheetbreak.rows import RowBatch
 from sheetbreak.streams.open import Opened
 from sheetbreak.streams.protocol import Batch, Output, Record, Snapshot
@@ -74,6 +75,8 @@ def score_batch(
     """
     values = [record.value for record in batch.records]
     decoded = opened.decode(values, [record.offset for record in batch.records])
+    if model.manifest.schema.missing:  # the decoder knows those of the model that the monitor began with
+        NoReading.of(model.manifest.schema.missing).blank_sentinels(decoded.rows.values)
     answers = _Answers(batch, opened, model.version, Plant.of(model.manifest.schema))
     for place, error in decoded.rejects:
         answers.bury(place, error)

@@ -4,10 +4,13 @@ import json
 import random
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from monitor.scoring import PART_ROWS, ScoredBatch, score_batch
+from sheetbreak.engine.model import Artifact
 from sheetbreak.engine.state import State
 from sheetbreak.streams.memory import MemoryStream, MemoryTopic
 from sheetbreak.streams.open import Opened
@@ -22,12 +25,12 @@ CODEC = StateCodec(MODEL.manifest.schema)
 States = Mapping[int, Mapping[str, State]]
 
 
-def score(records: list[Record], states: States) -> ScoredBatch:
+def score(records: list[Record], states: States, model: Artifact = MODEL) -> ScoredBatch:
     opened = Opened(
         MemoryStream(MemoryTopic()), WireDecoder(MODEL.manifest.schema).decode, lambda r: {"offset": r.offset}, OUTPUTS
     )
     return score_batch(
-        Batch(records), opened, states_of=lambda p, _: states.get(p, {}), history={}, model=MODEL, codec=CODEC
+        Batch(records), opened, states_of=lambda p, _: states.get(p, {}), history={}, model=model, codec=CODEC
     )
 
 
@@ -110,3 +113,21 @@ def test_a_score_names_the_grade_only_where_it_changes_wherever_a_batch_ends() -
     told = [json.loads(output.value).get("grade") for output in one_by_one(records)[0]]
     assert told == [None, None, None, None, "97", None, None, None, "96", None, None, None]
     assert [json.loads(output.value).get("grade") for output in score(records, {}).outputs] == told
+
+
+def test_numbers_that_a_reloaded_model_takes_for_no_reading_are_none_without_a_restart() -> None:
+    """A training finds them by itself, so they come with any new model; the decoder is the one of the start."""
+    manifest = MODEL.manifest
+    sensor = manifest.schema.sensors[0]
+    schema = replace(manifest.schema, missing=("-9999",))
+    later = replace(MODEL, manifest=structs.replace(manifest, schema=schema))
+
+    def with_cell(value: float | None) -> list[Record]:
+        rows = [json.loads(row) for row in make_rows(60)]
+        rows[50]["values"][sensor] = value
+        return [Record(json.dumps(row).encode(), 0, number, None) for number, row in enumerate(rows)]
+
+    blank, sentinel = score(with_cell(None), {}, later), score(with_cell(-9999.0), {}, later)
+    assert sentinel.outputs == blank.outputs
+    assert [sensor] in [json.loads(output.value).get("imputed") for output in sentinel.outputs]
+    assert score(with_cell(-9999.0), {}).outputs != blank.outputs
