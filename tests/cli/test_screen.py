@@ -7,6 +7,7 @@ import pytest
 
 from sheetbreak.cli import alerts
 from sheetbreak.cli.commands import COMMANDS, command
+from sheetbreak.cli.demo.main import OTHER_SEEDS
 from sheetbreak.cli.machines import table_of
 from sheetbreak.cli.options import OptionParser
 from sheetbreak.streams.kafka.admin.machines import Found
@@ -72,3 +73,7 @@ def test_help_is_as_wide_as_the_terminal_but_breaks_no_example(monkeypatch: pyte
         in shown
     )
     assert f"\n  {command_line}\n" in shown
+
+
+def test_what_the_demo_says_of_other_seeds_fits_a_terminal() -> None:
+    assert max(map(len, OTHER_SEEDS.splitlines())) <= 80

@@ -61,7 +61,7 @@ class Verdict:
         """For somebody who reads nothing else."""
         if not self.alarms:
             return f"No alarm: none of {self.breaks} breaks warned of, and nobody called for nothing."
-        each = f": about {_about(self.false_alarms / self.warned)} false alarms a warned break" if self.warned else ""
+        each = f": about {_alarms(self.false_alarms / self.warned)} a warned break" if self.warned else ""
         counted = (
             f"{self.warned} of {self.breaks} breaks warned of ({self.by_chance:.1f} by chance), {self.false_alarms} of "
             f"{self.alarms} alarms false{each}"
@@ -78,5 +78,6 @@ def money(amount: float) -> str:
     return f"{amount:+,.0f}".replace("-", "\N{MINUS SIGN}")
 
 
-def _about(number: float) -> str:
-    return f"{number:.0f}" if number >= 1 or not number else f"{number:.1f}".lstrip("0")
+def _alarms(number: float) -> str:
+    about = f"{number:.0f}" if number >= 1 or not number else f"{number:.1f}".lstrip("0")
+    return f"{about} false alarm{'s' if about != '1' else ''}"

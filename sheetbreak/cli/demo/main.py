@@ -26,8 +26,9 @@ TRAINED_SHARE = 0.75
 """Of the simulated rows; the rest is replayed."""
 DAYS = 21
 OTHER_SEEDS = (
-    "Another seed is other weeks of the same mill: 7 to 10 warned of 11 of 16 breaks (by chance 5), 20 of 31 (11),\n"
-    "14 of 27 (8) and 17 of 29 (10), at 4 to 5 false alarms a day."
+    "Another seed is other weeks of the same mill: 7 to 10 warned of 11 of 16 breaks\n"
+    "(by chance 5), 20 of 31 (11), 14 of 27 (8) and 17 of 29 (10), at 4 to 5 false\n"
+    "alarms a day."
 )
 """Measured with `sheetbreak demo --seed N`, so that one flattering table is not taken for all."""
 
