@@ -19,6 +19,8 @@ _OURS = "sheetbreak desk: "
 """How the comment of each begins."""
 _LEAST_MS = 600_000
 """A shelf that is over by the wall clock, and not yet by the rows', goes on so long at a time."""
+_LAST_MS = 253_402_300_799_999
+"""The end of the year 9999: no clock goes on, and a shelf until then, of rows that are behind, would end later."""
 
 
 class Shelf(NamedTuple):
@@ -85,4 +87,4 @@ def _machine_of(silence: dict[str, Any]) -> str | None:
 
 
 def _wall(at_ms: int) -> str:
-    return (EPOCH + timedelta(milliseconds=at_ms)).isoformat()
+    return (EPOCH + timedelta(milliseconds=min(at_ms, _LAST_MS))).isoformat()

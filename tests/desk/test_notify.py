@@ -242,6 +242,14 @@ def test_a_silence_ends_with_the_shelf_by_the_rows_clock_and_goes_on_where_that_
         assert shelves(db, now_ms=rig.now_ms) == []
 
 
+def test_a_shelf_for_all_time_is_a_silence_for_all_time(rig: DeskRig) -> None:
+    """Its end is moved by as long as the rows are behind, which no date can tell: the notifier ended with that."""
+    rig.take(score(0), action(0, "shelve", until="9998-12-31T23:59:59Z"))
+    with rig.store.reading() as db:
+        (shelf,) = shelves(db, now_ms=rig.now_ms)
+    assert shelf.as_silence(rig.now_ms)["endsAt"].startswith("9999-12-31T23:59:59")
+
+
 def test_an_alertmanager_that_is_away_is_told_on_every_page(rig: DeskRig) -> None:
     rig.take(score(0), score(1, ratio=1.5), alert(1))
     with notifying(rig, f"http://127.0.0.1:{Broker.free_port()}"):
