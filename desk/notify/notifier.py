@@ -65,6 +65,8 @@ class Notifier:
         """Of the messages that were handed over."""
         self._silenced: frozenset[Shelf] = frozenset()
         """The shelves that Alertmanager knows of."""
+        self._problem = ""
+        """With the silences: alerts of machines that are not shelved are told all the same."""
         self._last: tuple[Any, ...] = ()
         desk.status.notifies = False
 
@@ -87,7 +89,7 @@ class Notifier:
                     log.info("event=alertmanager-told alerts=%d", len(alerts))
                     self._last, waited_s = told, 0.0
                     self._keep_mark()
-                self._desk.status.notify_problem, self._desk.status.notifies = "", True
+                self._desk.status.notify_problem, self._desk.status.notifies = self._problem, True
             except StreamError as error:
                 log.warning("event=notifier-not-elected reason=%r", str(error))
             except (OSError, ValueError, LookupError) as error:  # an answer that is none of Alertmanager's, too
@@ -141,8 +143,15 @@ class Notifier:
         with self._desk.store.reading() as db:
             wanted = frozenset(shelves(db, now_ms=now_ms))
         if anew or {one.identity for one in wanted} != {one.identity for one in self._silenced}:
-            keep_silences(self._alertmanager, wanted, now_ms=now_ms)
-            self._silenced = wanted
+            try:
+                keep_silences(self._alertmanager, wanted, now_ms=now_ms)
+            except (OSError, ValueError, LookupError) as error:
+                problem = f"{self._alertmanager.url} takes no silences: {error}"
+                if problem != self._problem:
+                    log.error("event=silences-refused reason=%r", problem)
+                self._problem = problem
+            else:
+                self._silenced, self._problem = wanted, ""
 
     def _tell(self, problem: str) -> None:
         self._desk.status.notifies = False

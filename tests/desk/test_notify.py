@@ -250,6 +250,37 @@ def test_a_shelf_for_all_time_is_a_silence_for_all_time(rig: DeskRig) -> None:
     assert shelf.as_silence(rig.now_ms)["endsAt"].startswith("9999-12-31T23:59:59")
 
 
+def test_where_silences_are_refused_alerts_are_told_and_those_of_a_shelved_machine_wait(rig: DeskRig) -> None:
+    posted: list[dict[str, Any]] = []
+
+    class WithoutSilences(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            posted.extend(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            self.send_error(404)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), WithoutSilences)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        rig.take(score(0), score(1, ratio=1.5), alert(1), action(1, "shelve", until="1999-05-01T08:00:00Z"))
+        rig.take(score(0, machine="pm2"), score(1, machine="pm2", ratio=1.5), alert(1, machine="pm2"))
+        with notifying(rig, f"http://127.0.0.1:{server.server_port}"):
+            wait_for(lambda: posted)
+            wait_for(lambda: "takes no silences: HTTP Error 404" in rig.status.notify_problem)
+        assert {one["labels"]["machine"] for one in posted} == {"pm2"}
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
 def test_an_alertmanager_that_is_away_is_told_on_every_page(rig: DeskRig) -> None:
     rig.take(score(0), score(1, ratio=1.5), alert(1))
     with notifying(rig, f"http://127.0.0.1:{Broker.free_port()}"):
