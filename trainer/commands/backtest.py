@@ -83,6 +83,7 @@ def main(argv: Sequence[str]) -> int:
     write_header(scores, folds=True)
     folds: list[Fold] = []
     for number, split in enumerate(rolling_origin(rows.times_us), start=1):
+        fold_begin = time.perf_counter()
         fold = run_fold(
             number, split, rows, schema, labels=labels, recipe=recipe, baselines=options.baselines, progress=_progress
         )
@@ -91,11 +92,9 @@ def main(argv: Sequence[str]) -> int:
             write_scores(scores, rows, labels, fold.results, parts=parts, fold=number)
         folds.append(fold)
         if not sys.stderr.isatty():  # on a terminal a bar shows it
-            left_s = (time.perf_counter() - begin) / number * (len(ORIGINS) - number)
-            left = f", about {duration(round(left_s))} left" if number < len(ORIGINS) else ""
-            print(
-                f"backtest: fold {number} of {len(ORIGINS)} in {fold.seconds:.1f} s{left}", file=sys.stderr, flush=True
-            )
+            now = time.perf_counter()
+            left_s = (now - begin) / number * (len(ORIGINS) - number)
+            print(f"backtest: {_done(number, len(ORIGINS), now - fold_begin, left_s)}", file=sys.stderr, flush=True)
     report = judge_folds(folds)
     broken = int((rows.broken == BROKEN).sum())
     print(wrap_lines(f"{history.name}: {len(rows):,} rows, {counted_labels(rows, schema)}\n"))
@@ -163,3 +162,10 @@ def _progress(label: str) -> Callable[[int], Progress] | None:
     if not sys.stderr.isatty():
         return None
     return lambda epochs: Progress(sys.stderr, epochs=epochs, label=label)
+
+
+def _done(number: int, count: int, seconds: float, left_s: float) -> str:
+    """A fold, its baselines among it, and a guess of what is left, which is no finer than a minute from one on."""
+    guess = max(1, round(left_s)) if left_s < 60 else 60 * round(left_s / 60)
+    left = f", about {duration(guess)} left" if number < count else ""
+    return f"fold {number} of {count} in {seconds:.1f} s{left}"

@@ -3,6 +3,9 @@
 import io
 from collections.abc import Callable
 
+import pytest
+
+from trainer.commands import backtest
 from trainer.output.progress import Progress, TaskProgress, loading
 
 
@@ -107,3 +110,11 @@ def test_a_library_that_takes_seconds_is_named_while_it_loads_and_a_terminal_for
             assert out.getvalue() == before
     assert terminal.getvalue() == "loading TensorFlow …\r\x1b[K"
     assert log.getvalue() == "loading TensorFlow …\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "left_s", "told"),
+    [(1, 250.8, ", about 4 min left"), (5, 51.6, ", about 52 s left"), (7, 0.2, ", about 1 s left"), (8, 0.0, "")],
+)
+def test_a_backtest_off_a_terminal_guesses_what_is_left_in_whole_units(number: int, left_s: float, told: str) -> None:
+    assert backtest._done(number, 8, 2.51, left_s) == f"fold {number} of 8 in 2.5 s{told}"
