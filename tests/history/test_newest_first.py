@@ -43,17 +43,20 @@ def inspected(name: str, lines: Sequence[str]) -> History:
     return read_history(path, load_schema(plant), doubts=Doubts())
 
 
-def streamed(sources: Sequence[str], schema: Schema) -> tuple[list[int], int]:
+def streamed(sources: Sequence[str], schema: Schema, *, state_dir: Path | None = None) -> tuple[list[int], int]:
     """Times, µs, of the rows as `monitor FILE` reads them, and how many lines it refuses."""
     with Path("out").open("wb", buffering=0) as out:
         sink = io.BufferedWriter(out)
-        opened = open_stream(sources[0], more=sources[1:], schema=schema, out=sink, emit=frozenset())
+        opened = open_stream(
+            sources[0], more=sources[1:], schema=schema, out=sink, emit=frozenset(), state_dir=state_dir
+        )
         times_us, refused = list[int](), 0
         while True:
             batch = opened.stream.poll(1.0)
             decoded = opened.decode([r.value for r in batch.records], [r.offset for r in batch.records])
             times_us += decoded.rows.times_us.tolist()
             refused += len(decoded.rejects)
+            opened.stream.commit(batch, [], [])
             if batch.end:
                 opened.stream.close()
                 return times_us, refused
@@ -89,6 +92,18 @@ def test_a_monitor_reads_it_in_the_order_of_time_alone_and_beside_others(name: s
     inspected("later.csv", rows()[: ROWS // 2 : -1])
     inspected("first.csv", rows()[: ROWS // 2 + 1])
     assert streamed(["later.csv", "first.csv"], schema) == (ascending, 0)
+
+
+def test_one_that_grows_at_its_top_gives_its_new_rows_to_the_next_start() -> None:
+    schema = inspected("plain.csv", rows()).schema
+    ascending, _ = streamed(["plain.csv"], schema)
+    inspected("turned.csv", rows()[ROWS // 2 :: -1])
+    older, _ = streamed(["turned.csv"], schema, state_dir=Path("state"))
+    inspected("turned.csv", rows()[::-1])
+    newer, refused = streamed(["turned.csv"], schema, state_dir=Path("state"))
+    assert (older + newer, refused) == (ascending, 0)
+    assert len(older) == ROWS // 2 + 1
+    assert streamed(["turned.csv"], schema, state_dir=Path("state")) == ([], 0)
 
 
 def test_a_table_in_the_order_of_time_with_some_rows_behind_is_not_turned() -> None:

@@ -12,6 +12,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
@@ -46,9 +47,9 @@ class Mark(msgspec.Struct, frozen=True, array_like=True):
 
     head_bytes: int
     head_sha256: bytes
-    """Of so many bytes from its start."""
+    """Of so many bytes from its start; from its end, where its newest row stands first."""
     ranges: list[tuple[int, int]]
-    """Of the file's records, counted from 0: the first and the last of each stretch that was read."""
+    """Of the file's records, the oldest being 0: the first and the last of each stretch that was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,25 +255,27 @@ def _index(
         records = [one for one in numbered_lines(known, layout.separator) if one[0] >= layout.first_line]
         read_times, decode = CsvDecoder(decoding, layout).decode, CsvDecoder(decoding, layout, logs=True).decode
     times_us, numbers, contents = _times(records, read_times, machines)
-    if run_back(times_us[numbers == machine] for machine in np.unique(numbers[numbers >= 0])):
+    is_turned = run_back(times_us[numbers == machine] for machine in np.unique(numbers[numbers >= 0]))
+    if is_turned:
         records.reverse()  # and again: which of two hours a row of October is in depends on the order
         times_us, numbers, contents = _times(records, read_times, machines)
         log_doubt(turned(path.name))
     lines = np.array([number for number, _ in records], np.int64)
     starts = np.cumsum([start, *(len(line) + 1 for line in known.split(b"\n"))])
-    head_bytes = min(len(text), HEAD_BYTES)
-    mark = next((one for one in marks if _is_head(text, one.head_bytes, one.head_sha256)), None)
+    edge = partial(_edge, text, at_end=is_turned)  # such a one grows at its top, below the header
+    size = min(len(text) - int(starts[lines.min() - 1] - start) if is_turned else len(text), HEAD_BYTES)
+    mark = next((one for one in marks if _sha256(edge(one.head_bytes)) == one.head_sha256), None)
     was_read = np.zeros(len(lines), np.bool_)
     if mark is not None:
         for first, last in mark.ranges:
             was_read[first : last + 1] = True
-    elif line_read is not None and _is_head(text, line_read[0], line_read[1]):
+    elif line_read is not None and _sha256(text[: line_read[0]]) == line_read[1]:
         was_read = lines <= line_read[2]
     return _File(
         name=str(path),
         path=own,
         decode=decode,
-        head=(mark.head_bytes, mark.head_sha256) if mark else (head_bytes, hashlib.sha256(text[:head_bytes]).digest()),
+        head=(mark.head_bytes, mark.head_sha256) if mark else (size, _sha256(edge(size))),
         starts=starts[lines - 1],
         sizes=np.array([len(line) for _, line in records], np.int64),
         lines=lines,
@@ -303,5 +306,9 @@ def _times(
     return times_us, numbers, contents
 
 
-def _is_head(text: bytes, size: int, sha256: bytes) -> bool:
-    return len(text) >= size and hashlib.sha256(text[:size]).digest() == sha256
+def _edge(text: bytes, size: int, *, at_end: bool) -> bytes:
+    return text[-size:] if at_end else text[:size]
+
+
+def _sha256(some: bytes) -> bytes:
+    return hashlib.sha256(some).digest()
