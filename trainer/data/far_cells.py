@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from trainer.data.inspection.sensors import HUGE, KNOWN_SENTINELS
+from trainer.data.inspection.sensors import is_sentinel
 from trainer.data.labels import Bools, Floats
 
 FAR = 50.0
@@ -11,14 +11,17 @@ ABSURD = 1e4
 """Widths from which on no reading is: the farthest of the published mill, where a sensor was off, are at 2,504."""
 RESTS = 1e-12
 """A sensor that moves by less than this share of its size does not move: that is the rounding of its numbers."""
-_SENTINELS = np.array(sorted(KNOWN_SENTINELS))
 
 
-def far_cells(values: Floats, *, widths: float = FAR) -> Bools:
+def far_cells(values: Floats) -> Bools:
     """(rows, sensors) cells that are absurd among the others of their column; none of one that nearly always rests."""
+    return cells_apart(values, FAR)[0]
+
+
+def cells_apart(values: Floats, *widths: float) -> list[Bools]:
+    """For each distance, (rows, sensors) cells that are farther than so many widths of their column's middle."""
     distance, width = _distances(values, usual=values)
-    far: Bools = distance > widths * width
-    return far
+    return [distance > so_many * width for so_many in widths]
 
 
 def no_readings(values: Floats, *, usual: Floats) -> Bools:
@@ -29,7 +32,7 @@ def no_readings(values: Floats, *, usual: Floats) -> Bools:
     distance, width = _distances(values, usual=usual)
     none: Bools = distance > ABSURD * width
     named = (distance > FAR * width) & ~none
-    none |= named & ((np.abs(values) >= HUGE) | np.isin(values, _SENTINELS)) if named.any() else False
+    none[named] = is_sentinel(values[named])
     return none
 
 

@@ -55,10 +55,10 @@ class Inputs:
 
     def without(self, cells: Bools) -> "Inputs":
         """The same with these cells, (rows, sensors), at what is normal for their sensor, for a model to learn from."""
-        cells &= ~np.isnan(self.features)
-        if not cells.any():
+        spoiled = cells & ~np.isnan(self.features)
+        if not spoiled.any():
             return self
-        return replace(self, features=np.where(cells, self.normal.astype(np.float32), self.features))
+        return replace(self, features=np.where(spoiled, self.normal.astype(np.float32), self.features))
 
     def windows(self, ends: Ints, scaler: Scaler) -> Windows:
         """Scaled windows that end at those of the rows `ends` that are scored."""

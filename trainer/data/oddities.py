@@ -6,7 +6,7 @@ import numpy as np
 
 from sheetbreak.history.doubts import Doubt
 from sheetbreak.history.reader import History
-from trainer.data.far_cells import far_cells
+from trainer.data.far_cells import FAR, cells_apart
 from trainer.data.inspection.findings import find_steps, in_time, long_table, step_doubt
 from trainer.data.inspection.sensors import number_text
 
@@ -29,12 +29,10 @@ def _far(history: History, rows: int | None) -> list[tuple[str, Doubt]]:
     known = ~np.isnan(values).all(axis=0) if len(values) else np.zeros(len(sensors), np.bool_)
     if not known.any():
         return []
-    far = np.zeros(values.shape, np.bool_)
-    far[:, known] = far_cells(values[:, known])
-    blinding = np.zeros(values.shape[1], np.bool_)
-    apart = far_cells(values[:, known], widths=_APART)
-    blinding[known] = apart.mean(axis=0) >= _MANY
-    far[:, blinding] = apart[:, blinding[known]]
+    far, apart = (np.zeros(values.shape, np.bool_) for _ in range(2))
+    far[:, known], apart[:, known] = cells_apart(values[:, known], FAR, _APART)
+    blinding = apart.mean(axis=0) >= _MANY
+    far[:, blinding] = apart[:, blinding]
     counts, found = far.sum(axis=0), []
     for i in np.argsort(-counts, kind="stable")[: int((counts > 0).sum())].tolist():
         first, count = int(np.argmax(far[:, i])), int(counts[i])

@@ -21,12 +21,15 @@ class Applied:
     """(rows,) under an alarm that was true."""
     masked_cells: int
     masked_sensors: int
-    true_alarms: int
-    """That have rows here."""
     doubts: tuple[str, ...]
     """Labels that say nothing of this history, and why."""
     verdicts: tuple[Label, ...] = ()
     """On alarms among these rows, of which it is known when they ended."""
+
+    @property
+    def true_alarms(self) -> int:
+        """That have rows here."""
+        return sum(one.verdict == "true" for one in self.verdicts)
 
     @property
     def words(self) -> str:
@@ -55,7 +58,7 @@ def apply_labels(rows: RowBatch, schema: Schema, labels: Sequence[Label]) -> App
     """What operators said of these rows; times are the rows' own."""
     machines = np.array(rows.machines)
     masked, left_out = np.zeros(rows.values.shape, np.bool_), np.zeros(len(rows), np.bool_)
-    alarms, doubts, verdicts = 0, dict[str, None](), list[Label]()
+    doubts, verdicts = dict[str, None](), list[Label]()
     for label in labels:
         own = machines == label.machine
         if not own.any():
@@ -69,18 +72,13 @@ def apply_labels(rows: RowBatch, schema: Schema, labels: Sequence[Label]) -> App
                 masked[:, schema.sensors.index(label.sensor)] |= own
             else:
                 doubts[f"of sensor {label.sensor!r}, which the history has not"] = None
-        elif label.kind == "verdict" and label.verdict != "true":
+        elif label.kind == "verdict":
+            is_true = label.verdict == "true"
             if label.until_us is not None and own.any():
                 verdicts.append(label)
-        elif label.kind == "verdict":
-            if label.until_us is None:
+                left_out |= own & is_true
+            elif label.until_us is None and is_true:
                 doubts["true alarms without an end"] = None
-            elif own.any():
-                left_out |= own
-                alarms += 1
-                verdicts.append(label)
     values = np.where(masked, np.nan, rows.values) if masked.any() else rows.values
     sensors = int(masked.any(axis=0).sum())
-    return Applied(
-        replace(rows, values=values), left_out, int(masked.sum()), sensors, alarms, tuple(doubts), tuple(verdicts)
-    )
+    return Applied(replace(rows, values=values), left_out, int(masked.sum()), sensors, tuple(doubts), tuple(verdicts))

@@ -4,6 +4,8 @@ import shlex
 import textwrap
 from collections.abc import Mapping, Sequence
 
+from sheetbreak.cli.screen import cut
+
 WIDTH = 80
 _NAME = 30
 """A line's name is no longer than this."""
@@ -58,11 +60,3 @@ def command_lines(command: str, *, indent: str) -> str:
             room = WIDTH - 2 * len(indent) - 2
         lines[-1].append(word)
     return indent + f" \\\n{indent}{indent}".join(" ".join(words) for words in lines)
-
-
-def cut(text: str, width: int) -> str:
-    """A long name, cut in the middle."""
-    if len(text) <= width:
-        return text
-    keep = width - 1
-    return text[: keep - keep // 2] + "…" + text[len(text) - keep // 2 :]

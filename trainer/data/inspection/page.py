@@ -5,12 +5,13 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
+from sheetbreak.cli.screen import cut
 from sheetbreak.history.doubts import Doubt
 from sheetbreak.rows import UNKNOWN
 from sheetbreak.times import EPOCH, duration
 from trainer.data.inspection.findings import Sensor
 from trainer.data.inspection.inspection import Inspection
-from trainer.output.text import cut, wrap
+from trainer.output.text import wrap
 
 _LABEL = 10
 _MOST_SENSORS = 25

@@ -84,12 +84,18 @@ def find_sentinels(values: Floats, broken: Bools | None = None) -> list[Odd]:
     return found
 
 
+def is_sentinel(values: Floats) -> Bools:
+    """Of each value, whether it is a known sentinel, or too large for a reading."""
+    found: Bools = np.isin(values, _LISTED) | (np.abs(values) >= HUGE)
+    return found
+
+
 def sure_sentinels(columns: Iterable[Floats], broken: Bools | None = None) -> list[float]:
     """Known sentinels that stand apart from a sensor's readings, and that no other sensor holds as one of its own."""
     found: dict[float, None] = {}
     readings: set[float] = set()
     for values in columns:
-        known = {float(one) for one in np.unique(values[np.isin(values, _LISTED) | (np.abs(values) >= HUGE)])}
+        known = {float(one) for one in np.unique(values[is_sentinel(values)])}
         own = {odd.value for odd in find_sentinels(values, broken)} & known if known else set()
         found |= dict.fromkeys(sorted(own))
         readings |= known - own
@@ -217,7 +223,7 @@ def _next_sentinel(known: Floats) -> float | None:
         low, high = np.percentile(rest, [0.5, 99.5])
         width = high - low
         distance = abs(value - float(values[beside]))
-        in_list = value in KNOWN_SENTINELS or abs(value) >= HUGE
+        in_list = bool(is_sentinel(np.array(value)))
         needed = (1.0 if in_list else _FAR_NOUGHT if value == 0 else _FAR) * width
         if width == 0 and in_list:
             needed = _OFF_REST * max(abs(float(low)), 1.0)
