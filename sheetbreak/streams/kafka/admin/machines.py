@@ -4,7 +4,8 @@ A running monitor holds its machines' states in memory and writes what changed o
 come back in part. So the group must have no members, which the broker itself holds us to.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import Any, NamedTuple
 
 from kafka import OffsetAndMetadata, TopicPartition
@@ -16,7 +17,7 @@ from sheetbreak.streams.kafka.clients import new_admin, new_reader, new_row_prod
 from sheetbreak.streams.kafka.errors import stream_error
 from sheetbreak.streams.kafka.group.membership import members_of
 from sheetbreak.streams.kafka.group.positions import read_place
-from sheetbreak.streams.kafka.group.state_topic import Kept, StateReader, machine_of
+from sheetbreak.streams.kafka.group.state_topic import StateReader, machine_of
 from sheetbreak.streams.kafka.options import Address, environment_security
 from sheetbreak.wire.summary import Summary, summarise
 
@@ -85,24 +86,21 @@ def _read(address: Address, names: Names) -> list[Found]:
         partitions = reader.partitions_for_topic(names.state)
     if not partitions:
         raise DataError(f"there is no topic {names.state}; sheetbreak topics create makes the five")
-    found = []
-    for partition, kept in _kept(StateReader(address, security, names.state), sorted(partitions)):
-        keys: dict[bytes, list[bytes]] = {}
-        for key in kept.parts:
-            keys.setdefault(machine_of(key), []).append(key)
-        summaries = summarise(kept.parts)
-        for stem, mine in keys.items():
-            name = stem.decode(errors="replace")
-            found.append(Found(name, partition, summaries.get(name), tuple(mine)))
+    found: list[Found] = []
+    with closing(StateReader(address, security, names.state)) as states:
+        for partition in partitions:
+            found += _machines_of(partition, states.read(partition, patience_s=_PATIENCE_S).parts)
     return sorted(found)
 
 
-def _kept(reader: StateReader, partitions: Iterable[int]) -> Iterator[tuple[int, Kept]]:
-    try:
-        for partition in partitions:
-            yield partition, reader.read(partition, patience_s=_PATIENCE_S)
-    finally:
-        reader.close()
+def _machines_of(partition: int, parts: Mapping[bytes, bytes]) -> Iterator[Found]:
+    keys: dict[bytes, list[bytes]] = {}
+    for key in parts:
+        keys.setdefault(machine_of(key), []).append(key)
+    summaries = summarise(parts)
+    for stem, mine in keys.items():
+        name = stem.decode(errors="replace")
+        yield Found(name, partition, summaries.get(name), tuple(mine))
 
 
 def _refuse_while_running(admin: Any, group: str) -> None:

@@ -6,7 +6,7 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Set
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -147,11 +147,8 @@ class StateReader:
 
 def read_state(address: Address, security: Security, *, topic: str, partition: int, patience_s: float) -> Kept:
     """One partition of the state topic as of now. Raises like `StateReader.read`."""
-    reader = StateReader(address, security, topic)
-    try:
+    with closing(StateReader(address, security, topic)) as reader:
         return reader.read(partition, patience_s=patience_s)
-    finally:
-        reader.close()
 
 
 def _read_to(end: int, reader: Any, tp: TopicPartition, patience_s: float) -> Kept:
