@@ -4,6 +4,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from sheetbreak.engine.alerts import Told
 from sheetbreak.errors import RowError
 from sheetbreak.times import parse_time
 from sheetbreak.wire.actions import Action, decode_action
@@ -32,10 +33,7 @@ class Odds(msgspec.Struct, frozen=True):
     @property
     def words(self) -> str:
         """For people."""
-        if not self.judged:
-            return f"{self.hits} of the last {self.of} warnings were followed by a break within the hour"
-        how = f"{self.judged} judged by operators, the others by a break within the hour"
-        return f"{self.hits} of the last {self.of} warnings were right ({how})"
+        return Told(self.hits, self.of, self.base, self.judged).of_warnings
 
 
 class Quality(msgspec.Struct, frozen=True):

@@ -101,14 +101,18 @@ class Told(NamedTuple):
     """Of the `of`: those that an operator called right or wrong, which counts for more than what followed."""
 
     @property
+    def of_warnings(self) -> str:
+        """For people, without what a random hour holds."""
+        if not self.judged:
+            return f"{self.hits} of the last {self.of} warnings were followed by a break within the hour"
+        how = f"{self.judged} judged by operators, the others by a break within the hour"
+        return f"{self.hits} of the last {self.of} warnings were right ({how})"
+
+    @property
     def words(self) -> str:
         """For people."""
-        warnings = f"{self.hits} of the last {self.of} warnings were followed by a break within the hour"
-        if self.judged:
-            how = f"{self.judged} judged by operators, the others by a break within the hour"
-            warnings = f"{self.hits} of the last {self.of} warnings were right ({how})"
         otherwise = f"otherwise 1 hour in {1 / self.base:.3g}" if self.base else "otherwise no break is known"
-        return f"{warnings}; {otherwise}"
+        return f"{self.of_warnings}; {otherwise}"
 
 
 @dataclass(frozen=True, slots=True)
