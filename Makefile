@@ -14,6 +14,7 @@ help:
 	@echo "make test    every check and every test, as CI runs them"
 	@echo "make quick   the tests without tests/slow; ARGS='-k alerts' passes on to pytest"
 	@echo "make coverage  the tests again, a third slower, and which lines of sheetbreak/ none of them reaches"
+	@echo "make shake   the tests, with pauses at random in the programs; ARGS=tests/desk for a part"
 	@echo "make check   lint, formatting, types and import rules"
 	@echo "make fix     what ruff can mend by itself"
 	@echo "make lock    refresh requirements/*.txt"
@@ -34,6 +35,10 @@ coverage: $(SET_UP)
 .PHONY: quick
 quick: $(SET_UP)
 	$(PYTEST) --ignore=tests/slow $(ARGS)
+
+.PHONY: shake
+shake: $(SET_UP)
+	PYTHONPATH=$(CURDIR)/tests/support/pauses $(PYTEST) $(ARGS)
 
 .PHONY: check
 check: $(SET_UP)

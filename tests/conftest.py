@@ -58,6 +58,8 @@ def _no_variables_of_ours() -> Iterator[None]:
         for name in list(os.environ):
             if name.startswith("SHEETBREAK_") or name in ELSEWHERE:
                 patch.delenv(name)
+        for name in ELSEWHERE:
+            os.unsetenv(name)  # readline sets COLUMNS where os.environ does not see it, and programs inherit it
         yield
 
 

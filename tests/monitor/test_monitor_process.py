@@ -224,12 +224,15 @@ def test_metrics_health_and_readiness_are_served_while_it_runs(models: Path, tmp
     with Running(arguments, stderr=tmp_path / "log") as monitor:
         monitor.send(mill_rows(1)[0])
         monitor.answer()
-        answers = {}
-        for path in ("/metrics", "/healthz", "/readyz"):
+
+        def shown(path: str) -> str:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=PATIENCE_S) as response:
-                answers[path] = response.read().decode()
-        assert 'sheetbreak_rows_total{machine="pm1",outcome="warming_up"} 1.0' in answers["/metrics"]
-        assert (answers["/healthz"], answers["/readyz"]) == ("ok\n", "ready\n")
+                return str(response.read().decode())
+
+        # A row is counted once its commit stands: after its answer.
+        counted = 'sheetbreak_rows_total{machine="pm1",outcome="warming_up"} 1.0'
+        wait_for(lambda: counted in shown("/metrics"), says=lambda: shown("/metrics"))
+        assert (shown("/healthz"), shown("/readyz")) == ("ok\n", "ready\n")
 
 
 def test_a_history_warms_machines_up_before_the_stream(models: Path, tmp_path: Path) -> None:
