@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import socket
 import subprocess
 import urllib.error
 import urllib.request
@@ -15,6 +14,7 @@ import msgspec
 import pytest
 
 from tests.support.patience import PATIENCE_S, wait_for
+from tests.support.ports import free_port
 from tests.support.services import need
 from tests.support.start_scripts import elsewhere
 
@@ -150,8 +150,7 @@ def test_each_alert_that_the_desk_hands_over_is_a_message_of_its_own_to_the_oper
 def alertmanager(tmp_path: Path) -> Iterator[str]:
     program = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
     need(program, "no prometheus-alertmanager on the PATH; run scripts/install-test-tools")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     command = [str(program), f"--config.file={started_config(tmp_path, {})}", f"--storage.path={tmp_path / 'data'}"]
     command += [f"--web.listen-address={address}", "--cluster.listen-address="]
     with (tmp_path / "log").open("wb") as log:

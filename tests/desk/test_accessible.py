@@ -10,8 +10,8 @@ import pytest
 
 from tests.support.browser import Browser
 from tests.support.desk_rig import action, alert, dead_letter, score
-from tests.support.kafka_broker import Broker
 from tests.support.patience import PATIENCE_S, wait_for
+from tests.support.ports import free_port
 from tests.support.services import need, plain_environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,7 +61,7 @@ def desk(tmp_path: Path) -> Iterator[str]:
     """The address of a desk over a file, which asks for a token."""
     (tmp_path / "told.ndjson").write_bytes(b"\n".join([*told(), b""]))
     (tmp_path / "actions.ndjson").write_bytes(b"\n".join([*answered(), b""]))
-    port, log = Broker.free_port(), tmp_path / "desk.log"
+    port, log = free_port(), tmp_path / "desk.log"
     command = ["desk", tmp_path / "told.ndjson", "--actions", tmp_path / "actions.ndjson", "--port", str(port)]
     with log.open("wb") as stderr:
         process = subprocess.Popen(

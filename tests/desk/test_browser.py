@@ -16,6 +16,7 @@ from tests.support.browser import Browser
 from tests.support.desk_rig import action, alert, at, score
 from tests.support.kafka_broker import Broker
 from tests.support.patience import PATIENCE_S, wait_for
+from tests.support.ports import free_port
 from tests.support.services import plain_environment
 
 
@@ -25,18 +26,21 @@ class DeskProcess:
     def __init__(self, broker: Broker, folder: Path) -> None:
         self.broker, self.log = broker, folder / "desk.log"
         self.prefix = broker.create_topics(partitions=2)
-        self.port = Broker.free_port()
+        self.port = free_port()
         self.process = self.start()
 
     def start(self) -> "subprocess.Popen[bytes]":
         arguments = ["desk", self.broker.url(), "--topic-prefix", self.prefix, "--port", str(self.port)]
         with self.log.open("ab") as log:
+            before = self._starts()
             process = subprocess.Popen(
                 [sys.executable, "-m", "sheetbreak", *arguments], stderr=log, env=plain_environment()
             )
-        count = self.log.read_text().count("startup complete") + 1
-        wait_for(lambda: self.log.read_text().count("startup complete") == count, says=self.log.read_text)
+        wait_for(lambda: self._starts() > before, says=self.log.read_text)
         return process
+
+    def _starts(self) -> int:
+        return self.log.read_text().count("startup complete")
 
     @property
     def url(self) -> str:

@@ -17,6 +17,7 @@ from sheetbreak.errors import DataError
 from tests.support.desk_rig import START_MS, action, alert, at, dead_letter, score
 from tests.support.kafka_broker import Broker
 from tests.support.patience import PATIENCE_S, wait_for
+from tests.support.ports import free_port
 
 
 class Taken:
@@ -135,7 +136,7 @@ def test_an_address_without_a_monitors_topics_is_refused(broker: Broker, source:
 
 
 def test_a_broker_that_is_away_at_the_start_is_told_and_not_refused() -> None:
-    feed = kafka_feed(f"kafka://127.0.0.1:{Broker.free_port()}", "")
+    feed = kafka_feed(f"kafka://127.0.0.1:{free_port()}", "")
     assert not feed.status.answers
     assert "127.0.0.1" in feed.status.reason
 

@@ -24,6 +24,7 @@ from sheetbreak.streams.kafka.options import parse_address
 from tests.support.desk_rig import DeskRig, action, alert, score
 from tests.support.kafka_broker import Broker
 from tests.support.patience import PATIENCE_S, wait_for
+from tests.support.ports import free_port
 from tests.support.services import need
 
 CONFIG = """
@@ -62,15 +63,17 @@ def alertmanager(tmp_path: Path, told: tuple[int, list[dict[str, Any]]]) -> Iter
     program = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
     need(program, "no prometheus-alertmanager on the PATH; run scripts/install-test-tools")
     (tmp_path / "config.yml").write_text(CONFIG.format(port=told[0]))
-    address = f"127.0.0.1:{Broker.free_port()}"
+    address = f"127.0.0.1:{free_port()}"
     command = [str(program), f"--config.file={tmp_path / 'config.yml'}", f"--storage.path={tmp_path / 'data'}"]
     command += [f"--web.listen-address={address}", "--cluster.listen-address="]
     with (tmp_path / "alertmanager.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
-    wait_for(lambda: answers(f"http://{address}/-/ready"), says=(tmp_path / "alertmanager.log").read_text)
-    yield f"http://{address}"
-    process.kill()
-    process.wait()
+    try:
+        wait_for(lambda: answers(f"http://{address}/-/ready"), says=(tmp_path / "alertmanager.log").read_text)
+        yield f"http://{address}"
+    finally:
+        process.kill()
+        process.wait()
 
 
 def answers(url: str) -> bool:
@@ -87,9 +90,11 @@ def notifying(rig: DeskRig, url: str, *, mark: Mark | None = None) -> Iterator[N
     notifier = Notifier(url, rig.desk, holds=lambda: True, mark=mark, again_s=1.0)
     thread = threading.Thread(target=notifier.run, args=(stop,))
     thread.start()
-    yield
-    stop.set()
-    thread.join(PATIENCE_S)
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(PATIENCE_S)
 
 
 def test_one_message_opens_and_one_ends_whichever_desk_and_whatever_is_silent(
@@ -283,7 +288,7 @@ def test_where_silences_are_refused_alerts_are_told_and_those_of_a_shelved_machi
 
 def test_an_alertmanager_that_is_away_is_told_on_every_page(rig: DeskRig) -> None:
     rig.take(score(0), score(1, ratio=1.5), alert(1))
-    with notifying(rig, f"http://127.0.0.1:{Broker.free_port()}"):
+    with notifying(rig, f"http://127.0.0.1:{free_port()}"):
         wait_for(lambda: rig.status.notify_problem)
     assert "Nobody is called" in rig.page("/")
     assert "\nsheetbreak_desk_notifies 0\n" in rig.page("/metrics")

@@ -16,6 +16,7 @@ from sheetbreak.cli import alerts
 from tests.support.mill import mill_csv, mill_rows, save_model
 from tests.support.monitor_process import ALL, Running, command, messages, run
 from tests.support.patience import PATIENCE_S, wait_for
+from tests.support.ports import free_port
 
 
 @pytest.fixture
@@ -130,10 +131,10 @@ def test_sigint_ends_a_waiting_monitor_with_130(monitor: Running) -> None:
 
 def test_sigterm_ends_a_monitor_whose_reader_has_stalled(monitor: Running) -> None:
     with monitor:
-        rows = mill_rows(2000)
+        rows = mill_rows(400)  # what a pipe has room for, however little of it the monitor takes before it stalls
         monitor.send(rows[0])
         monitor.answer()
-        monitor.send(*rows[1:])  # some 500 kB of scores, which nobody reads
+        monitor.send(*rows[1:])  # some 170 kB of scores, which nobody reads
         _wait_for(monitor, "event=stream-away")
         monitor.process.send_signal(signal.SIGTERM)
         assert monitor.wait() == 0
@@ -218,8 +219,7 @@ def test_a_taken_metrics_port_is_said_with_exit_code_2(models: Path, tmp_path: P
 
 
 def test_metrics_health_and_readiness_are_served_while_it_runs(models: Path, tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     arguments = [*command("-", "--emit", ALL)[:-1], str(port)]
     with Running(arguments, stderr=tmp_path / "log") as monitor:
         monitor.send(mill_rows(1)[0])

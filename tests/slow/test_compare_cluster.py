@@ -12,6 +12,7 @@ from sheetbreak.errors import DataError
 from tests.support.dask_cluster import Cluster
 from tests.support.histories import SCHEMA_TOML, mill_like, write_csv
 from tests.support.patience import PATIENCE_S
+from tests.support.ports import free_port
 from tests.support.program import start, wait_for
 from tests.trainer.comparison.test_comparison import GROUND, assert_same, task_of
 from trainer.commands.compare import main
@@ -77,9 +78,7 @@ def test_an_interrupt_ends_at_once_with_130_and_the_cluster_stays(cluster: Clust
 @pytest.mark.parametrize("listens", [True, False])
 def test_a_cluster_that_is_not_there_is_said_with_its_address_and_the_remedy(listens: bool) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never answers
-        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
-        if not listens:
-            silent.close()
+        address = f"tcp://127.0.0.1:{silent.getsockname()[1] if listens else free_port()}"
         with pytest.raises(DataError, match=rf"--cluster {address}: no Dask scheduler answers .*dask scheduler,"):
             main(["mill.csv", "--cluster", address])
 

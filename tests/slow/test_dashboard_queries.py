@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -19,15 +18,10 @@ from tests.deploy.test_dashboards import DEPLOY, read_yaml
 from tests.support.kafka_broker import Broker
 from tests.support.mill import mill_rows, save_model
 from tests.support.patience import PATIENCE_S, wait_for
+from tests.support.ports import free_port
 from tests.support.services import need
 
 VARIABLES = {"$machine": ".*", "$__rate_interval": "10s", "$__range": "5m"}
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
 
 
 @pytest.fixture

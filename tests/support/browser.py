@@ -17,6 +17,11 @@ from tests.support.patience import PATIENCE_S, wait_for
 from tests.support.services import need
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
+_BETWEEN = ("Cannot find default execution context", "Execution context was destroyed", "navigated or closed")
+
+
+class BetweenPages(Exception):
+    """What was asked of a page that went as another one came."""
 
 
 def find_chromium() -> str:
@@ -63,10 +68,11 @@ class Browser:
         os.close(to_us[1])
         self._write, self._read = to_browser[1], to_us[0]
         self._number, self._buffer, self._session = 0, b"", ""
+        self._shown = ""
+        """Which loading of a page the tab shows."""
         self.errors: list[str] = []
         self.requests: list[str] = []
-        targets = self._call("Target.getTargets")["targetInfos"]
-        page = next(target["targetId"] for target in targets if target["type"] == "page")
+        page = wait_for(self._page)  # the pipe answers before there is a tab
         self._session = self._call("Target.attachToTarget", targetId=page, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network", "Performance"):
             self._call(f"{domain}.enable")
@@ -74,7 +80,10 @@ class Browser:
     def open(self, page: Path | str, *, width: int, height: int = 900) -> None:
         """Go to a file or an address; narrower than 600: a phone with a touch screen."""
         self.resize(width=width, height=height)
-        self._call("Page.navigate", url=page if isinstance(page, str) else page.resolve().as_uri())
+        answer = self._call("Page.navigate", url=page if isinstance(page, str) else page.resolve().as_uri())
+        assert "errorText" not in answer, answer
+        while self._shown != answer["loaderId"]:  # until then questions are answered by the page before
+            self._take(self._next())
 
     def resize(self, *, width: int, height: int = 900) -> None:
         """Of the page that is open."""
@@ -83,9 +92,16 @@ class Browser:
         self._call("Emulation.setTouchEmulationEnabled", enabled=phone)
 
     def wait(self, expression: str) -> Any:
-        """The first value of an expression that is true."""
-        test = f"document.documentElement && ({expression})"
-        return wait_for(lambda: self.run(test), says=lambda: f"{expression} never came; errors: {self.errors}")
+        """The first value of an expression that is true, on this page or the next one, if it is on its way to that."""
+        test = f"document.body && ({expression})"  # a page that comes has none yet
+
+        def value() -> Any:
+            try:
+                return self.run(test)
+            except BetweenPages:
+                return None
+
+        return wait_for(value, says=lambda: f"{expression} never came; errors: {self.errors}")
 
     def run(self, expression: str) -> Any:
         """The value of a JavaScript expression in the page."""
@@ -126,6 +142,10 @@ class Browser:
         self._process.wait(PATIENCE_S)
         os.close(self._read)
 
+    def _page(self) -> str | None:
+        targets = self._call("Target.getTargets")["targetInfos"]
+        return next((target["targetId"] for target in targets if target["type"] == "page"), None)
+
     def _call(self, method: str, **parameters: Any) -> dict[str, Any]:
         self._number += 1
         message: dict[str, Any] = {"id": self._number, "method": method, "params": parameters}
@@ -135,10 +155,13 @@ class Browser:
         while True:
             answer = self._next()
             if answer.get("id") == self._number:
-                assert "error" not in answer, answer["error"]
+                said = str(answer.get("error", ""))
+                if any(words in said for words in _BETWEEN):
+                    raise BetweenPages(said)
+                assert not said, said
                 result: dict[str, Any] = answer["result"]
                 return result
-            self._note(answer.get("method", ""), answer.get("params", {}))
+            self._take(answer)
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._buffer:
@@ -151,8 +174,11 @@ class Browser:
         message: dict[str, Any] = json.loads(line)
         return message
 
-    def _note(self, method: str, event: dict[str, Any]) -> None:
-        if method == "Runtime.exceptionThrown":
+    def _take(self, message: dict[str, Any]) -> None:
+        method, event = message.get("method", ""), message.get("params", {})
+        if method == "Page.frameNavigated" and "parentId" not in event["frame"]:
+            self._shown = event["frame"]["loaderId"]
+        elif method == "Runtime.exceptionThrown":
             self.errors.append(str(event["exceptionDetails"]))
         elif method == "Runtime.consoleAPICalled" and event["type"] in ("error", "warning", "assert"):
             self.errors.append(str(event["args"]))

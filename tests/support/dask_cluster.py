@@ -3,13 +3,11 @@
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Self
 
+from tests.support.patience import wait_for
 from tests.support.services import need, plain_environment
-
-PATIENCE_S = 120.0
 
 
 class Cluster:
@@ -20,27 +18,38 @@ class Cluster:
             import distributed  # noqa: F401 - is it there?
         except ModuleNotFoundError:
             need(condition=False, message="no distributed; pip install 'sheetbreak[cluster]'")
-        self._folder, self._wanted = folder, workers
+        self._folder, self._wanted, self._said = folder, workers, folder / "scheduler.json"
         self.address = ""
         self.workers: list[subprocess.Popen[bytes]] = []
         self._scheduler: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        said = self._folder / "scheduler.json"
-        self._scheduler = self._start("dask_scheduler", "--host", "127.0.0.1", "--scheduler-file", str(said))
-        end = time.monotonic() + PATIENCE_S
-        while not self.address:
-            assert self._scheduler.poll() is None, "the scheduler has ended; its words are in scheduler.log"
-            assert time.monotonic() < end, "the scheduler says no address"
-            time.sleep(0.1)
-            if said.exists() and said.stat().st_size:
-                self.address = json.loads(said.read_text())["address"]
-        for _ in range(self._wanted):
-            self.add_worker()
+        self._scheduler = self._start("dask_scheduler", "--host", "127.0.0.1", "--scheduler-file", str(self._said))
+        try:
+            self.address = wait_for(self._address, says=lambda: self._log("dask_scheduler"))
+            for _ in range(self._wanted):
+                self.workers.append(self._start("dask_worker", self.address, "--no-nanny", "--nthreads", "1"))
+            # A command waits ten seconds for the first of them, which on a busy machine may not do.
+            wait_for(self._all_there, says=lambda: self._log("dask_worker"))
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
-    def add_worker(self) -> None:
-        self.workers.append(self._start("dask_worker", self.address, "--no-nanny", "--nthreads", "1"))
+    def _address(self) -> str:
+        assert self._scheduler is not None
+        assert self._scheduler.poll() is None, self._log("dask_scheduler")
+        try:
+            return str(json.loads(self._said.read_text())["address"])
+        except (FileNotFoundError, json.JSONDecodeError):  # it is being written
+            return ""
+
+    def _all_there(self) -> bool:
+        return self._log("dask_worker").count("Registered to:") == self._wanted
+
+    def _log(self, program: str) -> str:
+        log = self._folder / f"{program}.log"
+        return log.read_text() if log.exists() else ""
 
     def __exit__(self, *_: object) -> None:
         for process in (*self.workers, self._scheduler):

@@ -3,7 +3,6 @@
 import itertools
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from sheetbreak.cli.topics import main as topics
 from sheetbreak.wire.topics import ROWS, TOPICS
 from tests.support.patience import PATIENCE_S, patiently, wait_for
+from tests.support.ports import free_port
 from tests.support.services import need
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "kafka-broker"
@@ -46,9 +46,7 @@ class Broker:
 
     @staticmethod
     def free_port() -> int:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            return int(free.getsockname()[1])
+        return free_port()
 
     def start(self) -> None:
         self.address = self._run("start", "--heap", HEAP, "--wait", str(PATIENCE_S), *self.port, *self.settings)

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 
 CHECKOUT = Path(__file__).resolve().parents[3]
-OURS = tuple(f"{CHECKOUT / package}{os.sep}" for package in ("monitor", "replay", "sheetbreak", "trainer"))
+OURS = tuple(f"{CHECKOUT / package}{os.sep}" for package in ("desk", "monitor", "replay", "sheetbreak", "trainer"))
 SHARE, LONGEST_S, MOST_PAUSES, MOST_RETURNS = 0.1, 0.35, 25, 12
 
 
