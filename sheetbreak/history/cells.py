@@ -70,11 +70,16 @@ def bare_number(text: str) -> str:
 
 
 def split_line(line: bytes, separator: str = ",", encoding: str = "utf-8") -> list[str]:
-    """The cells of one line. Raises UnicodeDecodeError, and csv.Error where a quotation does not end."""
+    """The cells of one line; those within, where it is one quoted cell: so a spreadsheet writes a table that it has in
+    a single column. Raises UnicodeDecodeError, and csv.Error where a quotation does not end.
+    """
     text = line.decode(encoding).rstrip("\r\n")
-    if '"' in text:
-        return next(csv.reader([text], delimiter=separator, strict=True), [])
-    return text.split(separator)
+    if '"' not in text:
+        return text.split(separator)
+    cells = next(csv.reader([text], delimiter=separator, strict=True), [])
+    if len(cells) == 1 and separator in cells[0]:
+        return next(csv.reader([cells[0]], delimiter=separator, strict=True), [])
+    return cells
 
 
 def cells_of(line: bytes, separator: str = ",", encoding: str = "utf-8") -> list[str] | None:
@@ -145,6 +150,15 @@ def _is_open(line: bytes, separator: bytes) -> bool:
         if at < 0:
             return False
         at += len(separator)
+
+
+_QUOTED_LINE = re.compile(rb'((?:\xef\xbb\xbf)?)"((?:[^"]|"")*+)"(\r?)$')
+
+
+def within_quotes(line: bytes, separator: str) -> bytes | None:
+    """What stands in a line that is one quoted cell with separators in it; None: it is no such line."""
+    found = _QUOTED_LINE.match(line) if line.startswith((b'"', b"\xef")) else None
+    return found[2].replace(b'""', b'"') if found is not None and separator.encode() in found[2] else None
 
 
 def is_number(text: str) -> bool:

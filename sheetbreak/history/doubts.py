@@ -2,10 +2,11 @@
 
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from sheetbreak.errors import DataError
+from sheetbreak.history.cells import within_quotes
 from sheetbreak.history.layout import Layout, NumberedLine
 from sheetbreak.history.source import Source
 from sheetbreak.rows import Decoded
@@ -67,13 +68,20 @@ def warn_of(doubt: Doubt) -> None:
     print(f"warning: {doubt}", file=sys.stderr)
 
 
-def sheets_left(source: Source) -> Doubt | None:
+def sheets_left(source: Source) -> Iterator[Doubt]:
     """What to tell of a workbook whose other sheets hold as much as the one that is read."""
-    if not source.other_sheets:
-        return None
-    what = f"sheets {', '.join(source.other_sheets)} are not read: one sheet is one history"
-    remedy = "save each as a file of its own and give them all, or name the one that is meant as csv.sheet in --schema"
-    return Doubt("other-sheets", source.name, what, remedy, len(source.other_sheets))
+    if source.other_sheets:
+        what = f"sheets {', '.join(source.other_sheets)} are not read: one sheet is one history"
+        remedy = "save each as a file of its own and give them all, or name the one that is meant as csv.sheet in "
+        yield Doubt("other-sheets", source.name, what, f"{remedy}--schema", len(source.other_sheets))
+
+
+def lines_in_quotes(lines: Iterable[NumberedLine], layout: Layout) -> Iterator[Doubt]:
+    """What to tell of a table in whose lines all cells stand in quotes together. lines: of its rows."""
+    found = [number for number, line in lines if within_quotes(line, layout.separator) is not None]
+    if found:
+        what = f"{len(found):,} lines stand in quotes as a whole: read as the cells within"
+        yield Doubt("quoted-lines", f"{layout.name} line {found[0]}", what, "", len(found))
 
 
 def tell_rejects(

@@ -53,6 +53,8 @@ class CsvDecoder:
         self._ambiguous = schema.ambiguous
         self.last_us: dict[str, int] = {}
         """Of each machine: what tells the hours apart that come twice in autumn."""
+        self._last_in_doubt: dict[str, list[str]] = {}
+        """Of each machine: the last row in such an hour, where rows are less than an hour apart."""
         self._missing = Missing.of(schema.missing)
         self._broken_values = {_label_text(text) for text in schema.broken_values}
         self._plain = layout.numbers.decimal == "." and not layout.numbers.thousands
@@ -206,7 +208,12 @@ class CsvDecoder:
             ) from cause
         if first_us != second_us:
             last_us = self.last_us.get(machine)
-            first_us = choose_fold(first_us, second_us, last_us=last_us, ambiguous=self._ambiguous)
+            if last_us in (first_us, second_us) and self._last_in_doubt.get(machine) == row:
+                return last_us  # the same row again: taken for the next hour, it would draw all that follow into that
+            chosen_us = choose_fold(first_us, second_us, last_us=last_us, ambiguous=self._ambiguous)
+            frequent = last_us is not None and chosen_us - last_us < abs(second_us - first_us)
+            self._last_in_doubt[machine] = row if frequent else []
+            first_us = chosen_us
         self.last_us[machine] = first_us
         return first_us
 

@@ -20,18 +20,19 @@ from sheetbreak.history.columns import (
     tell_sentinels,
     tell_sparse_rows,
 )
-from sheetbreak.history.doubts import Doubt, Doubts, Tell, log_doubt, sheets_left, tell_rejects
+from sheetbreak.history.doubts import Doubt, Doubts, Tell, lines_in_quotes, log_doubt, sheets_left, tell_rejects
 from sheetbreak.history.edges import without_edges
+from sheetbreak.history.folders import files_of
 from sheetbreak.history.joining import join
 from sheetbreak.history.layout import Layout, NumberedLine, recognise_layout, with_numbers
 from sheetbreak.history.lines import CsvDecoder
-from sheetbreak.history.source import Source, digest_of, files_of, read_source
+from sheetbreak.history.source import Source, digest_of, read_source
 from sheetbreak.history.times.formats import join_clock
 from sheetbreak.history.times.order import check_order, newest_first, turned
 from sheetbreak.history.times.recognition import recognise_time_format
 from sheetbreak.history.times.sampling import PERIOD, STOP_GAP, settle_sampling
 from sheetbreak.missing import MISSING, Missing
-from sheetbreak.rows import Decoded, Dialect, RowBatch, Schema
+from sheetbreak.rows import Decoded, Dialect, RowBatch, Schema, by_machine
 
 HEAD_LINES = 200
 """Lines from a file's start, the header among them, by which a stream's layout and time format are recognised."""
@@ -113,7 +114,7 @@ def read_history(
     unless `doubts` keeps going: then rows that are not sound are left out, and counted.
     """
     read: list[History] = []
-    for path in files_of(paths):
+    for path in files_of(paths, tell=doubts.add):
         hints = read[0].schema if read else None  # the first decides what the others leave open
         read.append(_read_file(path, schema, model=sensors_from, hints=hints, unlabelled=unlabelled, doubts=doubts))
     whole = read[0] if len(read) == 1 else join(read, doubts=doubts)
@@ -167,12 +168,14 @@ def _read_file(
     source = read_source(
         path, encoding=said.encoding, sheet=said.sheet or before.csv.sheet, strict=said.sheet is not None
     )
-    if (left := sheets_left(source)) is not None:
-        doubts.add(left)
+    for doubt in sheets_left(source):
+        doubts.add(doubt)
     table = _find_table(source, known=known_columns(model or schema), said=said, before=before.csv)
     if table.layout.units_line:
         where = f"{source.name} line {table.layout.units_line}"
         doubts.add(Doubt("units-row", where, "a row of units, not of data: left out", ""))
+    for doubt in lines_in_quotes(table.lines, table.layout):
+        doubts.add(doubt)
     sample = table.sample()
     resolved = model or _resolve(schema, table, sample, unlabelled=unlabelled, doubts=doubts)
     columns = [i for i, column in enumerate(table.layout.header) if column in resolved.sensors]
@@ -269,9 +272,11 @@ def _read_rows(table: _Table, schema: Schema) -> tuple[CsvDecoder, Decoded]:
 def _decode(table: _Table, schema: Schema, *, binding: bool, doubts: Doubts) -> tuple[RowBatch, npt.NDArray[np.int64]]:
     """The rows and their lines; refused lines and rows out of order are told."""
     decoder, decoded = _read_rows(table, schema)
-    if newest_first(decoded.rows):  # again, since which of two hours a row of October is in depends on the order
+    places = by_machine(decoded.rows)
+    if newest_first(decoded.rows, places):  # again: which of two hours a row of October is in depends on the order
         table = replace(table, lines=table.lines[::-1])
         decoder, decoded = _read_rows(table, schema)
+        places = by_machine(decoded.rows)
         doubts.add(turned(table.layout.name))
     layout, numbers = table.layout, [number for number, _ in table.lines]
     tell_rejects(decoded, table.lines, table.cells, layout=layout, doubts=doubts)
@@ -292,6 +297,7 @@ def _decode(table: _Table, schema: Schema, *, binding: bool, doubts: Doubts) -> 
         tell_broken_words(schema, decoder.broken_words, layout.name, doubts)
     keep = check_order(
         rows,
+        places,
         [numbers[i] for i in decoded.index],
         lambda i: table.cells(decoded.index[i]),
         schema=schema,
@@ -300,8 +306,8 @@ def _decode(table: _Table, schema: Schema, *, binding: bool, doubts: Doubts) -> 
     )
     lines = np.array([numbers[i] for i in decoded.index], np.int64)
     if not keep.all():
-        places = np.flatnonzero(keep)
-        rows, lines = rows.take(places), lines[places]
+        kept = np.flatnonzero(keep)
+        rows, lines = rows.take(kept), lines[kept]
     if binding:
         tell_index_columns(schema.sensors, rows.values, layout.name, doubts)
     return rows, lines

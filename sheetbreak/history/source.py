@@ -3,7 +3,7 @@
 import gzip
 import hashlib
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,22 +34,6 @@ class Source:
     def name(self) -> str:
         """As messages say it."""
         return self.path.name
-
-
-def files_of(paths: Path | Sequence[Path]) -> list[Path]:
-    """The files that are meant: a folder's histories for a folder. Raises DataError where it has none."""
-    found: list[Path] = []
-    for path in [paths] if isinstance(paths, Path) else paths:
-        if not path.is_dir():
-            found.append(path)
-            continue
-        inside = sorted(
-            p for p in path.iterdir() if p.name.lower().endswith(TABLES) and not p.name.startswith((".", "~"))
-        )
-        if not inside:
-            raise DataError(f"{path}: Is a directory without a history; its files should end in {', '.join(TABLES)}")
-        found += inside
-    return found
 
 
 def read_source(path: Path, *, encoding: str | None = None, sheet: str | None = None, strict: bool = True) -> Source:

@@ -152,30 +152,17 @@ def open_stream(
 
 
 def _read_file(source: str, wanted: Wanted) -> Opened:
-    from sheetbreak.streams.files.table import begins_with_newest, open_file, open_several
+    from sheetbreak.streams.files.table import open_file
 
-    stream: Stream
-    decode: Decode
-    origin = _line_in(source)
-    if wanted.more or Path(source).is_dir() or begins_with_newest(source, wanted.schema):
-        stream, several = open_several(
-            [source, *wanted.more],
-            schema=wanted.schema,
-            out=wanted.out,
-            emit=wanted.emit,
-            state_dir=wanted.state_dir,
-            actions=wanted.actions,
-        )
-        decode, origin = several.decode, lambda record: several.origin(record.offset)
-    else:
-        stream, decode = open_file(
-            source,
-            schema=wanted.schema,
-            out=wanted.out,
-            emit=wanted.emit,
-            state_dir=wanted.state_dir,
-            actions=wanted.actions,
-        )
+    stream, decode, origin = open_file(
+        source,
+        *wanted.more,
+        schema=wanted.schema,
+        out=wanted.out,
+        emit=wanted.emit,
+        state_dir=wanted.state_dir,
+        actions=wanted.actions,
+    )
     return Opened(stream, decode, origin, wanted.emit, action_origin=_line_in(str(wanted.actions)), actions_wait=True)
 
 

@@ -147,9 +147,12 @@ def test_labels_may_be_words() -> None:
     ("lines", "says"),
     [
         (["2026-01-05 00:00,0,1,2", "2026-01-05 00:00,0,3,2"], "if the export cut the seconds"),
-        (["2026-01-05 00:00:07,0,1,2", "2026-01-05 00:00:07,0,1,2"], "drop repeated rows"),
+        (["2026-01-05 00:00:07,0,1,2", "2026-01-05 00:00:07,0,1,3"], "mend the time of one, or drop it"),
         (["2026-01-05,0,1,2", "time,broken,s1,s2", "2026-01-06,0,1,2"], "the header stands here again; drop that line"),
-        ([f"2026-01-05 0{i}:00,0,1,2" for i in (0, 1, 2, 3, 4, 2, 3, 4)], "if files were joined, give them one by one"),
+        (
+            [f"2026-01-05 0{h}:00,0,1,{i}" for i, h in enumerate((0, 1, 2, 3, 4, 2, 3, 4))],
+            "if files were joined, give them one by one",
+        ),
     ],
 )
 def test_the_remedy_fits_the_cause(lines: list[str], says: str) -> None:

@@ -60,7 +60,7 @@ def inspected(path: Path, content: str | bytes) -> History:
 def streamed(path: Path, schema: Schema) -> tuple[int, int]:
     """Rows and dead letters of `monitor FILE`."""
     with Path("out").open("wb", buffering=0) as out:
-        stream, decode = open_file(
+        stream, decode, _ = open_file(
             str(path), schema=schema, out=io.BufferedWriter(out), emit=frozenset(), state_dir=None
         )
         rows = refused = 0

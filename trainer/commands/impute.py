@@ -10,7 +10,7 @@ import numpy as np
 
 from sheetbreak.cli.options import OptionParser
 from sheetbreak.errors import DataError
-from sheetbreak.history.cells import all_lines
+from sheetbreak.history.cells import all_lines, within_quotes
 from sheetbreak.history.doubts import Doubts, warn_of
 from sheetbreak.history.layout import Layout
 from sheetbreak.history.reader import read_history
@@ -85,6 +85,8 @@ def filled_lines(
 def fill_cells(line: bytes, fills: Mapping[int, bytes], *, separator: str = ",") -> bytes:
     """A CSV line with some of its cells replaced, the others byte for byte as they were, quotes and line end too."""
     body = line.rstrip(b"\r\n")
+    if (within := within_quotes(body, separator)) is not None:
+        return b'"' + fill_cells(within, fills, separator=separator).replace(b'"', b'""') + b'"' + line[len(body) :]
     sign = separator.encode()
     quoted = re.compile(rb'(?:^|%b)("(?:[^"]|"")*"|[^%b]*)' % (re.escape(sign), re.escape(sign)))
     cells = quoted.findall(body) if b'"' in body else body.split(sign)

@@ -1,6 +1,7 @@
 """Order of a history's rows: ascending by machine; where not, why, with the remedy that fits the cause."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -8,21 +9,24 @@ import numpy.typing as npt
 from sheetbreak.history.doubts import Doubt, Doubts
 from sheetbreak.history.layout import Layout
 from sheetbreak.history.times.formats import is_time_of_day
-from sheetbreak.rows import RowBatch, Schema, by_machine
+from sheetbreak.rows import RowBatch, Schema
 from sheetbreak.times import format_time
 
 Cells = Callable[[int], Sequence[str]]
 """What stands on the line of a row."""
+Places = Mapping[str, Sequence[int]]
+"""Of each machine: the places of its rows."""
 _HOUR_US = 3_600_000_000
 _MINUTE_US = 60_000_000
 _FEW = 5
 """So many rows with a clock that ran ahead are the odd ones, where more rows stand behind them; else the file is not
 in order."""
+_SHOWN = 3
 
 
-def newest_first(rows: RowBatch) -> bool:
+def newest_first(rows: RowBatch, places: Places) -> bool:
     """Whether a file begins with its newest row, as historians and databases often write it."""
-    return run_back(rows.times_us[places] for places in by_machine(rows).values())
+    return run_back(rows.times_us[own] for own in places.values())
 
 
 def run_back(times_us: Iterable[npt.NDArray[np.int64]]) -> bool:
@@ -38,29 +42,73 @@ def turned(name: str) -> Doubt:
 
 
 def check_order(
-    rows: RowBatch, numbers: Sequence[int], cells: Cells, *, schema: Schema, layout: Layout, doubts: Doubts
+    rows: RowBatch,
+    places: Places,
+    numbers: Sequence[int],
+    cells: Cells,
+    *,
+    schema: Schema,
+    layout: Layout,
+    doubts: Doubts,
 ) -> npt.NDArray[np.bool_]:
     """Tell of the first row whose time repeats or goes back, fatally; returns which rows are in order.
 
-    Where a few rows have a time after those of many that follow, they are the ones told. numbers: of each row its line.
+    A row that stands there twice, the same in every cell, is taken once, and told. Where a few rows have a time after
+    those of many that follow, they are the ones told. numbers: of each row its line.
     """
     keep = np.ones(len(rows), np.bool_)
     ahead = np.zeros(len(rows), np.bool_)
-    for places in by_machine(rows).values():
-        own = rows.times_us[places]
-        late = np.flatnonzero(own[1:] <= np.maximum.accumulate(own)[:-1]) + 1
-        if not len(late):
+    again: list[int] = []
+    for of_machine in places.values():
+        own, times_us = np.array(of_machine), rows.times_us[of_machine]
+        if not len(_late(times_us)):
             continue
-        early = np.flatnonzero(own[:-1] >= np.minimum.accumulate(own[::-1])[::-1][1:])
+        twice = _twice(own.tolist(), times_us.tolist(), cells)
+        if twice:
+            again += twice
+            keep[twice] = False
+            own = own[keep[own]]
+            times_us = rows.times_us[own]
+        late = _late(times_us)
+        early = np.flatnonzero(times_us[:-1] >= np.minimum.accumulate(times_us[::-1])[::-1][1:])
         odd = early if len(early) < min(len(late), _FEW + 1) else late
-        keep[np.array(places)[odd]] = False
-        ahead[np.array(places)[odd]] = odd is early
+        keep[own[odd]] = False
+        ahead[own[odd]] = odd is early
+    if again:
+        doubts.add(_told_twice(sorted(again), numbers, layout=layout))
     if ahead.any():
         doubts.add(_ran_ahead(np.flatnonzero(ahead).tolist(), rows, numbers, layout=layout))
-    if (behind := ~keep & ~ahead).any():
+    behind = ~keep & ~ahead
+    behind[again] = False
+    if behind.any():
         at = int(np.flatnonzero(behind)[0])
         doubts.add(_out_of_order(at, int(behind.sum()), rows, numbers, cells, schema=schema, layout=layout))
     return keep
+
+
+def _late(times_us: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
+    return np.flatnonzero(times_us[1:] <= np.maximum.accumulate(times_us)[:-1]) + 1
+
+
+def _twice(places: Sequence[int], times_us: Sequence[int], cells: Cells) -> list[int]:
+    """Of rows of one machine, the places of those that an earlier one equals in every cell."""
+    often = Counter(times_us)
+    seen: set[tuple[int, tuple[str, ...]]] = set()
+    found = []
+    for place, time_us in zip(places, times_us, strict=True):
+        if often[time_us] == 1:
+            continue
+        row = (time_us, tuple(cell.strip() for cell in cells(place)))
+        if row in seen:
+            found.append(place)
+        seen.add(row)
+    return found
+
+
+def _told_twice(again: Sequence[int], numbers: Sequence[int], *, layout: Layout) -> Doubt:
+    shown = ", ".join(str(numbers[i]) for i in again[:_SHOWN]) + (" …" if len(again) > _SHOWN else "")
+    what = f"{len(again):,} rows stand in the file before, the same in every cell: taken once (lines {shown})"
+    return Doubt("rows-twice", f"{layout.name} line {numbers[again[0]]}", what, "", len(again))
 
 
 def _ran_ahead(odd: list[int], rows: RowBatch, numbers: Sequence[int], *, layout: Layout) -> Doubt:
@@ -92,10 +140,10 @@ def _out_of_order(
 def _remedy(back_us: int, at: int, before: int, rows: RowBatch, cells: Cells, *, schema: Schema, layout: Layout) -> str:
     if schema.clock is None and (clock := _clock_column(cells(at), layout)):
         return f'the time of day stands in column {clock}: columns.time = ["{schema.time}", "{clock}"] in --schema'
-    if back_us == 0 and _same_cells(cells(before), cells(at)):
-        remedy = "sort the file by time and drop repeated rows"
-    elif back_us == 0 and _minutes_alone(rows.times_us[: at + 1]):
+    if back_us == 0 and _minutes_alone(rows.times_us[: at + 1]):
         remedy = "if the export cut the seconds, export times with them, in a finer resolution"
+    elif back_us == 0:
+        remedy = "the two rows differ: mend the time of one, or drop it"
     elif _HOUR_US / 2 <= back_us <= _HOUR_US and _in_autumn(rows, at):
         return (
             "if the clock was set back as summer time ended, set sampling.timezone in --schema to the plant's zone, "
@@ -113,10 +161,6 @@ def _remedy(back_us: int, at: int, before: int, rows: RowBatch, cells: Cells, *,
 def _clock_column(row: Sequence[str], layout: Layout) -> str | None:
     pairs = zip(layout.header, row, strict=False)
     return next((name for name, cell in pairs if name and is_time_of_day(cell)), None)
-
-
-def _same_cells(before: Sequence[str], now: Sequence[str]) -> bool:
-    return [cell.strip() for cell in before] == [cell.strip() for cell in now]
 
 
 def _minutes_alone(times_us: npt.NDArray[np.int64]) -> bool:

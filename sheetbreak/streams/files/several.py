@@ -23,10 +23,11 @@ import numpy.typing as npt
 
 from sheetbreak.errors import DataError, RowError
 from sheetbreak.history.cells import numbered_lines
-from sheetbreak.history.doubts import Doubt, log_doubt
+from sheetbreak.history.doubts import Doubt, lines_in_quotes, log_doubt, sheets_left
+from sheetbreak.history.folders import files_of
 from sheetbreak.history.lines import CsvDecoder
 from sheetbreak.history.reader import HEAD_LINES, stream_layout
-from sheetbreak.history.source import files_of, read_source
+from sheetbreak.history.source import read_source
 from sheetbreak.history.times.order import run_back, turned
 from sheetbreak.rows import Decoded, RowBatch, Schema, concatenate
 from sheetbreak.streams.files.lines import HEAD_BYTES, MAX_LINE, Line, tell_unfinished
@@ -97,7 +98,7 @@ class Several:
         try:
             self._files = [
                 _index(path, schema, self._copy, machines, marks=marks, line_read=line_read, whole_lines=whole_lines)
-                for path in files_of(paths)
+                for path in files_of(paths, tell=log_doubt)
             ]
         except BaseException:
             self._copy.close()
@@ -234,6 +235,8 @@ def _index(
 ) -> _File:
     """Read one file for its times; what cannot be read in place goes into the copy."""
     source = read_source(path, sheet=schema.csv.sheet, strict=False)
+    for doubt in sheets_left(source):
+        log_doubt(doubt)
     text, is_json = source.text, source.text.removeprefix(_BOM).lstrip().startswith(b"{")
     start = 0
     own: Path | None = path
@@ -253,6 +256,8 @@ def _index(
         if schema.time is None:
             raise DataError(f"{path}: several files of rows without times have no order; give one file")
         records = [one for one in numbered_lines(known, layout.separator) if one[0] >= layout.first_line]
+        for doubt in lines_in_quotes(records, layout):
+            log_doubt(doubt)
         read_times, decode = CsvDecoder(decoding, layout).decode, CsvDecoder(decoding, layout, logs=True).decode
     times_us, numbers, contents = _times(records, read_times, machines)
     is_turned = run_back(times_us[numbers == machine] for machine in np.unique(numbers[numbers >= 0]))

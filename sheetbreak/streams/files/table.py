@@ -2,25 +2,27 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from sheetbreak.errors import DataError
 from sheetbreak.history.cells import numbered_lines
-from sheetbreak.history.doubts import Tell, log_doubt, sheets_left
+from sheetbreak.history.doubts import Doubt, lines_in_quotes, log_doubt, sheets_left
 from sheetbreak.history.layout import MAX_ABOVE, Layout
 from sheetbreak.history.lines import CsvDecoder
 from sheetbreak.history.reader import HEAD_LINES, stream_layout
 from sheetbreak.history.source import PACKED, as_text, read_source, recognise_encoding
 from sheetbreak.history.times.order import newest_first
-from sheetbreak.rows import Decoded, Schema
+from sheetbreak.rows import Decoded, Schema, by_machine
 from sheetbreak.streams.files.action_lines import ActionLines
 from sheetbreak.streams.files.several import Several
 from sheetbreak.streams.files.sink import Sink
 from sheetbreak.streams.files.state_log import StateLog
 from sheetbreak.streams.files.stream import FileStream, first_lines, is_regular, open_input
+from sheetbreak.streams.protocol import Record
 from sheetbreak.wire.rows import WireDecoder
 
 TABLES = (".csv", ".tsv", ".csv.gz", ".csv.zst", ".parquet", ".xlsx")
@@ -32,20 +34,44 @@ Decode = Callable[[Sequence[bytes], Sequence[int]], Decoded]
 """From the values and the offsets of a batch's records to rows and rejects."""
 
 
+class Reading(NamedTuple):
+    """A stream of files, what decodes its lines, and what says where a record came from."""
+
+    stream: FileStream
+    decode: Decode
+    origin: Callable[[Record], Mapping[str, str | int]]
+
+
 def open_file(
     source: str,
-    *,
+    *more: str,
     schema: Schema,
     out: BinaryIO,
     emit: frozenset[str],
     state_dir: Path | None,
     actions: Path | None = None,
-) -> tuple[FileStream, Decode]:
-    """The stream of a file or pipe and what decodes its lines. Raises DataError where it cannot be used."""
+) -> Reading:
+    """The stream of a file, pipe or folder, or of several; of a table whose newest row stands first, from its end.
+    Raises DataError where one cannot be used.
+    """
+    several = partial(open_several, schema=schema, out=out, emit=emit, state_dir=state_dir, actions=actions)
+    if more or Path(source).is_dir():
+        return several([source, *more])
     is_table = source.lower().endswith(TABLES)
-    fd = open_input(source)
+    fd = open_input(source)  # once: of a named pipe that is let go of, the writer is killed and its rows are lost
+    head = None
     if is_table and is_regular(fd):
-        fd = _unpacked(fd, Path(source), schema)
+        try:
+            fd, doubts = _unpacked(fd, Path(source), schema)
+            head = list(numbered_lines(first_lines(fd, HEAD_LINES)))
+        except BaseException:
+            os.close(fd)
+            raise
+        if _begins_with_newest(head, schema, source):
+            os.close(fd)
+            return several([source])
+        for doubt in doubts:
+            log_doubt(doubt)
     said = None if actions is None else ActionLines(actions)
     try:
         state = None if state_dir is None else StateLog(state_dir)
@@ -59,11 +85,8 @@ def open_file(
         )
     except OSError as cause:
         raise DataError(f"--state {state_dir}: {cause.strerror}; name a writable directory") from cause
-    decode: Decode = WireDecoder(schema).decode
-    if is_table:
-        head = list(numbered_lines(first_lines(fd, HEAD_LINES))) if is_regular(fd) else None
-        decode = _table_decoder(stream, head, schema, source)
-    return stream, decode
+    decode = _table_decoder(stream, head, schema, source) if is_table else WireDecoder(schema).decode
+    return Reading(stream, decode, lambda record: {"file": source, "line": record.offset})
 
 
 def open_several(
@@ -74,7 +97,7 @@ def open_several(
     emit: frozenset[str],
     state_dir: Path | None,
     actions: Path | None = None,
-) -> tuple[FileStream, Several]:
+) -> Reading:
     """The stream of several files or folders, in the order of time. Raises DataError where one cannot be used."""
     said = None if actions is None else ActionLines(actions)
     try:
@@ -95,26 +118,19 @@ def open_several(
             state.close()
         raise
     name = sources[0] if len(sources) == 1 else f"{sources[0]} and {len(sources) - 1} more"
-    return FileStream(-1, sink=Sink(out, emit=emit), state=state, name=name, actions=said, several=several), several
+    stream = FileStream(-1, sink=Sink(out, emit=emit), state=state, name=name, actions=said, several=several)
+    return Reading(stream, several.decode, lambda record: several.origin(record.offset))
 
 
-def begins_with_newest(source: str, schema: Schema) -> bool:
-    """Whether a table can be read from its end and must be, by its first lines; what is wrong with it is not told."""
-    if schema.time is None or not source.lower().endswith(TABLES):
+def _begins_with_newest(head: Sequence[tuple[int, bytes]], schema: Schema, source: str) -> bool:
+    """Whether a table must be read from its end, by its first lines; what is wrong with it is told later."""
+    if schema.time is None:
         return False
-    if not Path(source).is_file():  # a named pipe: opened and let go of, its writer would be killed and its rows lost
-        return False
-    with suppress(DataError, OSError):
-        fd = open_input(source)
-        try:
-            fd = _unpacked(fd, Path(source), schema, tell=lambda _: None)
-            head = list(numbered_lines(first_lines(fd, HEAD_LINES)))
-            decoding, layout = _layout_of(head, schema, source)
-            rows = [(number, line) for number, line in head if number >= layout.first_line]
-            numbers, lines = zip(*rows, strict=True) if rows else ((), ())
-            return newest_first(CsvDecoder(decoding, layout).decode(lines, numbers).rows)
-        finally:
-            os.close(fd)
+    with suppress(DataError):
+        decoding, layout = _layout_of(head, schema, source)
+        below = [(number, line) for number, line in head if number >= layout.first_line]
+        rows = CsvDecoder(decoding, layout).decode([line for _, line in below], [number for number, _ in below]).rows
+        return newest_first(rows, by_machine(rows))
     return False
 
 
@@ -124,21 +140,21 @@ def _layout_of(head: Sequence[tuple[int, bytes]], schema: Schema, source: str) -
     return stream_layout(head, schema, name=source, encoding=encoding)
 
 
-def _unpacked(fd: int, path: Path, schema: Schema, *, tell: Tell = log_doubt) -> int:
-    """A descriptor of plain lines: the file's own, or of a nameless copy where it is packed, UTF-16 or a workbook."""
+def _unpacked(fd: int, path: Path, schema: Schema) -> tuple[int, list[Doubt]]:
+    """A descriptor of plain lines: the file's own, or of a nameless copy where it is packed, UTF-16 or a workbook; and
+    what is to be told of it.
+    """
     start = os.pread(fd, _SNIFFED_BYTES, 0)
     plain = not start.startswith(PACKED) and as_text(start, path)[0] == start
     if plain and path.suffix.lower() not in (".parquet", ".xlsx"):
-        return fd
+        return fd, []
     source = read_source(path, sheet=schema.csv.sheet, strict=False)
-    if (left := sheets_left(source)) is not None:
-        tell(left)
     with tempfile.TemporaryFile() as copy:
         copy.write(source.text)
         copy.seek(0)
         unpacked = os.dup(copy.fileno())
     os.close(fd)  # at last: where something failed before, it is still its caller's to close
-    return unpacked
+    return unpacked, list(sheets_left(source))
 
 
 def _table_decoder(stream: FileStream, head: Sequence[tuple[int, bytes]] | None, schema: Schema, source: str) -> Decode:
@@ -151,6 +167,8 @@ def _table_decoder(stream: FileStream, head: Sequence[tuple[int, bytes]] | None,
     if head and head[0][1].startswith(PACKED):
         raise DataError(f"{source}: packed bytes come through the pipe; unpack them first, as zcat does")
     decoding, layout = _layout_of(head, schema, source)
+    for doubt in lines_in_quotes(head, layout):
+        log_doubt(doubt)
     stream.begin_at(layout.first_line, separator=layout.separator)
     before = CsvDecoder(decoding, layout)
     if schema.timezone != "UTC" and (lines := stream.read_before(_BEFORE_BYTES).split(b"\n")[1:]):

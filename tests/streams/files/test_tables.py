@@ -15,7 +15,6 @@ import zstandard
 
 from sheetbreak.errors import DataError
 from sheetbreak.rows import Dialect, RowBatch, Schema
-from sheetbreak.streams.files.table import begins_with_newest
 from sheetbreak.streams.open import open_stream
 from sheetbreak.streams.protocol import Record
 from tests.support.patience import PATIENCE_S
@@ -139,22 +138,32 @@ def test_titles_through_a_pipe_are_no_rows(plain: RowBatch) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "\n\n"], ids=["nothing", "blank lines"])
-@pytest.mark.parametrize("source", ["folder", "folder/rows.csv"])
-def test_a_table_without_a_line_is_told_to_be_empty(source: str, content: str) -> None:
+def test_a_table_without_a_line_is_told_to_be_empty(content: str) -> None:
     Path("folder").mkdir()
     Path("folder/rows.csv").write_text(content)
     with pytest.raises(DataError, match=r"folder/rows.csv is empty; expected a header line and one row"):
-        scored(source)
+        scored("folder/rows.csv")
+    with pytest.raises(DataError, match=r"folder: .*no table among rows.csv \(empty\); expected files that end in"):
+        scored("folder")
 
 
-def test_a_pipe_is_not_opened_for_a_look_at_its_first_rows() -> None:
-    # Opened and closed again, its writer is killed, or what it wrote in between is lost.
+def test_a_pipe_is_opened_once(plain: RowBatch, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Opened for a look and closed again, its writer is killed, or what it wrote in between is lost.
     os.mkfifo("pipe.csv")
-    found: list[bool] = []
-    look = threading.Thread(target=lambda: found.append(begins_with_newest("pipe.csv", MODEL)), daemon=True)
-    look.start()
-    look.join(PATIENCE_S)  # an open would wait for a writer
-    assert found == [False]
+    opened: list[str] = []
+    really = os.open
+
+    def counting(path: str, flags: int, *more: int, **named: int) -> int:
+        opened.extend([path] if path == "pipe.csv" else [])
+        return really(path, flags, *more, **named)
+
+    monkeypatch.setattr(os, "open", counting)
+    feeder = threading.Thread(target=lambda: Path("pipe.csv").write_text(text()), daemon=True)
+    feeder.start()
+    rows, _ = scored("pipe.csv")
+    feeder.join(PATIENCE_S)
+    assert opened == ["pipe.csv"]
+    assert rows.values.tobytes() == plain.values.tobytes()
 
 
 def test_packed_bytes_through_a_pipe_are_refused_by_what_they_are() -> None:

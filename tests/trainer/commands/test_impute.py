@@ -245,3 +245,8 @@ def test_what_the_user_must_change_is_said(tmp_path: Path, capsys: pytest.Captur
     (tmp_path / "models" / "current" / "model.onnx").write_bytes(b"other")
     assert run(dispatch, ["impute", "mill.csv"]) == 2
     assert "model.onnx was altered after training" in capsys.readouterr().err
+
+
+def test_a_line_that_stands_in_quotes_as_a_whole_does_so_filled() -> None:
+    line = b'"2026-01-05;0;""Sieb """"A"""""";;2"\r'
+    assert fill_cells(line, {3: b"1,5"}, separator=";") == b'"2026-01-05;0;""Sieb """"A"""""";1,5;2"\r'

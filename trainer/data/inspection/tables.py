@@ -10,8 +10,9 @@ import numpy as np
 from sheetbreak.errors import DataError
 from sheetbreak.history.cells import Numbers, numbered_lines
 from sheetbreak.history.doubts import Doubt
+from sheetbreak.history.folders import files_of
 from sheetbreak.history.layout import POINTS, Layout, recognise_layout, with_numbers
-from sheetbreak.history.source import files_of, read_source
+from sheetbreak.history.source import read_source
 from sheetbreak.rows import Dialect
 from trainer.data.inspection.columns import Column, read_columns
 from trainer.data.labels import Ints
@@ -71,7 +72,7 @@ def read_table(
     parts: list[tuple[Layout, list[tuple[int, bytes]]]] = []
     kinds: list[str] = []
     doubts: list[Doubt] = []
-    for path in files_of(paths):
+    for path in files_of(paths, tell=_leave_to_reader):
         source = read_source(path, encoding=said.encoding, sheet=said.sheet)
         lines = list(numbered_lines(source.text, said.separator or ","))
         layout = recognise_layout(
@@ -115,6 +116,10 @@ def read_table(
     layouts = tuple(layout for layout, _ in parts)
     below = sum(len(lines) for _, lines in parts)
     return Table(tuple(columns), line_numbers, files, layouts, below, said, tuple(kinds), tuple(doubts))
+
+
+def _leave_to_reader(doubt: Doubt) -> None:
+    """Do not tell of what the reader of histories tells."""
 
 
 def _with_point(cell: str, numbers: Numbers) -> str:
