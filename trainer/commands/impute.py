@@ -79,14 +79,22 @@ def filled_lines(
         places = [] if row is None else np.flatnonzero(found.missing[row]).tolist()
         decimal = layout.numbers.decimal.encode()
         fills = {columns[i]: _number(float(found.values[row, i]), digits[i]).replace(b".", decimal) for i in places}
-        yield fill_cells(line, fills, separator=layout.separator) if fills else line
+        yield _fill_row(line, fills, layout) if fills else line
+
+
+def _fill_row(line: bytes, fills: Mapping[int, bytes], layout: Layout) -> bytes:
+    """A line with cells replaced; one that stands in quotes as a whole does so afterwards."""
+    body = line.rstrip(b"\r\n")
+    within = within_quotes(body, layout.separator) if len(layout.header) > 1 else None
+    if within is None:
+        return fill_cells(line, fills, separator=layout.separator)
+    filled = fill_cells(within, fills, separator=layout.separator)
+    return b'"' + filled.replace(b'"', b'""') + b'"' + line[len(body) :]
 
 
 def fill_cells(line: bytes, fills: Mapping[int, bytes], *, separator: str = ",") -> bytes:
     """A CSV line with some of its cells replaced, the others byte for byte as they were, quotes and line end too."""
     body = line.rstrip(b"\r\n")
-    if (within := within_quotes(body, separator)) is not None:
-        return b'"' + fill_cells(within, fills, separator=separator).replace(b'"', b'""') + b'"' + line[len(body) :]
     sign = separator.encode()
     quoted = re.compile(rb'(?:^|%b)("(?:[^"]|"")*"|[^%b]*)' % (re.escape(sign), re.escape(sign)))
     cells = quoted.findall(body) if b'"' in body else body.split(sign)
