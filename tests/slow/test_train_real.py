@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.patience import PATIENCE_S, wait_for
+from tests.support.program import PROGRAM
 from trainer.commands.train import main
 
 
@@ -47,7 +48,7 @@ def test_the_default_is_well_above_chance_forward_in_time(real_csv: Path, family
 def test_an_interrupted_training_leaves_the_model_before_it_current(real_csv: Path) -> None:
     assert main([str(real_csv), "--family", "pca"]) == 0
     before = sorted(Path("models").iterdir()), Path("models/current").readlink()
-    command = [sys.executable, "-m", "trainer", str(real_csv), "--preset", "article"]
+    command = [sys.executable, "-c", PROGRAM, "train", str(real_csv), "--preset", "article"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as training:
 
         def about_to_begin_the_first_epoch() -> bool:

@@ -25,6 +25,7 @@ def test_interrupted_killed_and_started_again_it_finds_the_same(undisturbed, tmp
 
     process = start("tune", str(csv), *OPTIONS, "--jobs", "2")
     wait_for(lambda: len(list(work.glob("*.npz"))) >= before + 2, process)
+    os.kill(process.pid, signal.SIGSTOP)  # else it may be done before the other one has read the rows
     with pytest.raises(DataError, match="another tune is at this search"):
         main([str(csv), *OPTIONS, "--jobs", "1"])
     os.kill(process.pid, signal.SIGKILL)
