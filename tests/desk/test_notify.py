@@ -211,7 +211,9 @@ def test_a_shelved_machine_has_one_silence_whichever_desk_and_none_once_it_is_un
     hand = {"matchers": [{"name": "machine", "value": "pm9", "isRegex": False}], "createdBy": "Eino", "comment": "mine"}
     body = json.dumps(hand | {"startsAt": "2020-01-01T00:00:00Z", "endsAt": "2199-01-01T00:00:00Z"}).encode()
     post = {"Content-Type": "application/json"}
-    urllib.request.urlopen(urllib.request.Request(f"{alertmanager}/api/v2/silences", body, post), timeout=60).close()
+    urllib.request.urlopen(
+        urllib.request.Request(f"{alertmanager}/api/v2/silences", body, post), timeout=PATIENCE_S
+    ).close()
 
     def states() -> list[str]:
         return [one["status"]["state"] for one in asked(alertmanager, "alerts")]

@@ -27,7 +27,6 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
         yield cluster
 
 
-@pytest.mark.timeout(900)
 def test_a_cluster_prints_the_table_that_processes_here_print(
     cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -42,7 +41,6 @@ def test_a_cluster_prints_the_table_that_processes_here_print(
     assert any(line.startswith("pca ") for line in tables[0])
 
 
-@pytest.mark.timeout(900)
 def test_a_task_whose_worker_is_lost_is_done_again_and_gives_the_same(cluster: Cluster, tmp_path: Path) -> None:
     tasks = [task_of("mean-abs-z", fold=fold) for fold in (1, 2, 3)]
     tasks += [task_of("dense", "epochs=5", seed=seed) for seed in (0, 1)]
@@ -60,7 +58,6 @@ def test_a_task_whose_worker_is_lost_is_done_again_and_gives_the_same(cluster: C
     assert cluster.workers[1].poll() is None, "the cluster is not ours to end"
 
 
-@pytest.mark.timeout(600)
 def test_an_interrupt_ends_at_once_with_130_and_the_cluster_stays(cluster: Cluster, tmp_path: Path) -> None:
     csv = write_csv(tmp_path / "mill.csv", mill_like(1100))
     (tmp_path / "plant.toml").write_text(SCHEMA_TOML.format(lead_rows=2))

@@ -2,9 +2,9 @@
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 
+from tests.support import patience
 from tests.support.services import plain_environment
 
 # A shell that puts tests in the background has SIGINT ignored, and children inherit that.
@@ -29,7 +29,12 @@ def start(*arguments: str) -> "subprocess.Popen[str]":
 
 
 def wait_for(condition: Callable[[], object], process: "subprocess.Popen[str]") -> None:
-    """As long as the program runs: pytest's timeout ends what never comes."""
-    while not condition():
+    """As long as the program runs."""
+
+    def holds() -> bool:
+        if condition():
+            return True
         assert process.poll() is None, process.communicate()
-        time.sleep(0.02)
+        return False
+
+    patience.wait_for(holds, nap_s=0.02)
