@@ -71,14 +71,17 @@ def bare_number(text: str) -> str:
 
 def split_line(line: bytes, separator: str = ",", encoding: str = "utf-8") -> list[str]:
     """The cells of one line; those within, where it is one quoted cell: so a spreadsheet writes a table that it has in
-    a single column. Raises UnicodeDecodeError, and csv.Error where a quotation does not end.
+    a single column. `="007"` is how a text is kept from it. Raises UnicodeDecodeError, and csv.Error where a quotation
+    does not end.
     """
     text = line.decode(encoding).rstrip("\r\n")
     if '"' not in text:
         return text.split(separator)
     cells = next(csv.reader([text], delimiter=separator, strict=True), [])
     if len(cells) == 1 and separator in cells[0]:
-        return next(csv.reader([cells[0]], delimiter=separator, strict=True), [])
+        cells = next(csv.reader([cells[0]], delimiter=separator, strict=True), [])
+    if '="' in text:
+        cells = [cell[2:-1] if cell.startswith('="') and cell.endswith('"') else cell for cell in cells]
     return cells
 
 

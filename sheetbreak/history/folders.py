@@ -57,15 +57,20 @@ def _why_no_table(path: Path) -> str:
             start = file.read(_LOOKED_AT)
     except OSError:
         return ""  # its reader says why it cannot be read
-    if start.startswith(PACKED):
-        return ""
     if not start.strip():
         return "empty"
+    return "" if begins_table(start, path) else "no rows of numbers"
+
+
+def begins_table(start: bytes, path: Path) -> bool:
+    """Whether a file that begins so may be a table: packed, or lines with as many cells and numbers in them."""
+    if start.startswith(PACKED):
+        return True
     try:
         text, encoding = as_text(start, path)
     except DataError:
-        return ""
-    return "" if _has_rows(text, encoding) else "no rows of numbers"
+        return True
+    return _has_rows(text, encoding)
 
 
 def _has_rows(text: bytes, encoding: str) -> bool:

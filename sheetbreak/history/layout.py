@@ -96,7 +96,11 @@ def recognise_layout(
         extra = 0  # cells too many that hold something are told with their line
     first_line = number + 1 + line.count(b"\n")
     layout = Layout(name, tuple(names), number, first_line, separator, encoding, extra=extra)
-    return _with_units(layout, head[:header_at], rows)
+    layout = _with_units(layout, head[:header_at], rows)
+    if twice := sorted({c for c in layout.header if c and layout.header.count(c) > 1}):
+        message = f'column "{twice[0]}" stands there twice; every column needs a name of its own'
+        raise DataError(f"{name} line {number}: {message}")
+    return layout
 
 
 def with_numbers(
@@ -161,8 +165,10 @@ def _guess_header(head: Sequence[NumberedLine], separators: Sequence[str], encod
 def _is_above(cells: Sequence[str], below: Sequence[str]) -> bool:
     """Whether a line of words holds no names but the units or groups of those below it, which are whole."""
     filled, names = [[cell.strip() for cell in line if cell.strip()] for line in (cells, below)]
-    whole = len(names) == len(set(names)) == len(below)
-    return whole and (len(set(filled)) < len(filled) or 2 * sum(map(is_unit, filled)) > len(filled))
+    if len(names) < len(below):
+        return False
+    groups = len(set(filled)) < len(filled) and len(names) == len(set(names))
+    return groups or 2 * sum(map(is_unit, filled)) > len(filled)
 
 
 def _joined(head: Sequence[NumberedLine], separator: str, said: Dialect) -> Sequence[NumberedLine]:
@@ -197,10 +203,6 @@ def _header(line: bytes, name: str, number: int, *, groups: Sequence[str], separ
     if _is_row(header):
         message = f'the first line of the table holds a row ("{header[0]}", …) and no names'
         raise DataError(f"{name} line {number}: {message}; put a line above it that names the columns")
-    twice = sorted({c for c in header if c and header.count(c) > 1})
-    if twice:
-        message = f'column "{twice[0]}" stands there twice; every column needs a name of its own'
-        raise DataError(f"{name} line {number}: {message}")
     return header
 
 
@@ -234,13 +236,13 @@ def _with_units(
         layout = replace(layout, first_line=rows[notes][0])
         if between:
             number, cells = min(between, key=lambda one: _mean_length(one[1]))
-            return replace(layout, units=_units(cells, layout), units_line=number)
+            return _in_units(layout, cells, number)
         return layout
     if above:
         number, line = above[-1]
         cells = _lenient(line, layout.separator, layout.encoding)
         if _is_words(cells, layout) and not any(f"{cell.strip()} " in name for cell, name in _pairs(cells, layout)):
-            return replace(layout, units=_units(cells, layout), units_line=number)
+            return _in_units(layout, cells, number)
     return layout
 
 
@@ -292,9 +294,14 @@ def _holds_number(cells: Sequence[str] | None) -> bool:
     return bool(cells) and any(map(is_number, cells or ()))
 
 
-def _units(cells: Sequence[str], layout: Layout) -> dict[str, str]:
-    pairs = zip(layout.header, (cell.strip().strip("[]()") for cell in cells), strict=False)
-    return {name: unit for name, unit in pairs if name and unit not in ("", "-", name)}
+def _in_units(layout: Layout, cells: Sequence[str], number: int) -> Layout:
+    """The layout with the units of a line; columns of one name that differ in their unit have it in their names."""
+    units = [unit if unit != "-" else "" for unit in (cell.strip().strip("[]()") for cell in cells)]
+    pairs = list(zip(layout.header, units, strict=False))
+    header = [f"{name} [{unit}]" if name and unit and layout.header.count(name) > 1 else name for name, unit in pairs]
+    found = {own: unit for own, (name, unit) in zip(header, pairs, strict=True) if name and unit not in ("", name)}
+    header += layout.header[len(header) :]
+    return replace(layout, header=tuple(header), units=found, units_line=number)
 
 
 def _is_blank(cells: Sequence[str]) -> bool:

@@ -15,6 +15,8 @@ PACKED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1", b"PK\x03\x04", b"\xd0\xcf\x
 """How gzip, zstd, Parquet and workbooks begin."""
 _UTF16 = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _SAMPLE = 4096
+_FEWEST_SIGNS = 4
+"""Different ones beyond ASCII: a name with Ž or Š in it is no Japanese."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,18 +104,32 @@ def as_text(content: bytes, path: Path, *, encoding: str | None = None) -> tuple
 
 
 def recognise_encoding(content: bytes) -> str:
-    """UTF-8, or cp1252 where no letter beyond ASCII is UTF-8; a few odd bytes in UTF-8 are told with their line."""
+    """UTF-8; where no letter beyond ASCII is UTF-8 cp1252, or cp932, as a Japanese Windows writes; a few odd bytes in
+    UTF-8 are told with their line.
+    """
     try:
         content.decode("utf-8")
     except UnicodeDecodeError:
         if any(ord(sign) > 127 for sign in content.decode("utf-8", errors="ignore")):
             return "utf-8"
+        if _is_japanese(content):
+            return "cp932"
         try:
             content.decode("cp1252")
         except UnicodeDecodeError:
             return "utf-8"
         return "cp1252"
     return "utf-8"
+
+
+def _is_japanese(content: bytes) -> bool:
+    """Whether bytes are cp932: they decode, and most signs begin with a byte that is seldom a letter in cp1252."""
+    try:
+        signs = {sign for sign in content.decode("cp932") if ord(sign) > 127}
+    except UnicodeDecodeError:
+        return False
+    low = sum(0x81 <= sign.encode("cp932")[0] <= 0x9F for sign in signs)
+    return len(signs) >= _FEWEST_SIGNS and 2 * low > len(signs)
 
 
 def _wide(content: bytes) -> str | None:

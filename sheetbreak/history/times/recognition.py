@@ -16,7 +16,7 @@ NAMED_MONTHS = ("%d-%b-%y", "%d-%b-%Y", "%d %b %Y", "%d %b %y", "%b %d %Y")
 CLOCKS = ("", "%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%I:%M:%S.%f %p", "%H.%M", "%H.%M.%S")
 FORMATS = tuple(f"{date} {clock}".strip() for clock in CLOCKS for date in (*DATES, *NAMED_MONTHS, *MORE_DATES, *SELDOM))
 _BETWEEN = re.compile(r"[-./: ]")
-_UNPARTED = re.compile(r"\d{8}|\d[^\W\d_]{3,}\d")
+_UNPARTED = re.compile(r"\d{8}|\d[^\W\d_]{3,}\d|\d\s?[年년]\s?\d|\dW\d{3}")
 _FIRST_FEW = (5, 30)
 """Samples that all formats are tried on; those that read one of them are tried on all samples."""
 _EXCEL_DAYS = (36_526, 55_153)

@@ -38,19 +38,48 @@ _WORD = re.compile(r"\(?([^\W\d_]+)\)?\.?")
 _HALF = re.compile(r"(?<=\d)\s*([AaPp])\.?\s?[Mm]\.?$")
 _DIGITS = re.compile(r"((?:19|20)\d\d)(\d\d)(\d\d)[ T_]?(\d\d)(\d\d)(\d\d)?$")
 _YEAR_LAST = re.compile(r"([A-Z][a-z]{2}) +(\d{1,2}) (\d{1,2}:\d{2}(?::\d{2})?) (\d{4})$")
+_HOUR_SIGN = re.compile(r"(?<=\d)\s?h\s?(?=\d\d\b)")
+_FINER = re.compile(r"(:\d\d[.,]\d{6})\d+\b")
+"""Nanoseconds: more digits than a time has here."""
+_MONTH_BETWEEN = re.compile(r"\b(\d{1,2})[/.]([^\W\d_]{3,})[/.](\d{2,4})\b")
+_POINTED_CLOCK = re.compile(r" (\d{1,2})\.(\d\d)\.(\d\d)(?:(\.\d{1,6})\d*)?\s+(?=[AaPp]\.?[Mm])")
 _BARE_DATE = re.compile(r"\d+[./-]\d+[./-]\d+")
+_EAST_DATE = re.compile(r"(\d{4})\s?[年년]\s?(\d{1,2})\s?[月월]\s?(\d{1,2})\s?[日일号]\s?")
+_EAST_DAY = re.compile(r"[(\uff08](?:[月火水木金土日]|[월화수목금토일])[)\uff09]\s?|(?:星期|周)[一二三四五六日天]\s?")
+_EAST_CLOCK = re.compile(
+    r"(午前|午後|上午|下午|오전|오후)?\s?(\d{1,2})(?:[時时시点]\s?(?:(\d{1,2})[分분]\s?)?(?:(\d{1,2})[秒초])?"
+    r"|:(\d{2})(?::(\d{2}))?)$"
+)
+_AFTERNOON = frozenset({"午後", "下午", "오후"})
+
+
+def _from_the_east(text: str) -> str:
+    """A time in Japanese, Chinese or Korean with signs alone: 2026年1月29日 午後9時04分 as 2026-01-29 21:04."""
+    plain = _EAST_DAY.sub("", text)
+    plain = _EAST_DATE.sub(lambda date: f"{date[1]}-{int(date[2]):02}-{int(date[3]):02} ", plain).strip()
+    if found := _EAST_CLOCK.search(plain):
+        half, hour, minute, second = found[1], int(found[2]), found[3] or found[5] or "00", found[4] or found[6]
+        hour = hour if half is None else hour % 12 + 12 * (half in _AFTERNOON)
+        clock = f"{hour:02}:{int(minute):02}" + (f":{int(second):02}" if second else "")
+        plain = f"{plain[: found.start()].rstrip()} {clock}".strip()
+    return plain
 
 
 @lru_cache(maxsize=256)
 def without_words(text: str) -> str:
-    """A time as the formats have it: "Do, 29. Januar 2026 21:00 Uhr" as "29 Jan 2026 21:00", "8:05p.m." as "8:05 PM".
+    """A time as the formats have it: "Do, 29. Januar 2026 21:00 Uhr" as "29 Jan 2026 21:00", "8:05p.m." as "8:05 PM",
+    2026年1月29日 as 2026-01-29, 29/jan/2026 21h04 as 29-Jan-2026 21:04.
 
     Digits alone, year first, become ISO 8601. A text without any of this stays as it is.
     """
     if found := _DIGITS.match(text):
         year, month, day, hour, minute, second = found.groups()
         return f"{year}-{month}-{day} {hour}:{minute}:{second or '00'}"
-    plain = _HALF.sub(lambda half: f" {half[1].upper()}M", text)
+    if any(sign >= "\u2e80" for sign in text):
+        return _from_the_east(text)
+    plain = _MONTH_BETWEEN.sub(r"\1-\2-\3", _FINER.sub(r"\1", _HOUR_SIGN.sub(":", text)))
+    plain = _POINTED_CLOCK.sub(r" \1:\2:\3\4 ", plain)
+    plain = _HALF.sub(lambda half: f" {half[1].upper()}M", plain)
     numbered = _BARE_DATE.search(plain) is not None
 
     def in_english(found: re.Match[str]) -> str:

@@ -11,6 +11,7 @@ from typing import BinaryIO, NamedTuple
 from sheetbreak.errors import DataError
 from sheetbreak.history.cells import numbered_lines
 from sheetbreak.history.doubts import Doubt, lines_in_quotes, log_doubt, sheets_left
+from sheetbreak.history.folders import begins_table
 from sheetbreak.history.layout import MAX_ABOVE, Layout
 from sheetbreak.history.lines import CsvDecoder
 from sheetbreak.history.reader import HEAD_LINES, stream_layout
@@ -26,7 +27,9 @@ from sheetbreak.streams.protocol import Record
 from sheetbreak.wire.rows import WireDecoder
 
 TABLES = (".csv", ".tsv", ".csv.gz", ".csv.zst", ".parquet", ".xlsx")
-"""Names of sources that are tables; every other is read as NDJSON."""
+"""Names of sources that are tables."""
+_MESSAGES = (".ndjson", ".jsonl", ".json")
+"""Names of those that are NDJSON, as pipes are; a file of another name is what it begins as."""
 _SNIFFED_BYTES = 64 * 1024
 _BEFORE_BYTES = 256 * 1024
 """Hundreds of rows: an hour of them, which is as long as a clock is in doubt."""
@@ -57,8 +60,8 @@ def open_file(
     several = partial(open_several, schema=schema, out=out, emit=emit, state_dir=state_dir, actions=actions)
     if more or Path(source).is_dir():
         return several([source, *more])
-    is_table = source.lower().endswith(TABLES)
     fd = open_input(source)  # once: of a named pipe that is let go of, the writer is killed and its rows are lost
+    is_table = source.lower().endswith(TABLES) or (is_regular(fd) and _is_table(fd, source))
     head = None
     if is_table and is_regular(fd):
         try:
@@ -120,6 +123,13 @@ def open_several(
     name = sources[0] if len(sources) == 1 else f"{sources[0]} and {len(sources) - 1} more"
     stream = FileStream(-1, sink=Sink(out, emit=emit), state=state, name=name, actions=said, several=several)
     return Reading(stream, several.decode, lambda record: several.origin(record.offset))
+
+
+def _is_table(fd: int, source: str) -> bool:
+    """Whether a file whose name does not say so is a table, by its start."""
+    start = os.pread(fd, _SNIFFED_BYTES, 0)
+    messages = source.lower().endswith(_MESSAGES) or start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
+    return not messages and begins_table(start, Path(source))
 
 
 def _begins_with_newest(head: Sequence[tuple[int, bytes]], schema: Schema, source: str) -> bool:

@@ -18,7 +18,7 @@ _GENERIC = frozenset({"1", "true", "yes", "y", "ja", "j", "oui", "si", "sí", "k
 """Words that mean a break in a column whose name says so, and anything elsewhere."""
 _ENOUGH = 3
 PLAIN = frozenset({"0", "1", "0.0", "1.0"})
-"""Labels that need no `broken_values`."""
+"""Labels that need no `broken_values`, unless blank cells stand for 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,8 @@ def _guess(column: Column) -> list[tuple[int, LabelGuess]]:
     special = not numeric and any(text.casefold() not in _GENERIC for text in values)
     two = len({*(text in values for text in texts), *([False] if column.blank else [])}) == 2
     score = named + 2 * special + (share < _RARE) + two
-    return [(score, LabelGuess(column, values, plain=set(texts) <= PLAIN, why=why, sure=sure))]
+    plain = set(texts) <= PLAIN and not (column.blank and len(values) == len(texts))
+    return [(score, LabelGuess(column, values, plain=plain, why=why, sure=sure))]
 
 
 def _break_values(column: Column, texts: Mapping[str, Seen], *, named: int) -> tuple[tuple[str, ...] | None, str, bool]:

@@ -3,6 +3,9 @@
 import re
 from functools import lru_cache
 
+_EAST = "\u2e80"
+"""From here on two signs are a word, and no blanks stand between words."""
+
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -12,26 +15,27 @@ TIME = _words(
     """
     time timestamp datetime date zeit zeitstempel datum uhrzeit zeitpunkt messzeit aika aikaleima pvm paivays
     päiväys kello tid tidpunkt tidsstämpel klockslag heure horodatage temps date_heure fecha hora tiempo data
-    ora tempo czas dato ts epoch unix unixtime recorded logged sampled
+    ora tempo czas dato ts epoch unix unixtime recorded logged sampled horário horario data_hora
+    日時 時刻 日付 年月日 時間 計測日時 测量时间 时间 日期 시간 일시 날짜
     """
 )
 BROKEN = _words(
     """
     broken break breaks sheetbreak sheet_break webbreak web_break paperbreak breakage failure fault failed
     abriss abrisse bahnabriss papierabriss riss bruch katko katkot ratakatko banbrott avbrott brott casse
-    rupture rottura rotura quebra zryw label anomaly anomalous is_anomaly outlier
+    rupture rottura rotura quebra zryw label anomaly anomalous is_anomaly outlier 断紙 紙切れ 破断 断纸 断头 지절
     """
 )
 MAYBE_BROKEN = _words(
     """
     y target class status state zustand betriebszustand maschinenzustand event ereignis alarm störung stoerung
-    stop stillstand tila häiriö läge etat état estado stato stan meldung bahn web sheet outcome
+    stop stillstand tila häiriö läge etat état estado stato stan meldung bahn web sheet outcome 状態 状态 상태
     """
 )
 MACHINE = _words(
     """
     machine maschine maschinen machines line linie anlage pm kone linja maskin ligne maquina máquina macchina
-    maszyna unit asset equipment device plant mill
+    maszyna unit asset equipment device plant mill 抄紙機 号機 機台 纸机 设备
     """
 )
 TAG = _words(
@@ -45,6 +49,7 @@ GRADE = _words(
     grade product produkt produktsorte papiersorte sorte papersorte grade_code gradecode product_code
     productcode recipe rezept rezeptur laji lajike tuote kvalitet sort qualité qualite quality_code grado
     calidad producto prodotto qualita qualità gatunek artikel artikelnummer material quality qualität qualitaet
+    produto gramatura 銘柄 品種 品种 牌号 지종
     """
 )
 NO_GRADE = _words(
@@ -57,14 +62,14 @@ BREAK_WORDS = _words(
     """
     1 true yes y ja j oui si sí kyllä x t wahr break broken sheetbreak webbreak abriss bahnabriss papierabriss
     riss gerissen bruch katko ratakatko poikki banbrott brott casse rupture rottura rotura quebra failure fail
-    failed fault anomaly anomalous anomalie abnormal defect
+    failed fault anomaly anomalous anomalie abnormal defect sim 断紙 紙切れ 破断 断纸 断头 有 有り はい 是 異常 지절
     """
 )
 SOUND_WORDS = _words(
     """
     0 false no n nein non nej ei f falsch ok o.k. okay good gut normal intact holds run running runs läuft lauf
     laufend betrieb produktion production in_betrieb produziert käy ajo ajossa i_drift drift marche en_marche
-    marcha bene none kein keiner healthy i.o. io
+    marcha bene none kein keiner healthy i.o. io não nao 正常 運転 運転中 稼働 稼働中 运行 無 無し 无 いいえ 否 정상
     """
 )
 
@@ -77,7 +82,7 @@ def hint(name: str, words: frozenset[str]) -> int:
     parts = plain.split("_")
     if any(part in words for part in parts):
         return 1
-    long = [word for word in words if len(word) >= 5]
+    long = [word for word in words if len(word) >= 5 or (len(word) > 1 and word[0] >= _EAST)]
     return int(any(part.endswith(word) or part.startswith(word) for part in parts for word in long))
 
 
