@@ -7,24 +7,25 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from kafka.errors import CommitFailedError
 
 from desk.notify import Notifier
 from desk.notify.notifier import Mark
 from desk.notify.silences import shelves
-from sheetbreak.errors import DataError
+from sheetbreak.errors import DataError, StreamLost, StreamUnavailable
 from sheetbreak.streams.kafka.group.election import Election
 from sheetbreak.streams.kafka.options import parse_address
 from tests.support.desk_rig import DeskRig, action, alert, score
 from tests.support.kafka_broker import Broker
-from tests.support.patience import PATIENCE_S, wait_for
 from tests.support.ports import free_port
+from tests.support.patience import PATIENCE_S, patiently, wait_for
 from tests.support.services import need
 
 CONFIG = """
@@ -303,11 +304,8 @@ def test_of_several_desks_one_is_elected_and_another_when_it_leaves(broker: Brok
     address = parse_address(broker.url(), needs_topic=False)
     candidates = [Election(address, group=prefix + "desk", topic=prefix + "alerts") for _ in range(3)]
     try:
-        held = wait_for(lambda: exactly_one(candidates))
+        held = wait_for(lambda: noting(candidates, "1700000000000"))
         assert held is not None
-        assert held.noted == ""
-        held.note("1700000000000")
-        wait_for(lambda: held.is_noted)
         held.close()
         candidates.remove(held)
         following = wait_for(lambda: exactly_one(candidates))
@@ -318,6 +316,41 @@ def test_of_several_desks_one_is_elected_and_another_when_it_leaves(broker: Brok
             one.close()
 
 
+def test_what_was_noted_in_the_middle_of_an_election_is_noted_after_it(broker: Broker) -> None:
+    prefix = broker.create_topics()
+    address = parse_address(broker.url(), needs_topic=False)
+    candidate = Election(address, group=prefix + "desk", topic=prefix + "alerts")
+    commit, refused = candidate._consumer.commit, list[object]()
+
+    def refuse_once(offsets: object) -> None:
+        if not refused:
+            refused.append(offsets)
+            raise CommitFailedError
+        commit(offsets)
+
+    try:
+        wait_for(lambda: exactly_one([candidate]))
+        assert candidate.noted == ""
+        candidate._consumer.commit = refuse_once
+        candidate.note("1700000000000")
+        wait_for(lambda: refused and patiently(candidate.holds) and candidate.is_noted)
+        assert candidate.noted == "1700000000000"
+    finally:
+        candidate.close()
+
+
+def noting(candidates: list[Election], text: str) -> Election | None:
+    """The one that holds it, once the group has the note: who was elected first may lose to who came later."""
+    held = exactly_one(candidates)
+    if held is None or (held.noted == text and held.is_noted):
+        return held
+    assert held.noted in ("", text)
+    held.note(text)
+    return None
+
+
 def exactly_one(candidates: list[Election]) -> Election | None:
-    holding = [one for one in candidates if one.holds()]
-    return holding[0] if len(holding) == 1 else None
+    with suppress(StreamLost, StreamUnavailable):  # while the group is joined anew, or the broker is busy
+        holding = [one for one in candidates if one.holds()]
+        return holding[0] if len(holding) == 1 else None
+    return None

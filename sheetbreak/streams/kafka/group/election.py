@@ -8,7 +8,13 @@ import time
 from typing import Any
 
 from kafka import OffsetAndMetadata, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import (
+    CommitFailedError,
+    IllegalGenerationError,
+    KafkaError,
+    RebalanceInProgressError,
+    UnknownMemberIdError,
+)
 
 from sheetbreak.streams.kafka.clients import new_elector
 from sheetbreak.streams.kafka.errors import stream_error
@@ -19,6 +25,9 @@ _POLL_MS = 1_000
 _BETWEEN_FAILURES_S = 1.0
 _LASTS_S = 10.0
 """As long as the group waits for a member that is silent: after that another one may hold it."""
+
+_ELECTED_ANEW = CommitFailedError, RebalanceInProgressError, IllegalGenerationError, UnknownMemberIdError
+"""The group has lost or won a member since we polled."""
 
 
 class Election:
@@ -34,6 +43,8 @@ class Election:
         except KafkaError as error:
             raise stream_error(error, self._name) from error
         self._closed = threading.Event()
+        self._term: tuple[int, str] | None = None
+        """The generation of the group and our id in it, while we hold the partition: what was noted before is known."""
         self._noted, self._to_note = "", ""
         """What the group has, known while it holds the partition, and what it is to have."""
         self._told: tuple[float, bool, KafkaError | None] = (time.monotonic(), False, None)
@@ -84,11 +95,19 @@ class Election:
         assigned = self._consumer.assignment()
         self._consumer.pause(*assigned)  # nothing is read: the partition is a token
         held = is_stable(group) and self._partition in assigned
-        if held and not self._told[1]:
+        term = (group.generation_id, group.member_id) if held else None
+        if held and term != self._term:
             found = self._consumer.committed(self._partition, metadata=True)
-            self._noted, self._to_note = found.metadata if found is not None else "", ""
+            noted = found.metadata if found is not None else ""
+            if self._term is None or noted != self._noted:  # another one may have held it since
+                self._to_note = ""
+            self._noted = noted
         elif held and not self.is_noted:
             text, end = self._to_note, self._consumer.end_offsets([self._partition])
-            self._consumer.commit({self._partition: OffsetAndMetadata(end[self._partition], text, -1)})
+            try:
+                self._consumer.commit({self._partition: OffsetAndMetadata(end[self._partition], text, -1)})
+            except _ELECTED_ANEW:  # still to be noted, if we are elected again
+                return False
             self._noted = text
+        self._term = term
         return held
