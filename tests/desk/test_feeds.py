@@ -3,17 +3,20 @@
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kafka import KafkaConsumer
+from kafka.errors import KafkaError
 
 from desk.feeds import Feed, kafka
 from desk.feeds.kafka import KafkaFeed
 from desk.feeds.lines import LinesFeed
 from desk.messages import Arrived, Score
 from sheetbreak.errors import DataError
+from sheetbreak.streams.kafka.group.membership import is_stable, unstick
 from tests.support.desk_rig import START_MS, action, alert, at, dead_letter, score
 from tests.support.kafka_broker import Broker
 from tests.support.patience import PATIENCE_S, wait_for
@@ -153,10 +156,22 @@ def test_a_monitor_that_has_answered_every_row_is_seen(broker: Broker, monkeypat
             rows, bootstrap_servers=broker.address, group_id=group, auto_offset_reset="earliest"
         ) as monitor:
             broker.write(rows, [b"{}"] * 3, partition=0)
-            read = 0
-            while read < 3:
-                read += sum(map(len, monitor.poll(1000).values()))
-            monitor.commit()
-            wait_for(lambda: monitor.poll(100) is not None and feed.status.monitor_waits)
+            read: list[Any] = []
+
+            def reads() -> bool:
+                read.extend(one for some in monitor.poll(1000).values() for one in some)
+                if not is_stable(state := monitor.group_metadata()):
+                    unstick(monitor, state)  # a join that outlasts the poll is not forgotten
+                return len(read) == 3
+
+            wait_for(reads, nap_s=0)
+
+            def waits() -> bool:
+                monitor.poll(100)
+                with suppress(KafkaError):  # while the group is joined anew
+                    monitor.commit()
+                return feed.status.monitor_waits
+
+            wait_for(waits)
             broker.write(rows, [b"{}"], partition=0)
             wait_for(lambda: not feed.status.monitor_waits)

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kafka import KafkaAdminClient
 
 from sheetbreak.wire.actions import encode_action, make_action
 from tests.support.kafka_broker import Broker
 from tests.support.kafka_mill import KafkaMill
+from tests.support.kafka_operator import Operator
 from tests.support.mill import START_US
 from tests.support.monitor_process import run
 from tests.support.patience import PATIENCE_S, wait_for
@@ -76,9 +76,8 @@ def test_kills_lose_and_repeat_no_action(mill: KafkaMill) -> None:
 
 def test_a_stack_without_the_topic_goes_on_and_one_of_another_size_is_refused(mill: KafkaMill) -> None:
     topic = mill.prefix + "operator-actions"
-    admin = KafkaAdminClient(bootstrap_servers=mill.broker.address)
-    admin.delete_topics([topic])
-    wait_for(lambda: topic not in admin.list_topics())
+    operator = Operator(mill.broker.address)
+    operator.delete(topic)
     monitor = mill.start()
     mill.send(5)
     wait_for(lambda: mill.answered() == 10, says=mill.logs)
@@ -86,9 +85,7 @@ def test_a_stack_without_the_topic_goes_on_and_one_of_another_size_is_refused(mi
     assert "run: sheetbreak topics create kafka://" in mill.log(monitor)
     monitor.terminate()
     assert monitor.wait(PATIENCE_S) == 0
-    admin.create_topics({topic: {"num_partitions": 3}})
-    wait_for(lambda: topic in admin.list_topics() and len(admin.describe_topics([topic])[0]["partitions"]) == 3)
-    admin.close()
+    operator.ask(lambda admin: admin.create_topics({topic: {"num_partitions": 3}}, wait_for_metadata=True))
     options = ["--models", str(mill.models), "--topic-prefix", mill.prefix, "--group", mill.prefix + "group"]
     done = run(mill.broker.url(mill.prefix + "sensor-rows"), *options)
     assert done.returncode == 2

@@ -7,14 +7,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaProducer, TopicPartition
+from kafka.errors import KafkaError
 
 from sheetbreak.cli.topics import main as topics
+from sheetbreak.streams.kafka.group.asking import AskingConsumer
 from sheetbreak.wire.topics import ROWS, TOPICS
 from tests.support.patience import PATIENCE_S, patiently, wait_for
 from tests.support.ports import free_port
@@ -24,6 +27,8 @@ SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "kafka-broker"
 HEAP = "256m"
 COMPILED_ONCE = "-XX:TieredStopAtLevel=1"
 """A broker that lives for a test or two is there two seconds sooner if Java compiles nothing a second time."""
+MANY_TESTS = 100
+"""They start some two dozen brokers: it is worth to have Java keep the classes that a broker loads."""
 READER_S = 60.0
 """Without a record: a reader that stands so long before the end is told, and another one tries."""
 _serial = itertools.count()
@@ -31,6 +36,9 @@ _serial = itertools.count()
 
 class Broker:
     """One broker in a folder of its own; it comes back on the same port."""
+
+    java: ClassVar[str] = COMPILED_ONCE
+    """Options of Java's for all brokers."""
 
     def __init__(self, folder: Path, *, port: int | None = None) -> None:
         self.folder = folder
@@ -50,6 +58,19 @@ class Broker:
 
     def start(self) -> None:
         self.address = self._run("start", "--heap", HEAP, "--wait", str(PATIENCE_S), *self.port, *self.settings)
+
+    @classmethod
+    def keep_classes(cls, folder: Path) -> None:
+        """Have Java keep what a broker loads: each start from now on takes half of the processor time."""
+        kept, once = folder / "classes.jsa", cls(folder)
+        try:
+            cls.java = f"{COMPILED_ONCE} -XX:ArchiveClassesAtExit={kept}"
+            once.start()
+            once.stop()
+        finally:
+            cls.java = COMPILED_ONCE
+        if kept.exists():  # a busy machine may be too slow for it
+            cls.java += f" -XX:SharedArchiveFile={kept}"
 
     def stop(self, *, kill: bool = False) -> None:
         self._run("stop", *(["--kill"] if kill else []))
@@ -79,10 +100,11 @@ class Broker:
         self, topic: str, values: Sequence[bytes], *, partition: int | None = None, key: bytes | None = None
     ) -> None:
         producer = KafkaProducer(bootstrap_servers=self.address)
-        for value in values:
-            producer.send(topic, value, key=key, partition=partition)
+        sent = [producer.send(topic, value, key=key, partition=partition) for value in values]
         producer.flush()
         producer.close()
+        for one in sent:
+            one.get(PATIENCE_S)  # raises what kept it from being written
 
     def read(self, topic: str, *, committed: bool = True) -> list[Any]:
         """All records that a consumer sees now, partition by partition, in order."""
@@ -90,7 +112,7 @@ class Broker:
             known = wait_for(lambda: consumer.partitions_for_topic(topic))
             partitions = [TopicPartition(topic, p) for p in sorted(known)]
             # Of a transaction that has just been committed the markers come a moment later: they are waited for.
-            ends = consumer.end_offsets(partitions)
+            ends = ends_of(consumer, partitions)
         level = "read_committed" if committed else "read_uncommitted"
         found: list[Any] = []
         wait_for(lambda: self._read_up_to(ends, level, found), says=partial(self._where, partitions))
@@ -100,7 +122,7 @@ class Broker:
         """All records before the ends; False where they do not come: the next client may have more luck."""
         found: dict[TopicPartition, list[Any]] = {tp: [] for tp in ends}
         until = time.monotonic() + READER_S
-        with self._consumer(level) as consumer:
+        with suppress(KafkaError), self._consumer(level) as consumer:
             consumer.assign(list(ends))
             consumer.seek_to_beginning()
             while any(consumer.position(tp) < end for tp, end in ends.items()):
@@ -110,8 +132,9 @@ class Broker:
                 for tp, records in consumer.poll(100).items():
                     found[tp] += records
                     until = time.monotonic() + READER_S
-        into += [record for records in found.values() for record in records]
-        return True
+            into += [record for records in found.values() for record in records]
+            return True
+        return False
 
     def _where(self, partitions: Sequence[TopicPartition]) -> str:
         ends = {}
@@ -121,7 +144,7 @@ class Broker:
         return f"{partitions[0].topic}, ends by partition: {ends}"
 
     def _consumer(self, isolation_level: str) -> Any:
-        return KafkaConsumer(
+        return AskingConsumer(
             bootstrap_servers=self.address,
             isolation_level=isolation_level,
             auto_offset_reset="earliest",
@@ -137,10 +160,21 @@ class Broker:
             capture_output=True,
             text=True,
             check=False,
-            env=os.environ | {"JDK_JAVA_OPTIONS": COMPILED_ONCE},
+            env=os.environ | {"JDK_JAVA_OPTIONS": self.java},
         )
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
+
+
+def ends_of(consumer: AskingConsumer, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+    """Up to where the partitions are written; asked again while a broker that is busy, or just back, does not say."""
+
+    def asked() -> dict[TopicPartition, int]:
+        with suppress(KafkaError):
+            return dict(consumer.end_offsets(partitions))
+        return {}
+
+    return wait_for(asked)
 
 
 class Cluster(Broker):
@@ -169,13 +203,15 @@ def need_java() -> None:
 
 
 @pytest.fixture(scope="session")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+def broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """The session's broker; a test that kills it starts it again."""
     need_java()
+    if sum("broker" in getattr(item, "fixturenames", ()) for item in request.session.items) > MANY_TESTS:
+        Broker.keep_classes(tmp_path_factory.mktemp("classes"))
     broker = Broker(tmp_path_factory.mktemp("kafka"))
     broker.start()
     yield broker
     broker.kill()
 
 
-__all__ = ["ROWS", "TOPICS", "Broker", "Cluster", "broker", "need_java"]
+__all__ = ["ROWS", "TOPICS", "Broker", "Cluster", "broker", "ends_of", "need_java"]

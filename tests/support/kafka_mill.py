@@ -8,11 +8,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaProducer, TopicPartition
 
-from tests.support.kafka_broker import Broker
+from sheetbreak.streams.kafka.group.asking import AskingConsumer
+from tests.support.kafka_broker import Broker, ends_of
 from tests.support.mill import mill_rows, save_model
 from tests.support.monitor_process import ALL, command, messages, run
+from tests.support.patience import PATIENCE_S
 from tests.support.services import plain_environment
 
 Messages = dict[str, list[dict[str, Any]]]
@@ -43,10 +45,13 @@ class KafkaMill:
         return KafkaProducer(bootstrap_servers=self.broker.address, linger_ms=2)
 
     def _send(self, producer: Any, count: int) -> None:
+        sent = []
         for row in range(self.sent, self.sent + count):
             for machine, rows in self.rows.items():
-                producer.send(self.prefix + "sensor-rows", rows[row], key=machine.encode())
+                sent.append(producer.send(self.prefix + "sensor-rows", rows[row], key=machine.encode()))
         producer.flush()
+        for one in sent:
+            one.get(PATIENCE_S)  # raises what kept it from being written
         self.sent += count
 
     @contextlib.contextmanager
@@ -54,14 +59,14 @@ class KafkaMill:
         """Rows of every machine go in, `count` at a time, until the end of the `with`.
 
         They wait while 50 times as many are not answered: however slow the machine, the rows last, and every monitor
-        finds some that wait for it.
+        finds some that wait for it. `count` of each machine are left for whoever sends more.
         """
         stop = threading.Event()
         whole = len(next(iter(self.rows.values())))
 
         def work() -> None:
             producer, watcher = self._producer(), self._consumer()
-            while not stop.wait(pause_s) and self.sent + count <= whole:
+            while not stop.wait(pause_s) and self.sent + 2 * count <= whole:
                 if (self.sent - 50 * count) * len(self.rows) < self._written(watcher):
                     self._send(producer, count)
             producer.close()
@@ -104,13 +109,13 @@ class KafkaMill:
         return self._written(self._watcher)
 
     def _consumer(self) -> Any:
-        return KafkaConsumer(bootstrap_servers=self.broker.address)
+        return AskingConsumer(bootstrap_servers=self.broker.address)
 
     def _written(self, watcher: Any) -> int:
         topic = self.prefix + "scores"
         # Not asked of the broker: a busy one's metadata may lack some for a moment.
         partitions = [TopicPartition(topic, p) for p in range(self.partitions)]
-        return sum(watcher.end_offsets(partitions).values())
+        return sum(ends_of(watcher, partitions).values())
 
     def has_written_more(self, before: int) -> bool:
         """More than `written` told before."""

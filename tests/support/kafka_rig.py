@@ -6,6 +6,7 @@ from sheetbreak.streams.kafka.options import KafkaOptions, Security
 from sheetbreak.streams.kafka.stream import KafkaStream, open_kafka
 from sheetbreak.wire.topics import OUTPUTS
 from tests.support.kafka_broker import Broker
+from tests.support.kafka_operator import Operator
 from tests.support.patience import PATIENCE_S
 
 SESSION_S = 6.0
@@ -18,13 +19,17 @@ class KafkaRig:
     rewinds, ends, waits = True, False, True
 
     def __init__(self, broker: Broker, *, partitions: int = 1) -> None:
-        self.broker = broker
+        self.broker, self.operator = broker, Operator(broker.address)
         self.prefix = broker.create_topics(partitions=partitions)
         self.streams: list[KafkaStream] = []
 
     @property
     def url(self) -> str:
         return self.broker.url(self.prefix + "sensor-rows")
+
+    def leave(self, instance: str) -> None:
+        """A static member leaves only after its session."""
+        self.operator.dismiss(self.prefix + "group", instance)
 
     def feed(self, values: Sequence[bytes], *, partition: int = 0) -> None:
         self.broker.write(self.prefix + "sensor-rows", values, partition=partition)

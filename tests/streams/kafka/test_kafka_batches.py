@@ -20,7 +20,7 @@ from sheetbreak.streams.protocol import Batch, Record
 from tests.support.kafka_broker import Broker
 from tests.support.kafka_rig import KafkaRig
 from tests.support.patience import patiently, wait_for
-from tests.support.stream_checks import answers, commit, expected_answers, parts, poll_until, rows
+from tests.support.stream_checks import answers, commit, expected_answers, parts, poll_until, rows, values_of
 
 TIMEOUT_S = 15.0
 
@@ -166,7 +166,7 @@ def test_a_broker_that_does_not_answer_a_poll_in_time_is_asked_for_less_at_once(
         os.kill(broker.pid, signal.SIGCONT)
     assert fetch_limits(stream._pace)[0] < whole
     rig.feed(rows(3))
-    assert [record.value for batch in poll_until(stream, 3) for record in batch.records] == rows(3)
+    assert values_of(poll_until(stream, 3)) == rows(3)
 
 
 def test_a_batch_that_hangs_with_the_broker_there_is_given_up_and_comes_again_in_smaller_ones(
@@ -190,9 +190,13 @@ def test_a_batch_that_hangs_with_the_broker_there_is_given_up_and_comes_again_in
     stream._watchdog = Watchdog(math.inf, reachable=lambda: True)  # from here on it may take as long as it takes
     assert f"event=batch-halved rows={max(1, count // 2)} were={count}" in caplog.text
     sizes, left = list[int](), 20 - len(first.records)
-    while sum(sizes) < left:
+
+    def answered() -> bool:
         batch = next(batch for batch in poll_until(stream, 1) if batch.records)
         commit(stream, batch, answers(batch), parts(0, last=b"stood"))
         sizes.append(len(batch.records))
+        return sum(sizes) >= left
+
+    wait_for(answered, nap_s=0)
     assert all(size <= max(1, count // 2) + number for number, size in enumerate(sizes)), sizes
     assert rig.published() == expected_answers(rows(20))

@@ -27,10 +27,11 @@ from sheetbreak.streams.kafka.clients import (
     new_reader,
 )
 from sheetbreak.streams.kafka.errors import stream_error
-from sheetbreak.streams.kafka.group.membership import unstick
+from sheetbreak.streams.kafka.group.membership import is_stable, unstick
 from sheetbreak.streams.kafka.options import Address, KafkaOptions, Security, parse_address
 from sheetbreak.streams.kafka.transaction import PublishFailed, Writes, publish
 from tests.support.kafka_broker import Broker
+from tests.support.kafka_operator import Operator
 from tests.support.patience import PATIENCE_S, wait_for
 
 HANG_S = 5.0
@@ -52,8 +53,7 @@ class Transaction:
             enable_auto_commit=False,
             reconnect_backoff_max_ms=1000,
         )
-        while not self.consumer.poll(500):
-            pass
+        wait_for(lambda: polled(self.consumer, 500), nap_s=0)
         self.group = self.consumer.group_metadata()
         self.producer = KafkaProducer(
             bootstrap_servers=broker.address,
@@ -77,6 +77,15 @@ class Transaction:
         with contextlib.suppress(KafkaError):
             self.producer.close(timeout=2)
         self.consumer.close(timeout_ms=500)
+
+
+def polled(consumer: Any, timeout_ms: int) -> Any:
+    """What came. A join that outlasts the poll is not forgotten."""
+    records = consumer.poll(timeout_ms)
+    group = consumer.group_metadata()
+    if not is_stable(group):
+        unstick(consumer, group)
+    return records
 
 
 CALLS = pytest.mark.parametrize("call", ["send_offsets", "commit"])
@@ -180,10 +189,15 @@ def test_a_join_that_new_metadata_asked_for_is_forgotten_without_unstick_only(br
             consumer.seek_to_beginning()
         return len(consumer.assignment())
 
-    wait_for(lambda: poll(500), nap_s=0)
-    admin = new_admin(address, Security())
-    admin.create_partitions({address.topic: 2})
-    admin.close()
+    def joined() -> int:
+        held = poll(500)
+        group = consumer.group_metadata()
+        if not is_stable(group):
+            unstick(consumer, group)
+        return held
+
+    wait_for(joined, nap_s=0)
+    Operator(broker.address).grow(address.topic, 2)
 
     def knows_both() -> bool:
         consumer._cluster.request_update()  # as every five minutes
@@ -245,8 +259,7 @@ def test_descriptors_do_not_grow_with_sessions(broker: Broker) -> None:
         consumer = new_group_consumer(address, KafkaOptions(instance_id="fds"), Security())
         kafka_clients.close_producer(producer)
         consumer.close(timeout_ms=500)
-        while producer._sender.is_alive():
-            time.sleep(0.01)
+        wait_for(lambda: not producer._sender.is_alive(), nap_s=0.01)
 
     def descriptors() -> int:
         return len(list(Path("/dev/fd").iterdir()))

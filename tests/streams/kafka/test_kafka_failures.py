@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaProducer, TopicPartition
 
-from tests.support.kafka_broker import Broker
+from sheetbreak.streams.kafka.group.asking import AskingConsumer
+from tests.support.kafka_broker import Broker, ends_of
 from tests.support.kafka_counter import FENCED
 from tests.support.patience import PATIENCE_S, wait_for
 
@@ -126,12 +127,12 @@ def mill_of(broker: Broker, tmp_path: Path) -> Iterator[Callable[[int], Mill]]:
 def test_a_process_killed_at_random_moments_loses_and_doubles_nothing(mill_of: Callable[[int], Mill]) -> None:
     mill = mill_of(2)
     chance = random.Random(11)
-    watcher = KafkaConsumer(bootstrap_servers=mill.broker.address)
+    watcher = AskingConsumer(bootstrap_servers=mill.broker.address)
     scores = [TopicPartition(mill.prefix + "scores", partition) for partition in range(mill.partitions)]
 
     def written() -> int:
         """Up to where the scores are written, committed or not."""
-        return sum(watcher.end_offsets(scores).values())
+        return sum(ends_of(watcher, scores).values())
 
     def written_beyond(before: int) -> bool:
         return written() > before
@@ -237,8 +238,7 @@ def test_sigterm_ends_a_process_between_batches(mill_of: Callable[[int], Mill]) 
     mill = mill_of(1)
     process = mill.start()
     mill.feed(3000)
-    while not mill.scored():
-        time.sleep(0.02)
+    wait_for(mill.scored, says=mill.logs, nap_s=0.02)
     process.terminate()
     assert process.wait(PATIENCE_S) == 0, mill.log(process)
     mill.start()

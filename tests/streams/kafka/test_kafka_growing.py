@@ -5,14 +5,12 @@ from typing import Any
 
 import pytest
 from kafka import KafkaProducer
-from kafka.admin import MemberToRemove
 
 from sheetbreak.cli.topics import main
 from sheetbreak.errors import DataError
 from sheetbreak.streams.kafka.admin import growing
 from sheetbreak.streams.kafka.admin.growing import Growth
 from sheetbreak.streams.kafka.bulk_producer import Partitioner
-from sheetbreak.streams.kafka.clients import new_admin
 from sheetbreak.streams.kafka.group.state_topic import read_state
 from sheetbreak.streams.kafka.options import Security, parse_address
 from sheetbreak.streams.protocol import Snapshot
@@ -39,9 +37,7 @@ def grow(rig: KafkaRig, partitions: int) -> int:
 def stop(rig: KafkaRig) -> None:
     """The monitor's session is over."""
     rig.streams[-1].close()
-    admin = new_admin(parse_address(rig.url), Security())
-    admin.remove_group_members(rig.prefix + "group", [MemberToRemove(group_instance_id="one")])
-    admin.close()
+    rig.leave("one")
 
 
 def answer(rig: KafkaRig) -> None:
@@ -111,9 +107,7 @@ def test_a_growth_killed_at_any_step_is_told_at_the_start_and_finished_by_a_seco
     answer(rig)
     stop(rig)
     if by_hand:
-        admin = new_admin(parse_address(rig.url), Security())
-        admin.create_partitions({rig.prefix + "sensor-rows": 3})
-        admin.close()
+        rig.operator.grow(rig.prefix + "sensor-rows", 3)
     with monkeypatch.context() as patch:
         after = step == "_publish"
         patch.setattr(growing if step == "create_topics" else Growth, step, dying(getattr(Growth, step, None), after))

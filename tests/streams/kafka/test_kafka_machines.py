@@ -8,7 +8,7 @@ from sheetbreak.cli.machines import main
 from sheetbreak.errors import DataError
 from tests.support.kafka_broker import Broker
 from tests.support.kafka_mill import KafkaMill
-from tests.support.patience import PATIENCE_S, wait_for
+from tests.support.patience import PATIENCE_S, patiently, wait_for
 
 
 def test_a_retired_machine_is_gone_and_the_others_go_on(
@@ -19,12 +19,12 @@ def test_a_retired_machine_is_gone_and_the_others_go_on(
 
     def listed() -> dict[str, str]:
         capsys.readouterr()
-        assert main([address, *options]) == 0
+        assert patiently(lambda: main([address, *options])) == 0
         return {line.split()[0]: line for line in capsys.readouterr().out.splitlines()[1:]}
 
     def retired() -> bool:
         try:
-            return main([address, "retire", "pm0", *options]) == 0
+            return patiently(lambda: main([address, "retire", "pm0", *options])) == 0
         except DataError:  # says that monitors run, as checked below
             return False
 
@@ -36,7 +36,7 @@ def test_a_retired_machine_is_gone_and_the_others_go_on(
         assert listed().keys() == {"pm0", "pm1"}
         assert "1999-05-01T01:58:00Z" in listed()["pm1"]
         with pytest.raises(DataError, match=r"monitors of the group .*\(one\) run.*stop them"):
-            main([address, "retire", "pm0", *options])
+            patiently(lambda: main([address, "retire", "pm0", *options]))
         with pytest.raises(DataError, match="which one"):
             main([address, "reset", *options])
         first.terminate()
@@ -44,7 +44,7 @@ def test_a_retired_machine_is_gone_and_the_others_go_on(
         wait_for(retired)  # a static member is in the group until its session ends
         assert listed().keys() == {"pm1"}
         with pytest.raises(DataError, match=r"no state of a machine 'pm0'; it has pm1"):
-            main([address, "retire", "pm0", *options])
+            patiently(lambda: main([address, "retire", "pm0", *options]))
         second = mill.start()
         mill.send(10)
         wait_for(lambda: mill.answered() == 140)

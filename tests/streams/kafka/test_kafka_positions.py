@@ -1,21 +1,14 @@
 """Where a partition goes on when its log, its offsets or its state are not what they were: told, and nothing twice."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kafka import OffsetAndMetadata, TopicPartition
-from kafka.admin import MemberToRemove
-from kafka.errors import KafkaError
 
-from sheetbreak.cli.topics import main as topics
-from sheetbreak.errors import SheetbreakError
-from sheetbreak.streams.kafka.clients import new_admin
 from sheetbreak.streams.kafka.group.positions import Log, Place, Start, read_place, start_from, start_from_state
 from sheetbreak.streams.kafka.group.state_topic import Kept, MachineStates, Written
-from sheetbreak.streams.kafka.options import Security, parse_address
 from sheetbreak.streams.kafka.stream import KafkaStream
 from sheetbreak.streams.protocol import Batch
 from tests.support.kafka_broker import Broker
@@ -89,13 +82,6 @@ def rig(broker: Broker) -> Iterator[KafkaRig]:
     rig.tear_down()
 
 
-@pytest.fixture
-def admin(rig: KafkaRig) -> Iterator[Any]:
-    admin = new_admin(parse_address(rig.url), Security())
-    yield admin
-    admin.close()
-
-
 def answer(rig: KafkaRig, count: int, *, snapshots: bool = True) -> None:
     """A monitor that answers `count` rows and ends."""
     stream = rig.open(max_records=10)
@@ -117,32 +103,30 @@ def next_rows(stream: KafkaStream) -> Batch:
     return next(batch for batch in poll_until(stream, 1) if batch.records)
 
 
-def test_rows_gone_by_retention_are_told_and_counted(
-    rig: KafkaRig, admin: Any, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_rows_gone_by_retention_are_told_and_counted(rig: KafkaRig, caplog: pytest.LogCaptureFixture) -> None:
     rig.feed(rows(20))
     answer(rig, 20)
     rig.feed(rows(20, first=20))
-    admin.delete_records({TopicPartition(rig.prefix + "sensor-rows", 0): 33})
+    delete_rows(rig, 33)
     stream = rig.open()
     batches: list[Batch] = []
-    while not (batches and batches[-1].records):
-        batches.append(patiently(lambda: stream.poll(0.5)))
-        for partition in batches[-1].assigned:
+    for batch in poll_until(stream, 1):
+        batches.append(batch)
+        for partition in batch.assigned:
             assert restore(stream, partition), "the state is kept"
     assert batches[-1].records[0].offset == 33
     assert [batch.lost for batch in batches if batch.lost] == [{0: 13}]
     assert caplog.text.count("event=rows-lost partition=0 expected=20 found=33 lost=13") == 1
 
 
-def test_rows_gone_while_a_monitor_runs_are_told_too(rig: KafkaRig, admin: Any) -> None:
+def test_rows_gone_while_a_monitor_runs_are_told_too(rig: KafkaRig) -> None:
     rig.feed([b"%100000d" % row for row in range(120)])  # more than a client fetches at once
     stream = rig.open(max_records=1)
     assigned(stream)
     seen = [0]
     first = next_rows(stream)
     commit(stream, first, [], parts(0, pm1=b"x"))
-    admin.delete_records({TopicPartition(rig.prefix + "sensor-rows", 0): 118})
+    delete_rows(rig, 118)
     lost = 0
     while seen[-1] < 119:
         batch = patiently(lambda: stream.poll(0.5))
@@ -156,13 +140,11 @@ def test_rows_gone_while_a_monitor_runs_are_told_too(rig: KafkaRig, admin: Any) 
     assert len(seen) + lost == 120, "each row is answered, or told to be lost"
 
 
-def test_expired_offsets_go_on_where_the_state_belongs(
-    rig: KafkaRig, admin: Any, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_expired_offsets_go_on_where_the_state_belongs(rig: KafkaRig, caplog: pytest.LogCaptureFixture) -> None:
     rig.feed(rows(20))
     answer(rig, 10)
     answer(rig, 10, snapshots=False)  # dead letters alone: they move the offset and change no state
-    expire_offsets(rig, admin)
+    expire_offsets(rig)
     rig.feed(rows(3, first=20))
     stream = rig.open()
     assert assigned(stream) == {b"pm1": b"0"}
@@ -174,13 +156,13 @@ def test_expired_offsets_go_on_where_the_state_belongs(
 
 
 def test_a_log_shorter_than_the_committed_offset_goes_on_at_its_end_on_the_kept_state(
-    rig: KafkaRig, admin: Any, caplog: pytest.LogCaptureFixture
+    rig: KafkaRig, caplog: pytest.LogCaptureFixture
 ) -> None:
     rig.feed(rows(20))
     answer(rig, 20)
-    make_again(rig, admin, "sensor-rows")
+    make_again(rig, "sensor-rows")
     rig.feed(rows(12))
-    commit_by_hand(rig, admin, 20, "state=20")
+    commit_by_hand(rig, 20, "state=20")
     stream = rig.open()
     assert assigned(stream) == {b"pm1": b"0"}
     assert "event=log-truncated partition=0 expected=20 found=12" in caplog.text
@@ -193,13 +175,11 @@ def test_a_log_shorter_than_the_committed_offset_goes_on_at_its_end_on_the_kept_
     assert "state-" not in caplog.text
 
 
-def test_every_row_of_an_input_that_was_made_again_is_answered(
-    rig: KafkaRig, admin: Any, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_every_row_of_an_input_that_was_made_again_is_answered(rig: KafkaRig, caplog: pytest.LogCaptureFixture) -> None:
     rig.feed(rows(20))
     answer(rig, 20)
     for first in (20, 50):  # twice: the second time more rows than the first
-        make_again(rig, admin, "sensor-rows")
+        make_again(rig, "sensor-rows")
         rig.feed(rows(first + 10, first=first))
         stream = rig.open()
         assert assigned(stream) == {b"pm1": b"0"}, "the state is kept"
@@ -211,10 +191,12 @@ def test_every_row_of_an_input_that_was_made_again_is_answered(
         stream.close()
     again = rig.open()
     assert assigned(again) == {b"pm1": b"0", b"pm2": b"x"}
-    assert "event=" not in caplog.text.replace("event=rebalanced", "")
+    # Of what is said of a partition; a busy broker may have its fetches halved.
+    assert "partition=" not in caplog.text
+    assert "event=state-" not in caplog.text
 
 
-def test_an_input_made_again_under_a_running_monitor_is_read_from_its_start(rig: KafkaRig, admin: Any) -> None:
+def test_an_input_made_again_under_a_running_monitor_is_read_from_its_start(rig: KafkaRig) -> None:
     rig.feed(rows(20))
     stream = rig.open()
     assigned(stream)
@@ -223,7 +205,7 @@ def test_an_input_made_again_under_a_running_monitor_is_read_from_its_start(rig:
         commit(stream, batch, answers(batch), parts(0, pm1=b"x"))
         batch = next_rows(stream)
     commit(stream, batch, answers(batch), parts(0, pm1=b"x"))
-    make_again(rig, admin, "sensor-rows")
+    make_again(rig, "sensor-rows")
     rig.feed(rows(40, first=20))
     found: list[int] = []
     while len(found) < 40:
@@ -236,14 +218,14 @@ def test_an_input_made_again_under_a_running_monitor_is_read_from_its_start(rig:
     assert found == list(range(40))
 
 
-def test_machines_whose_state_is_gone_are_counted(rig: KafkaRig, admin: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_machines_whose_state_is_gone_are_counted(rig: KafkaRig, caplog: pytest.LogCaptureFixture) -> None:
     """The topic of the states made again under a monitor: it holds only what was written since."""
     rig.feed(rows(5))
     stream = rig.open(max_records=5)
     assigned(stream)
     batch = next_rows(stream)
     commit(stream, batch, [], parts(0, **{"pm1\0core": b"x", "pm2\0core": b"x", "pm2\0t01": b"x"}))
-    make_again(rig, admin, "monitor-state")
+    make_again(rig, "monitor-state")
     rig.feed(rows(1, first=5))
     stream.close()
     again = rig.open()
@@ -251,33 +233,22 @@ def test_machines_whose_state_is_gone_are_counted(rig: KafkaRig, admin: Any, cap
     assert "event=state-missing partition=0 machines=0 expected=2" in caplog.text
 
 
-def make_again(rig: KafkaRig, admin: Any, name: str) -> None:
-    admin.delete_topics([rig.prefix + name])
-
-    def made() -> bool:
-        try:
-            return topics(["create", rig.broker.url(), "--partitions", "1", "--topic-prefix", rig.prefix]) == 0
-        except (KafkaError, SheetbreakError):  # it is not gone yet
-            return False
-
-    wait_for(made)
+def make_again(rig: KafkaRig, name: str) -> None:
+    rig.operator.delete(rig.prefix + name)
+    rig.broker.run_topics("create", "--partitions", "1", "--topic-prefix", rig.prefix)
 
 
-def empty_group(rig: KafkaRig, admin: Any) -> None:
-    """A static member leaves only after its session."""
-    try:
-        admin.remove_group_members(rig.prefix + "group", [MemberToRemove(group_instance_id="one")])
-    except KafkaError:
-        return
+def delete_rows(rig: KafkaRig, before: int) -> None:
+    rows_of_0 = TopicPartition(rig.prefix + "sensor-rows", 0)
+    rig.operator.ask(lambda admin: admin.delete_records({rows_of_0: before}))
 
 
-def commit_by_hand(rig: KafkaRig, admin: Any, offset: int, metadata: str) -> None:
-    empty_group(rig, admin)
-    tp = TopicPartition(rig.prefix + "sensor-rows", 0)
-    admin.alter_group_offsets(rig.prefix + "group", {tp: OffsetAndMetadata(offset, metadata, -1)})
+def commit_by_hand(rig: KafkaRig, offset: int, metadata: str) -> None:
+    rig.leave("one")
+    rig.operator.commit(rig.prefix + "group", TopicPartition(rig.prefix + "sensor-rows", 0), offset, metadata)
 
 
-def expire_offsets(rig: KafkaRig, admin: Any) -> None:
+def expire_offsets(rig: KafkaRig) -> None:
     """As a broker does after offsets.retention.minutes."""
-    empty_group(rig, admin)
-    admin.delete_groups([rig.prefix + "group"])
+    rig.leave("one")
+    rig.operator.forget(rig.prefix + "group")

@@ -13,7 +13,7 @@ from sheetbreak.streams.kafka.clients import new_admin
 from sheetbreak.streams.kafka.options import Security, parse_address
 from sheetbreak.wire.topics import ACTIONS, ROWS, SCORES, STATE, TOPICS
 from tests.support.kafka_broker import Broker
-from tests.support.patience import wait_for
+from tests.support.kafka_operator import Operator
 
 _serial = itertools.count()
 
@@ -42,7 +42,7 @@ class Mill:
         self.admin.create_topics({self.prefix + name: wanted}, wait_for_metadata=True)
 
     def delete(self, name: str) -> None:
-        self.admin.delete_topics([self.prefix + name])
+        Operator(self.broker.address).delete(self.prefix + name)
 
 
 @pytest.fixture
@@ -67,10 +67,7 @@ def test_without_a_prefix_they_have_the_contracts_names(broker: Broker, capsys: 
     lines = capsys.readouterr().out.splitlines()
     assert [line.partition(":")[0] for line in lines] == [*TOPICS, ACTIONS] * 2
     # All tests share the broker, and in some of them these topics are missing.
-    admin = new_admin(parse_address(broker.url("x")), Security())
-    admin.delete_topics(list(TOPICS))
-    wait_for(lambda: not inspect(admin, list(TOPICS)))
-    admin.close()
+    Operator(broker.address).delete(*TOPICS)
 
 
 def test_create_again_changes_nothing_and_takes_the_number_that_is_there(

@@ -1,11 +1,11 @@
 """What is said when Kafka is not as it should be: in words, with the address or the setting, and not too often."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
+from kafka import KafkaProducer
 from kafka import errors as kafka_errors
-from kafka.admin import ConfigResource
 
 from sheetbreak.errors import DataError
 from sheetbreak.streams.kafka.clients import new_admin
@@ -15,11 +15,11 @@ from sheetbreak.streams.kafka.library_log import Rarely, hint_at
 from sheetbreak.streams.kafka.options import Security, parse_address
 from sheetbreak.streams.kafka.reading import last_values
 from sheetbreak.streams.kafka.session import add_rows
-from sheetbreak.streams.protocol import Record
+from sheetbreak.streams.protocol import Record, Stream
 from tests.support.kafka_broker import Broker
 from tests.support.kafka_rig import KafkaRig
-from tests.support.patience import wait_for
-from tests.support.stream_checks import answers, parts, poll_until, rows
+from tests.support.patience import patiently, wait_for
+from tests.support.stream_checks import answers, commit, parts, poll_until, restore, rows
 
 
 def test_an_answer_that_kafka_python_wraps_is_decided_by_what_it_means() -> None:
@@ -136,25 +136,18 @@ def rig(broker: Broker) -> Iterator[KafkaRig]:
 
 @pytest.mark.parametrize("codec", ["snappy", "lz4", "zstd", "gzip"])
 def test_rows_and_state_are_read_whatever_the_topics_codec(rig: KafkaRig, codec: str) -> None:
-    admin = new_admin(parse_address(rig.url), Security())
-    resources = [
-        ConfigResource("TOPIC", rig.prefix + name, {"compression.type": codec})
-        for name in ("sensor-rows", "monitor-state")
-    ]
-    admin.alter_configs(resources)
-    admin.close()
+    for name in ("sensor-rows", "monitor-state"):
+        rig.operator.configure(rig.prefix + name, {"compression.type": codec})
     rig.feed(rows(20))
     stream = rig.open()
     batch = next(batch for batch in poll_until(stream, 1) if batch.records)
-    stream.commit(batch, answers(batch), parts(0, pm1=b"x" * 1000))
+    commit(stream, batch, answers(batch), parts(0, pm1=b"x" * 1000))
     again = rig.open()
-    wait_for(lambda: again.poll(0.1).assigned)
-    assert again.restore(0) == {b"pm1": b"x" * 1000}
+    wait_for(lambda: patiently(lambda: again.poll(0.1)).assigned)
+    assert restore(again, 0) == {b"pm1": b"x" * 1000}
 
 
 def test_the_lag_counts_rows_behind_an_open_transaction(rig: KafkaRig) -> None:
-    from kafka import KafkaProducer
-
     rig.feed(rows(10))
     writer = KafkaProducer(bootstrap_servers=rig.broker.address, transactional_id=rig.prefix + "writer")
     writer.init_transactions()
@@ -163,32 +156,29 @@ def test_the_lag_counts_rows_behind_an_open_transaction(rig: KafkaRig) -> None:
     writer.flush()
     rig.feed(rows(4, first=11))
     stream = rig.open()
-    for batch in poll_until(stream, 10):
-        if batch.records:
-            stream.commit(batch, answers(batch), [])
-    wait_for(lambda: _commit_all(stream) and stream.lag() == {0: 5})
+    wait_for(lambda: _lag_after_a_turn(stream) == {0: 5}, nap_s=0)
     writer.commit_transaction()
     writer.close()
-    wait_for(lambda: _commit_all(stream) and stream.lag() == {0: 0})
+    wait_for(lambda: _lag_after_a_turn(stream) == {0: 0}, nap_s=0)
 
 
-def _commit_all(stream: object) -> bool:
-    batch = stream.poll(0.1)  # type: ignore[attr-defined]
+def _lag_after_a_turn(stream: Stream) -> Mapping[int, int]:
+    batch = patiently(lambda: stream.poll(0.1))
     if batch.records:
-        stream.commit(batch, answers(batch), [])  # type: ignore[attr-defined]
-    return True
+        commit(stream, batch, answers(batch), [])
+    return patiently(stream.lag)
 
 
 def test_the_last_row_is_found_behind_what_is_no_row(rig: KafkaRig) -> None:
     rig.feed([b"row", *[b"garbage"] * 30])
     topic = rig.prefix + "sensor-rows"
-    assert last_values(rig.broker.url(topic), accept=lambda value: value == b"row") == [b"row"]
-    assert last_values(rig.broker.url(topic), accept=lambda value: value == b"other") == []
+    assert patiently(lambda: last_values(rig.broker.url(topic), accept=lambda value: value == b"row")) == [b"row"]
+    assert patiently(lambda: last_values(rig.broker.url(topic), accept=lambda value: value == b"other")) == []
 
 
 def test_a_stream_is_ready_once_it_has_joined(rig: KafkaRig) -> None:
     stream = rig.open()
-    first = stream.poll(0.0)
+    first = patiently(lambda: stream.poll(0.0))
     assert not first.ready or first.assigned
-    wait_for(lambda: stream.poll(0.1).ready)
-    assert stream.poll(0.1).ready
+    wait_for(lambda: patiently(lambda: stream.poll(0.1)).ready)
+    assert patiently(lambda: stream.poll(0.1)).ready
