@@ -24,8 +24,8 @@ from sheetbreak.streams.kafka.group.election import Election
 from sheetbreak.streams.kafka.options import parse_address
 from tests.support.desk_rig import DeskRig, action, alert, score
 from tests.support.kafka_broker import Broker
-from tests.support.ports import free_port
 from tests.support.patience import PATIENCE_S, patiently, wait_for
+from tests.support.ports import free_port
 from tests.support.services import need
 
 CONFIG = """
