@@ -3,6 +3,8 @@
 import logging
 import time
 
+from kafka.errors import KafkaTimeoutError
+
 from sheetbreak.streams.kafka.options import PREFIX
 
 SAY_EVERY_S = 60.0
@@ -55,7 +57,10 @@ class LastFailure:
 
     def _note(self, record: logging.LogRecord) -> bool:
         if record.msg.startswith("Bootstrap connection to") and isinstance(record.args, tuple):
-            self.text = str(record.args[1])
+            failure = record.args[1]
+            # The last try is cut off by our own deadline, and says less than those before it.
+            if not self.text or not isinstance(failure, KafkaTimeoutError):
+                self.text = str(failure)
         return True
 
 

@@ -11,7 +11,7 @@ from sheetbreak.errors import DataError
 from sheetbreak.streams.kafka.clients import new_admin
 from sheetbreak.streams.kafka.errors import Decision, decide, stream_error
 from sheetbreak.streams.kafka.group.positions import StableOffsets
-from sheetbreak.streams.kafka.library_log import Rarely, hint_at
+from sheetbreak.streams.kafka.library_log import LastFailure, Rarely, hint_at
 from sheetbreak.streams.kafka.options import Security, parse_address
 from sheetbreak.streams.kafka.reading import last_values
 from sheetbreak.streams.kafka.session import add_rows
@@ -77,6 +77,15 @@ def test_a_connection_that_fails_is_told_with_what_it_may_mean(
 def test_a_failure_that_speaks_for_itself_has_no_hint() -> None:
     assert hint_at("Handshake failed: certificate verify failed", "SSL") == ""
     assert hint_at("127.0.0.1:1: 111 ECONNREFUSED", "PLAINTEXT") == ""
+
+
+def test_why_a_login_failed_is_not_hidden_by_a_try_that_our_deadline_cut_off() -> None:
+    manager, reason = logging.getLogger("kafka.net.manager"), LastFailure()
+    failures = kafka_errors.KafkaTimeoutError("first"), kafka_errors.KafkaConnectionError("socket disconnected")
+    with reason:
+        for failure in (*failures, kafka_errors.KafkaTimeoutError("cut off")):
+            manager.warning("Bootstrap connection to %s failed: %s (backoff %.2f secs)", "bootstrap-0", failure, 0.1)
+    assert reason.text == str(failures[1])
 
 
 def test_what_a_library_repeats_is_said_once_a_minute_with_how_often(
