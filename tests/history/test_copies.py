@@ -127,14 +127,20 @@ def test_rows_that_stand_twice_are_taken_once_and_told(
     assert told.place == f"twice.csv line {min(places) + 3}"
 
 
-def test_a_stretch_that_stands_twice_is_taken_once(tmp_path: Path) -> None:
-    # As where two exports that overlap were put into one file; not in the night in which the clock is set back.
+def test_a_stretch_that_stands_there_again_goes_back_in_time_and_is_refused(tmp_path: Path) -> None:
+    # As where two exports that overlap were put into one file: given as two, they are joined.
     rows = rows_of(2, 40, start=datetime(2026, 5, 5, tzinfo=UTC))
-    found = read(tmp_path / "h.csv", text_of([*rows[:60], *rows[30:]], ","))
+    with pytest.raises(DataError, match=r"h.csv line 62: the time goes back .* if files were joined, give them one by"):
+        read(tmp_path / "h.csv", text_of([*rows[:60], *rows[30:]], ","))
+
+
+def test_a_row_that_stands_there_many_times_is_taken_once(tmp_path: Path) -> None:
+    rows = rows_of(1, 20)
+    found = read(tmp_path / "h.csv", text_of([*rows[:5], *[rows[4]] * 4, *rows[5:]], ","))
     assert same(found.rows, read(tmp_path / "plain.csv", text_of(rows, ",")).rows)
-    [told] = found.doubts[-1:]
-    assert (told.kind, told.count, told.place) == ("rows-twice", 30, "h.csv line 62")
-    assert "(lines 62, 63, 64 …)" in told.what
+    [told] = [doubt for doubt in found.doubts if doubt.kind == "rows-twice"]
+    assert (told.count, told.place) == (4, "h.csv line 7")
+    assert "(lines 7, 8, 9 …)" in told.what
 
 
 def test_rows_of_one_time_that_differ_are_refused(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Order of a history's rows: ascending by machine; where not, why, with the remedy that fits the cause."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
@@ -91,23 +90,31 @@ def _late(times_us: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
 
 
 def _twice(places: Sequence[int], times_us: Sequence[int], cells: Cells) -> list[int]:
-    """Of rows of one machine, the places of those that an earlier one equals in every cell."""
-    often = Counter(times_us)
-    seen: set[tuple[int, tuple[str, ...]]] = set()
-    found = []
-    for place, time_us in zip(places, times_us, strict=True):
-        if often[time_us] == 1:
+    """Of rows of one machine, the places of those that one right before, of the same time, equals in every cell.
+
+    A stretch that comes again further on is none: its time goes back, and so files were joined.
+    """
+
+    def row(place: int) -> tuple[str, ...]:
+        return tuple(cell.strip() for cell in cells(place))
+
+    found: list[int] = []
+    seen: set[tuple[str, ...]] = set()
+    for before, place, step_us in zip(places, places[1:], np.diff(times_us).tolist(), strict=False):
+        if step_us:
+            seen.clear()
             continue
-        row = (time_us, tuple(cell.strip() for cell in cells(place)))
-        if row in seen:
+        seen = seen or {row(before)}
+        now = row(place)
+        if now in seen:
             found.append(place)
-        seen.add(row)
+        seen.add(now)
     return found
 
 
 def _told_twice(again: Sequence[int], numbers: Sequence[int], *, layout: Layout) -> Doubt:
     shown = ", ".join(str(numbers[i]) for i in again[:_SHOWN]) + (" …" if len(again) > _SHOWN else "")
-    what = f"{len(again):,} rows stand in the file before, the same in every cell: taken once (lines {shown})"
+    what = f"{len(again):,} rows repeat the one before in every cell: taken once (lines {shown})"
     return Doubt("rows-twice", f"{layout.name} line {numbers[again[0]]}", what, "", len(again))
 
 
