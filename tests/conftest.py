@@ -1,5 +1,6 @@
 """What every test starts from: none of our variables, an empty directory to work in, a quiet TensorFlow."""
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,8 +48,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> InGroups:
     return InGroups(config, log)
 
 
+gc.disable()  # until the tests are collected: what is imported meanwhile stays for good
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: turn_of(item.path))
+
+
+def pytest_collection_finish() -> None:
+    """Leave what the test files import, TensorFlow with it, out of the search for cycles: Keras asks for it often."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -65,7 +65,7 @@ def costly_peers(
         published = Recipe(preset=preset, policy=LABEL_FREE_POLICY, seed=recipe.seed)
         of_its_own = preset.labels(rows, schema)
         peers[PUBLISHED] = train_pipeline(
-            rows, schema, labels=of_its_own, split=split, recipe=published, progress=progress
+            rows, schema, labels=of_its_own, split=split, recipe=published, progress=progress, score_alone=True
         ).results.score
     return peers
 

@@ -127,10 +127,12 @@ def train_pipeline(
     progress: Callable[[int], Progress] | None = None,
     log_dir: Path | None = None,
     fewest: int = MIN_TRAINING_WINDOWS,
+    score_alone: bool = False,
 ) -> Trained:
     """Train on split.fit, choose the threshold with split.validation, and score all `rows` in their order.
 
-    progress: makes a display for so many epochs. fewest: windows to learn from. Raises DataError if the rows do not
+    progress: makes a display for so many epochs. fewest: windows to learn from. score_alone: only the scores count, so
+    no second model is fitted to hold rows out, and the level promises too much. Raises DataError if the rows do not
     hold what is needed.
     """
     preset = recipe.preset
@@ -161,16 +163,18 @@ def train_pipeline(
     reconstruct = onnx_reconstruct(files[MODEL])
     score_params = _fit_score(preset, fit, reconstruct)
     score, contributions = inputs.score(reconstruct, Scorer(scaler, score_params))
-    held_out = score_held_out(
-        lambda ends: _reconstruct(fit_windows(learned.windows(ends, scaler))),
-        rows,
-        inputs,
-        part=split.fit,
-        ends=fit_ends,
-        scaler=scaler,
-        params=score_params,
-        every_row=is_per_grade(recipe.policy or preset.threshold),
-    )
+    held_out = score
+    if not score_alone:
+        held_out = score_held_out(
+            lambda ends: _reconstruct(fit_windows(learned.windows(ends, scaler))),
+            rows,
+            inputs,
+            part=split.fit,
+            ends=fit_ends,
+            scaler=scaler,
+            params=score_params,
+            every_row=is_per_grade(recipe.policy or preset.threshold),
+        )
     known = score.copy()
     known[split.fit] = held_out[split.fit]
     admitted, smooth_rows = inputs.admitted, settings.input.smooth
