@@ -50,6 +50,7 @@ def main(argv: Sequence[str]) -> int:
     log_to_stderr(options.log_format)
     rules = environment_rules(
         options.published_on or options.host,
+        published=bool(options.published_on),
         users=options.users,
         proxy_header=options.proxy_header,
         public_url=options.public_url,

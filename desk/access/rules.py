@@ -40,11 +40,18 @@ class Rules:
 
 
 def rules_from(
-    host: str, *, users: Path | None, proxy_header: str | None, public_url: str | None, environment: Mapping[str, str]
+    host: str,
+    *,
+    published: bool = False,
+    users: Path | None,
+    proxy_header: str | None,
+    public_url: str | None,
+    environment: Mapping[str, str],
 ) -> Rules:
     """The rules that options and environment give.
 
-    Raises DataError where two of them contradict each other, or an address that others reach would be open.
+    published: whether a stack publishes the desk there, where it is no option. Raises DataError where two of them
+    contradict each other, or an address that others reach would be open.
     """
     origin = origin_of(public_url)
     token = _token(environment)
@@ -62,9 +69,12 @@ def rules_from(
             "proxy", secrets.token_bytes(32), frozenset(), proxy_header=proxy_header.lower(), public_origin=origin
         )
     if not is_loopback(host):
+        text = "is reached by others, and the desk would be open to all of them: set"
+        if published:
+            raise DataError(f"BIND_ADDRESS {host} {text} DESK_TOKEN in .env too")
         raise DataError(
-            f"--host {host} is reached by others, and the desk would be open to all of them: set {TOKEN} (or "
-            f"{TOKEN}_FILE), or give --users FILE, or --proxy-header NAME where a proxy asks for the password"
+            f"--host {host} {text} {TOKEN} (or {TOKEN}_FILE), or give --users FILE, or --proxy-header NAME where a "
+            "proxy asks for the password"
         )
     names = {"localhost", "127.0.0.1", "::1", host, urlsplit(origin).hostname or "localhost"}
     return Rules("open", secrets.token_bytes(32), frozenset(names), public_origin=origin)
@@ -112,6 +122,15 @@ def _key(kind: bytes, secret: bytes) -> bytes:
     return hashlib.sha256(b"sheetbreak desk " + kind + b" " + secret).digest()
 
 
-def environment_rules(host: str, *, users: Path | None, proxy_header: str | None, public_url: str | None) -> Rules:
+def environment_rules(
+    host: str, *, published: bool, users: Path | None, proxy_header: str | None, public_url: str | None
+) -> Rules:
     """As this process's environment has them."""
-    return rules_from(host, users=users, proxy_header=proxy_header, public_url=public_url, environment=os.environ)
+    return rules_from(
+        host,
+        published=published,
+        users=users,
+        proxy_header=proxy_header,
+        public_url=public_url,
+        environment=os.environ,
+    )

@@ -28,6 +28,12 @@ def test_another_address_than_loopback_is_refused_without_a_way_to_know_who_come
         main(["-", "--host", host])
 
 
+def test_where_a_stack_publishes_it_the_stacks_own_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHEETBREAK_PUBLISHED_ON", "10.0.0.5")
+    with pytest.raises(DataError, match=r"BIND_ADDRESS 10\.0\.0\.5 is reached by others.* set DESK_TOKEN in \.env"):
+        main(["-", "--host", "0.0.0.0"])
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.9.9.9"])
 def test_loopback_is_open(host: str) -> None:
     assert rules_from(host, users=None, proxy_header=None, public_url=None, environment={}).mode == "open"

@@ -51,16 +51,19 @@ class Patient(KafkaNetClient):  # type: ignore[misc]  # kafka-python ships no ty
             return False
 
 
-def new_producer(address: Address, options: KafkaOptions, security: Security, *, batch_bytes: int) -> Any:
+def new_producer(
+    address: Address, options: KafkaOptions, security: Security, *, batch_bytes: int, transactional_id: str = ""
+) -> Any:
     """A transactional producer whose transactions are its own: what a predecessor left open is aborted.
 
-    `batch_bytes`: of one batch at most. Raises errors of kafka-python.
+    `batch_bytes`: of one batch at most. transactional_id: another one's than ours. Raises errors of kafka-python.
     """
+    transactional_id = transactional_id or options.transactional_id
     producer = _build(
         BulkProducer,
         Patient,
         **_common(address, security),
-        transactional_id=options.transactional_id,
+        transactional_id=transactional_id,
         transaction_timeout_ms=_ms(options.transaction_timeout_s),
         retry_backoff_ms=10,  # 100, the default, is slept before 9 of 10 transactions: 8.9 commits/s, not 195
         linger_ms=5,
@@ -73,11 +76,11 @@ def new_producer(address: Address, options: KafkaOptions, security: Security, *,
         producer.init_transactions()
     except TransactionalIdAuthorizationFailedError as error:
         close_producer(producer)
-        raise TransactionalIdAuthorizationFailedError(options.transactional_id) from error  # theirs names none
+        raise TransactionalIdAuthorizationFailedError(transactional_id) from error  # theirs names none
     except KafkaTimeoutError as error:
         close_producer(producer)
         raise KafkaTimeoutError(
-            f"the transaction coordinator has not answered for {options.transactional_id} in {MAX_BLOCK_MS // 1000} s "
+            f"the transaction coordinator has not answered for {transactional_id} in {MAX_BLOCK_MS // 1000} s "
             "(where the broker is up and this lasts, its log says why; a restart mends a coordinator that stands still)"
         ) from error
     except BaseException:

@@ -125,6 +125,8 @@ def stream_error(error: BaseException, doing: str) -> SheetbreakError:
     name, text = meant(error).__name__, str(error)
     message = f"{doing}: {text}" if name in text else f"{doing}: {name}: {text}"
     match decide(error):
+        case Decision.UNAVAILABLE if isinstance(error, kafka_errors.UnstableOffsetCommitError):
+            return StreamUnavailable(f"{message}; a transaction that has not ended holds the group's offsets back")
         case Decision.UNAVAILABLE:
             return StreamUnavailable(f"{message}; is the broker there?")
         case Decision.FENCED:

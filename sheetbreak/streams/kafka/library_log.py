@@ -3,7 +3,7 @@
 import logging
 import time
 
-from kafka.errors import KafkaTimeoutError
+from kafka.errors import KafkaTimeoutError, UnstableOffsetCommitError
 
 from sheetbreak.streams.kafka.options import PREFIX
 
@@ -22,6 +22,7 @@ def tame_log() -> None:
         logging.getLogger("kafka").addHandler(Rarely())
         logging.getLogger("kafka").propagate = False
     logging.getLogger("kafka.net.selector").addFilter(_hide_slow_tasks)
+    logging.getLogger("kafka.coordinator.consumer").addFilter(_hide_unstable_offsets)
 
 
 def hint_at(failure: str, protocol: str) -> str:
@@ -105,3 +106,10 @@ def _hide_credentials(record: logging.LogRecord) -> bool:
 def _hide_slow_tasks(record: logging.LogRecord) -> bool:
     """Drop kafka-python's warning of each 0.1 s that a busy computer kept it waiting: nothing a user can mend."""
     return "blocking the event loop" not in str(record.msg)
+
+
+def _hide_unstable_offsets(record: logging.LogRecord) -> bool:
+    """Drop kafka-python's "unknown error" of offsets that wait for a transaction's end: usual after a kill, and asked
+    again; one that stays is told by the monitor's own words.
+    """
+    return not any(isinstance(argument, UnstableOffsetCommitError) for argument in record.args or ())

@@ -11,6 +11,7 @@ from typing import Any
 from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from sheetbreak.errors import DataError
+from sheetbreak.streams.kafka.admin.hanging import Waiting
 from sheetbreak.streams.kafka.admin.topics import Facts, Names, check_topics, mend_command
 from sheetbreak.streams.kafka.bulk_producer import Partitioner
 from sheetbreak.streams.kafka.clients import (
@@ -60,10 +61,13 @@ class Session:
     """None: an older stack has no such topic."""
 
 
-def open_session(address: Address, names: Names, options: KafkaOptions, security: Security) -> Session:
+def open_session(
+    address: Address, names: Names, options: KafkaOptions, security: Security, waiting: Waiting
+) -> Session:
     """Check the topics, end what a dead predecessor left open, subscribe.
 
-    Raises DataError for topics that are not as they should be, and errors of kafka-python.
+    waiting: is told before the producer is made. Raises DataError for topics that are not as they should be, and errors
+    of kafka-python.
     """
     facts = check(address, names, options, security)
     limits = {name: min(f.max_message_bytes or MAX_RECORD_BYTES, MAX_RECORD_BYTES) for name, f in facts.items()}
@@ -79,6 +83,7 @@ def open_session(address: Address, names: Names, options: KafkaOptions, security
         KnownTopic(rows.topic_id, rows.partitions),
         facts[names.state].topic_id,
     )
+    waiting.opening()
     session.producer = new_producer(address, options, security, batch_bytes=batch_bytes)
     try:
         session.consumer = new_group_consumer(address, options, security)
@@ -245,11 +250,16 @@ class TopicDoubts:
         self._complaint = ""
 
 
+def drop_producer(session: Session | None) -> None:
+    """Throw its producer away, if it has one: the next one ends what it left open."""
+    if session is not None and session.producer is not None:
+        producer, session.producer = session.producer, None
+        close_producer(producer)
+
+
 def close_session(session: Session) -> None:
     """Let go of the broker. A static member does not leave the group: its next start finds its place."""
-    if session.producer is not None:
-        close_producer(session.producer)
-        session.producer = None
+    drop_producer(session)
     if session.actions is not None:
         with contextlib.suppress(KafkaError):
             session.actions.close()

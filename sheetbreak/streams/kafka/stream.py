@@ -13,11 +13,12 @@ from kafka import TopicPartition
 from kafka.errors import KafkaError
 
 from sheetbreak.errors import SheetbreakError, StreamFenced, StreamLost, StreamUnavailable
+from sheetbreak.streams.kafka.admin.hanging import Waiting
 from sheetbreak.streams.kafka.admin.topics import Names, names_for
-from sheetbreak.streams.kafka.clients import close_producer, new_admin, new_producer
+from sheetbreak.streams.kafka.clients import new_admin, new_producer
 from sheetbreak.streams.kafka.commit_thread import Watchdog, Worker, can_connect
 from sheetbreak.streams.kafka.errors import stream_error
-from sheetbreak.streams.kafka.group.membership import Membership, group_of, is_stable, unstick
+from sheetbreak.streams.kafka.group.membership import Membership, group_of, is_stable, unread, unstick
 from sheetbreak.streams.kafka.group.pace import Pace, Portion
 from sheetbreak.streams.kafka.group.positions import Jumps, Place, StableOffsets
 from sheetbreak.streams.kafka.group.state_topic import MachineStates, StateReader
@@ -31,6 +32,7 @@ from sheetbreak.streams.kafka.session import (
     add_rows,
     check,
     close_session,
+    drop_producer,
     open_session,
     poll_rows,
     refuse_changed_input,
@@ -71,7 +73,7 @@ class KafkaStream:
         self._gone: tuple[int, ...] = ()
         """Partitions that a loss took from us and that the loop has not been told of."""
         self._states, self._reader = MachineStates(names.state), StateReader(address, security, names.state)
-        self._jumps = Jumps()
+        self._jumps, self._waiting = Jumps(), Waiting(address, names, options, security)
         self._state_id = ""
         self._commit: Commit | None = None
         self._worker = Worker("kafka-commit")
@@ -103,6 +105,8 @@ class KafkaStream:
             return self._gather(self._session, timeout_s)
         except KafkaError as error:
             self._membership.unsettle()
+            if self._waiting.met(error):
+                drop_producer(self._session)
             self._pace.met(error, asked=self._session is not None, reachable=self._reachable)
             mapped = stream_error(error, f"poll {self._address}")
             if isinstance(mapped, StreamLost | StreamFenced):
@@ -133,6 +137,8 @@ class KafkaStream:
                 start = self._membership.go_on_from_state(session.consumer, partition, kept.newest(topic_id), topic_id)
                 self._jumps.tell(partition, start)
         except KafkaError as error:
+            if self._waiting.met(error):
+                drop_producer(self._session)
             raise self._after(stream_error(error, f"restore partition {partition}")) from error
         return self._states.take(partition, kept, place, self._membership.starts[partition], log_of)
 
@@ -165,17 +171,10 @@ class KafkaStream:
         """
         if self._session is None:
             return {}
-        consumer = self._session.consumer
-        partitions = [TopicPartition(self._names.rows, partition) for partition in self._membership.places]
         try:
-            ends = consumer.end_offsets(partitions, timeout_ms=_ASK_MS) if partitions else {}
-            at = {tp: consumer.position(tp, timeout_ms=_ASK_MS) for tp in ends}
+            return unread(self._session.consumer, self._names.rows, self._membership.places, self._stable)
         except KafkaError as error:
             raise StreamUnavailable(f"lag: {error}") from error
-        written = {tp: max(end, consumer.highwater(tp) or 0) for tp, end in ends.items()}
-        for tp, end in ends.items():
-            self._stable.look(tp.partition, end, written[tp])
-        return {tp.partition: max(0, written[tp] - at[tp]) for tp in ends if at[tp] is not None}
 
     def close(self) -> None:
         """End a commit under way, or give it up whole, and let go of the broker."""
@@ -270,6 +269,7 @@ class KafkaStream:
             if partition in moved:
                 writes.add_mended(mending, state, partition, place=after[partition])
         writes.add_markers(state, after)
+        self._waiting.writing()
         job = self._worker.start(partial(self._transact, token, writes, after))
         return Commit(batch, job, after)
 
@@ -287,14 +287,12 @@ class KafkaStream:
         except KafkaError as error:
             raise PublishFailed(error, may_be_committed=False) from error
         except BaseException:
-            # Whatever it was: nothing may go on with this transaction. A new producer aborts it.
-            producer, session.producer = session.producer, None
-            close_producer(producer)
+            drop_producer(session)  # whatever it was: nothing may go on with this transaction
             raise
 
     def _open(self) -> Session:
         """A new session. Raises like `open_session`."""
-        session = open_session(self._address, self._names, self._options, self._security)
+        session = open_session(self._address, self._names, self._options, self._security, self._waiting)
         if self._state_id and session.state_id != self._state_id:
             text = "event=state-topic-made-again topic=%s note=%r"
             log.error(text, self._names.state, "it holds only what was written since; the other machines start cold")

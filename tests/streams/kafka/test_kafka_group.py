@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from kafka import OffsetAndMetadata, TopicPartition
-from kafka.errors import KafkaTimeoutError
+from kafka.errors import KafkaError, KafkaTimeoutError, UnstableOffsetCommitError
 from kafka.structs import ConsumerGroupMetadata, MemberState
 
 from sheetbreak.streams.kafka import session
@@ -27,7 +27,9 @@ class Consumer:
         self.sought: dict[int, int] = {}
         self.away = False
         self.begin, self.end, self.id = 3, 100, uuid.UUID(int=7)
-        self._coordinator = self._cluster = self
+        self._coordinator = self._cluster = self._manager = self._net = self
+        self.reason: KafkaError = KafkaTimeoutError("away")
+        """Why it is away, if asked a single time."""
 
     def assignment(self) -> set[Any]:
         return {TopicPartition(TOPIC, partition) for partition in self.partitions}
@@ -37,6 +39,18 @@ class Consumer:
         if self.away:
             raise KafkaTimeoutError("away")
         return {tp: self.offsets[tp.partition] for tp in asked if tp.partition in self.offsets}
+
+    def _send_offset_fetch_request(self, *_: Any) -> None:
+        """Asked once."""
+
+    def call_soon(self, question: Any, *about: Any) -> Any:
+        return question(*about)
+
+    def wait_for(self, *_: Any) -> None:
+        raise self.reason
+
+    def run(self, question: Any, *about: Any) -> Any:
+        return question(*about)
 
     def beginning_offsets(self, asked: Any, *, timeout_ms: int) -> dict[Any, int]:
         assert timeout_ms > 0
@@ -133,12 +147,15 @@ def test_what_was_polled_is_void_until_settled_again_once_the_group_changed(cons
     assert membership.holds(group(1))
 
 
-def test_a_settling_that_fails_changes_nothing_and_is_done_again(consumer: Consumer) -> None:
+@pytest.mark.parametrize("reason", [KafkaTimeoutError("away"), UnstableOffsetCommitError()])
+def test_a_settling_that_fails_says_why_changes_nothing_and_is_done_again(
+    consumer: Consumer, reason: KafkaError
+) -> None:
     consumer.partitions = {0}
     consumer.commit(0, 5)
-    consumer.away = True
+    consumer.away, consumer.reason = True, reason
     membership = Membership(TOPIC)
-    with pytest.raises(KafkaTimeoutError):
+    with pytest.raises(type(reason)):
         membership.settle(consumer, group(1), {})
     assert (membership.places, consumer.sought) == ({}, {})
     assert not membership.holds(group(1))

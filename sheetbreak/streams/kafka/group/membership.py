@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from kafka import TopicPartition
-from kafka.errors import FencedInstanceIdError
+from kafka.errors import FencedInstanceIdError, KafkaTimeoutError
 from kafka.structs import MemberState
 
 from sheetbreak.streams.kafka.clients import CLIENT_ID
 from sheetbreak.streams.kafka.group.positions import (
     Log,
     Place,
+    StableOffsets,
     Start,
     read_place,
     start_from,
@@ -22,7 +23,7 @@ from sheetbreak.streams.kafka.group.positions import (
 
 _COMMITTED_MS = 10_000
 """A predecessor's pending offsets are waited for this long; then the poll says StreamUnavailable."""
-_REFRESH_MS = 2_000
+_ASK_MS = 2_000
 
 log = logging.getLogger(__name__)
 
@@ -174,14 +175,33 @@ def known_topic(consumer: Any, topic: str) -> KnownTopic:
 def committed_places(
     consumer: Any, partitions: Sequence[TopicPartition], *, timeout_ms: int
 ) -> dict[TopicPartition, Place]:
-    """What the group has committed. Raises errors of kafka-python.
+    """What the group has committed. Raises errors of kafka-python; UnstableOffsetCommitError where a transaction that
+    stays open holds it back.
 
     Stable offsets (the consumer is read_committed): those of a transaction still open are waited for. Asked for all at
     once; the public `committed` asks for one, a round trip each.
     """
     coordinator = consumer._coordinator  # noqa: SLF001 - nothing public asks for several
-    found = coordinator.fetch_committed_offsets(partitions, timeout_ms=timeout_ms)
+    try:
+        found = coordinator.fetch_committed_offsets(partitions, timeout_ms=timeout_ms)
+    except KafkaTimeoutError:  # which says not why: asked once more, the group's coordinator does
+        answer = coordinator._manager.call_soon(coordinator._send_offset_fetch_request, partitions)  # noqa: SLF001
+        found = consumer._net.run(coordinator._manager.wait_for, answer, _ASK_MS)  # noqa: SLF001
     return {tp: read_place(found.get(tp)) for tp in partitions}
+
+
+def unread(consumer: Any, topic: str, partitions: Iterable[int], stable: StableOffsets) -> dict[int, int]:
+    """Rows of each partition not polled yet, those behind an open transaction among them; asks the broker.
+
+    stable: is told how far each is decided. Raises errors of kafka-python.
+    """
+    asked = [TopicPartition(topic, partition) for partition in partitions]
+    ends = consumer.end_offsets(asked, timeout_ms=_ASK_MS) if asked else {}
+    at = {tp: consumer.position(tp, timeout_ms=_ASK_MS) for tp in ends}
+    written = {tp: max(end, consumer.highwater(tp) or 0) for tp, end in ends.items()}
+    for tp, end in ends.items():
+        stable.look(tp.partition, end, written[tp])
+    return {tp.partition: max(0, written[tp] - at[tp]) for tp in ends if at[tp] is not None}
 
 
 def members_of(admin: Any, group: str) -> list[dict[str, Any]]:
@@ -203,7 +223,7 @@ def refresh(consumer: Any, *, older_than_s: float) -> None:
     cluster = consumer._cluster  # noqa: SLF001 - as in `known_topic`
     if time.monotonic() - cluster._last_successful_refresh_ms / 1000 > older_than_s:  # noqa: SLF001
         asked = cluster.request_update()
-        consumer._net.run(consumer._manager.wait_for, asked, _REFRESH_MS)  # noqa: SLF001 - as the client itself does
+        consumer._net.run(consumer._manager.wait_for, asked, _ASK_MS)  # noqa: SLF001 - as the client itself does
 
 
 def _start(place: Place, log: Log) -> Start:
