@@ -173,7 +173,9 @@ def check_inspect(path: Path) -> Verdict:
 
 
 def _counts_lines(doubt: dict[str, Any]) -> bool:
-    return doubt["kind"] in ("no-row", "blank-lines") or (doubt["fatal"] and doubt["kind"] != "not-numbers")
+    return doubt["kind"] in ("no-row", "blank-lines", "rows-twice") or (
+        doubt["fatal"] and doubt["kind"] != "not-numbers"
+    )
 
 
 def check_monitor(path: Path, models: Path) -> Verdict:
