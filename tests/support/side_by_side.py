@@ -15,8 +15,11 @@ TESTS = Path(__file__).resolve().parents[1]
 @cache
 def group_of(file: Path) -> str:
     """Files of one group run in one process, in order."""
-    if re.search(r"^from tests\.support\.kafka_(broker|mill|rig) ", file.read_text(encoding="utf-8"), re.MULTILINE):
+    text = file.read_text(encoding="utf-8")
+    if re.search(r"^from tests\.support\.kafka_(broker|mill|rig) ", text, re.MULTILINE):
         return "broker"  # one is enough, and nobody else uses it when a test kills it
+    if shared := re.search(r"^from (tests\.\S+) import .* - the fixture$", text, re.MULTILINE):
+        file = TESTS.parent.joinpath(*shared[1].split(".")).with_suffix(".py")
     return str(file)  # what its fixtures have trained is used by all its tests
 
 
@@ -24,7 +27,7 @@ def turn_of(file: Path) -> int:
     """The longest groups begin first, so that no process ends long after the others."""
     if group_of(file) == "broker":
         return 0
-    return 1 if {"slow", "training"} & set(file.parts) else 2
+    return 1 if {"slow", "trainer"} & set(file.parts) else 2
 
 
 class InGroups(LoadScopeScheduling):
