@@ -193,7 +193,8 @@ def test_what_the_user_must_change_is_said_with_exit_code_2(models: Path, tmp_pa
     (tmp_path / "rows.ndjson").write_bytes(b"")
     for arguments, said in [
         (["missing.csv"], "missing.csv: No such file"),
-        (["."], "empty.csv is empty"),
+        (["."], "3 entries are left out: empty.csv (empty)"),
+        (["."], "columns are missing"),
         (["empty.csv"], "empty.csv is empty"),
         (["other.csv"], "columns are missing"),
         (["amqp://host/topic"], "kafka://host:9092/topic"),

@@ -33,7 +33,9 @@ def test_interrupted_killed_and_started_again_it_finds_the_same(undisturbed, tmp
     (journal,) = work.glob("*.journal")
     with journal.open("a") as file:  # what a kill may leave
         file.write('{"op_code":4,"worker_')
-    journal.with_name(journal.name + ".lock").symlink_to(journal)
+    lock = journal.with_name(journal.name + ".lock")
+    lock.unlink(missing_ok=True)  # it was stopped anywhere, perhaps with the lock in its hands
+    lock.symlink_to(journal)
     capsys.readouterr()
 
     assert tuned(csv) == undisturbed[0]

@@ -94,8 +94,10 @@ def _connect(address: str) -> Any:
         from distributed import Client
     except ModuleNotFoundError as error:
         raise DataError(f"--cluster: {error.name} is not installed: pip install 'sheetbreak[cluster]'") from error
-    # What Dask's client says of a scheduler that goes away is said by us, once.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    # What Dask's client says of a scheduler that goes away is said by us, once. An interrupt that meets one of its
+    # questions before that is asked makes a traceback of its own on its thread.
+    for name in ("distributed", "tornado.application"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     # In a thread: the client waits for ever for a server that takes its connection and never answers.
     made: SimpleQueue[Any] = SimpleQueue()
     Thread(target=_make_client, args=(Client, address, made), daemon=True).start()
