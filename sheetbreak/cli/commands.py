@@ -13,9 +13,12 @@ import importlib
 import logging
 import os
 import select
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Sequence
+from types import FrameType
 from typing import NamedTuple
 
 from sheetbreak.cli.logs import log_format_of, log_to_stderr, logs_json
@@ -140,8 +143,10 @@ def run(main: Main, argv: Sequence[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     if log_format_of(argv) == "json":
         log_to_stderr("json")
+    interrupts = _Interrupts()
     try:
-        code = main(argv)
+        with interrupts:
+            code = main(argv)
         sys.stdout.flush()  # here, where a reader that has gone is caught, and not as the interpreter ends
         return code
     except StreamFenced as error:
@@ -156,11 +161,36 @@ def run(main: Main, argv: Sequence[str] | None = None) -> int:
         _discard_output()
         return DONE
     except Exception as error:  # noqa: BLE001 - the last resort: a bug is shown whole, and is told by its own code
+        if interrupts.came:  # TensorFlow makes an error of its own of an interrupt within it
+            return INTERRUPTED
         if isinstance(error, OSError) and error.errno in _FULL:
             _discard_output()
             what = f"{error.filename}: " if error.filename else ""
             return _fail(f"{what}{error.strerror}; make room, or name another place for what is written", USER)
         return _bug(error)
+
+
+class _Interrupts:
+    """Inside, an interrupt is raised as ever and remembered: a library may make another error of it. Left alone where
+    somebody else takes it, and on other threads than the main one.
+    """
+
+    def __init__(self) -> None:
+        self.came = self._ours = False
+
+    def __enter__(self) -> None:
+        on_main = threading.current_thread() is threading.main_thread()
+        self._ours = on_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        if self._ours:
+            signal.signal(signal.SIGINT, self._take)
+
+    def __exit__(self, *_: object) -> None:
+        if self._ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _take(self, number: int, frame: FrameType | None) -> None:
+        self.came = True
+        signal.default_int_handler(number, frame)
 
 
 def _open_what_is_closed() -> None:

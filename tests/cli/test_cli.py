@@ -2,9 +2,10 @@
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,29 @@ def test_a_bug_shows_its_traceback_and_is_not_the_users_fault(capsys: pytest.Cap
 def test_an_interrupt_is_130_without_a_word(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(_raising(KeyboardInterrupt()), []) == 130
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """As on a terminal: a shell that puts tests in the background has the signal ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_an_interrupt_that_a_library_makes_another_error_of_is_130(capsys: pytest.CaptureFixture[str]) -> None:
+    def as_tensorflow(_: Sequence[str]) -> int:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise AttributeError("'SymbolicTensor' object has no attribute") from None
+        raise AssertionError("no interrupt came")
+
+    assert run(as_tensorflow, []) == 130
+    assert capsys.readouterr() == ("", "")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert run(_raising(ZeroDivisionError("by nought")), []) == 1, "the one before is forgotten"
 
 
 def test_a_commands_own_code_is_the_exit_code() -> None:

@@ -67,7 +67,7 @@ class Pool:
 
     def __enter__(self) -> Self:
         # Not where SIGINT is ignored, as it is for a job in the background of a shell.
-        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        if callable(signal.getsignal(signal.SIGINT)):
             self._handler = signal.signal(signal.SIGINT, self._interrupt)
         return self
 
@@ -174,7 +174,8 @@ class Pool:
         would print and forget it.
         """
         self._interrupted = True
-        signal.default_int_handler(number, frame)
+        if callable(self._handler):  # which raises it, and may remember it for itself
+            self._handler(number, frame)
 
     def _look_for_interrupt(self) -> None:
         if self._interrupted:
