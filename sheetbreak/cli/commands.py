@@ -19,7 +19,7 @@ import threading
 import traceback
 from collections.abc import Callable, Sequence
 from types import FrameType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sheetbreak.cli.logs import log_format_of, log_to_stderr, logs_json
 from sheetbreak.errors import DataError, SheetbreakError, StreamFenced
@@ -143,7 +143,7 @@ def run(main: Main, argv: Sequence[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     if log_format_of(argv) == "json":
         log_to_stderr("json")
-    interrupts = _Interrupts()
+    interrupts = Interrupts()
     try:
         with interrupts:
             code = main(argv)
@@ -170,27 +170,34 @@ def run(main: Main, argv: Sequence[str] | None = None) -> int:
         return _bug(error)
 
 
-class _Interrupts:
-    """Inside, an interrupt is raised as ever and remembered: a library may make another error of it. Left alone where
-    somebody else takes it, and on other threads than the main one.
+class Interrupts:
+    """Inside, an interrupt is raised as ever and remembered: a library may make another error of it, and one that
+    is raised in a weak reference's callback, as while Keras cleans up, Python prints and forgets. Left alone on other
+    threads than the main one, and where it is ignored, as it is for a job in the background of a shell.
     """
 
     def __init__(self) -> None:
-        self.came = self._ours = False
+        self.came = False
+        self._before: Any = None
 
     def __enter__(self) -> None:
         on_main = threading.current_thread() is threading.main_thread()
-        self._ours = on_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        if self._ours:
+        if on_main and callable(before := signal.getsignal(signal.SIGINT)):
+            self._before = before
             signal.signal(signal.SIGINT, self._take)
 
     def __exit__(self, *_: object) -> None:
-        if self._ours:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    def look(self) -> None:
+        """Raise KeyboardInterrupt where one came."""
+        if self.came:
+            raise KeyboardInterrupt
 
     def _take(self, number: int, frame: FrameType | None) -> None:
         self.came = True
-        signal.default_int_handler(number, frame)
+        self._before(number, frame)
 
 
 def _open_what_is_closed() -> None:

@@ -7,13 +7,13 @@ since TensorFlow must not be forked; they end with their parent, whatever become
 import hashlib
 import os
 import pickle
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any, Protocol, Self
 
+from sheetbreak.cli.commands import Interrupts
 from sheetbreak.errors import DataError
 from trainer.comparison.ledger import Ledger
 from trainer.comparison.sources import running_versions
@@ -55,8 +55,7 @@ class Pool:
         self._belongings = pickle.dumps((ground, running_versions()))
         self._at_work: dict[Any, Task] = {}
         self._done: SimpleQueue[Any] = SimpleQueue()
-        self._interrupted = False
-        self._handler: Any = None
+        self._interrupts = Interrupts()
         if cluster:
             self._open()
 
@@ -66,14 +65,11 @@ class Pool:
         return self._jobs if self._workers is None else min(self._jobs, self._workers.slots())
 
     def __enter__(self) -> Self:
-        # Not where SIGINT is ignored, as it is for a job in the background of a shell.
-        if callable(signal.getsignal(signal.SIGINT)):
-            self._handler = signal.signal(signal.SIGINT, self._interrupt)
+        self._interrupts.__enter__()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self._handler is not None:
-            signal.signal(signal.SIGINT, self._handler)
+        self._interrupts.__exit__(kind, error, at)
         self._close()
 
     def run(self, tasks: Sequence[Task], *, tick: Callable[[], None] = lambda: None) -> Iterator[Task]:
@@ -82,7 +78,7 @@ class Pool:
         tick: called once a second while waiting. Who stops asking leaves tasks undone. Raises the error of a task, and
         DataError where workers are lost again and again.
         """
-        self._look_for_interrupt()
+        self._interrupts.look()
         if self._jobs == 1 and not self._cluster:
             yield from self._here(tasks)
             return
@@ -95,10 +91,10 @@ class Pool:
             try:
                 future = self._done.get(timeout=_TICK_S)
             except Empty:
-                self._look_for_interrupt()
+                self._interrupts.look()
                 tick()
                 continue
-            self._look_for_interrupt()
+            self._interrupts.look()
             task = self._at_work.pop(future, None)
             if task is None:  # of workers that are no more
                 continue
@@ -132,7 +128,7 @@ class Pool:
         for task in tasks:
             self._ledger.write(task, run_task(task, self._ground))
             keras.backend.clear_session()
-            self._look_for_interrupt()
+            self._interrupts.look()
             yield task
 
     def _hand_out(self, waiting: list[Task]) -> None:
@@ -168,18 +164,6 @@ class Pool:
         with suppress(Empty):
             while True:
                 self._done.get_nowait()
-
-    def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        """Raise KeyboardInterrupt, and remember: raised while Keras cleans up, in a weak reference's callback, Python
-        would print and forget it.
-        """
-        self._interrupted = True
-        if callable(self._handler):  # which raises it, and may remember it for itself
-            self._handler(number, frame)
-
-    def _look_for_interrupt(self) -> None:
-        if self._interrupted:
-            raise KeyboardInterrupt
 
 
 def usable_cores() -> int:
