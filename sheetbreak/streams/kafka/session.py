@@ -69,7 +69,9 @@ def open_session(
     waiting: is told before the producer is made. Raises DataError for topics that are not as they should be, and errors
     of kafka-python.
     """
-    facts = check(address, names, options, security)
+    with contextlib.closing(new_admin(address, security)) as admin:
+        facts = _check(admin, address, names, options)
+        waiting.opening(admin)
     limits = {name: min(f.max_message_bytes or MAX_RECORD_BYTES, MAX_RECORD_BYTES) for name, f in facts.items()}
     # The broker's limit is on a batch, not on a record.
     batch_bytes = min(BATCH_BYTES, *(limits[name] for name in (*names.outputs.values(), names.state)))
@@ -83,7 +85,6 @@ def open_session(
         KnownTopic(rows.topic_id, rows.partitions),
         facts[names.state].topic_id,
     )
-    waiting.opening()
     session.producer = new_producer(address, options, security, batch_bytes=batch_bytes)
     try:
         session.consumer = new_group_consumer(address, options, security)
@@ -98,13 +99,14 @@ def open_session(
 
 def check(address: Address, names: Names, options: KafkaOptions, security: Security) -> dict[str, Facts]:
     """The facts of the monitor's topics. Raises like `open_session`."""
-    admin = new_admin(address, security)
-    try:
-        mend = mend_command(address, address.topic, options.topic_prefix)
-        there = has_actions(admin, _actions(options), mend)
-        return check_topics(admin, replace(names, actions=_actions(options)) if there else names, mend)
-    finally:
-        admin.close()
+    with contextlib.closing(new_admin(address, security)) as admin:
+        return _check(admin, address, names, options)
+
+
+def _check(admin: Any, address: Address, names: Names, options: KafkaOptions) -> dict[str, Facts]:
+    mend = mend_command(address, address.topic, options.topic_prefix)
+    there = has_actions(admin, _actions(options), mend)
+    return check_topics(admin, replace(names, actions=_actions(options)) if there else names, mend)
 
 
 def _actions(options: KafkaOptions) -> str:

@@ -9,7 +9,7 @@ same transactional id it says a second time what was decided. docs/decisions/001
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -57,26 +57,17 @@ class Hanging:
 class Waiting:
     """What a monitor does while offsets or state wait for a transaction to end: looks, tells, and ends what hangs."""
 
-    def __init__(
-        self,
-        address: Address,
-        names: Names,
-        options: KafkaOptions,
-        security: Security,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, address: Address, names: Names, options: KafkaOptions, security: Security) -> None:
         self._address, self._names, self._options, self._security = address, names, options, security
-        self._clock = clock
         self._before: Set[Open] = frozenset()
         self._own: dict[int, tuple[str, bool]] = {}
         """What our own id's coordinator said of its transaction before our producer took the id over."""
         self._told_at = float("-inf")
 
-    def opening(self) -> None:
+    def opening(self, admin: Any) -> None:
         """Our producer is about to take its id over; then its coordinator forgets how the last one ended."""
         self._own, own = {}, self._options.transactional_id
-        with suppress(KafkaError), closing(new_admin(self._address, self._security)) as admin:
+        with suppress(KafkaError):
             found = admin.describe_transactions([own])[own]
             if found.state in _DECIDED:
                 self._own = {found.producer_id: (own, _DECIDED[found.state])}
@@ -124,7 +115,7 @@ class Waiting:
         self._before = frozenset()
 
     def _tell(self, where: str) -> None:
-        now = self._clock()
+        now = time.monotonic()
         if now - self._told_at >= _SAY_EVERY_S:
             self._told_at = now
             log.warning("event=held-back group=%s open_in=%r note=%r", self._options.group, where, _REMEDY)
