@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import getpass
 import logging
+import os
 import signal
 import socket
 import threading
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from desk.access import Gate, environment_rules
+from desk.access import Gate, rules_from
 from desk.access.passwords import add_user
 from desk.board import Board
 from desk.clock import PlantClock, zone_named
@@ -48,12 +49,13 @@ def main(argv: Sequence[str]) -> int:
     if options.add_user:
         return _add_user(options)
     log_to_stderr(options.log_format)
-    rules = environment_rules(
+    rules = rules_from(
         options.published_on or options.host,
         published=bool(options.published_on),
         users=options.users,
         proxy_header=options.proxy_header,
         public_url=options.public_url,
+        environment=os.environ,
     )
     zone = zone_named(options.timezone) if options.timezone else None
     is_kafka = "://" in options.source

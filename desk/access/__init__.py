@@ -1,6 +1,6 @@
 """Access: who may look and act, and proof that a form is ours."""
 
 from desk.access.gate import Gate, Session
-from desk.access.rules import Rules, environment_rules, rules_from
+from desk.access.rules import Rules, rules_from
 
-__all__ = ["Gate", "Rules", "Session", "environment_rules", "rules_from"]
+__all__ = ["Gate", "Rules", "Session", "rules_from"]

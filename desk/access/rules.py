@@ -2,7 +2,6 @@
 
 import hashlib
 import ipaddress
-import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -120,17 +119,3 @@ def _token(environment: Mapping[str, str]) -> str:
 
 def _key(kind: bytes, secret: bytes) -> bytes:
     return hashlib.sha256(b"sheetbreak desk " + kind + b" " + secret).digest()
-
-
-def environment_rules(
-    host: str, *, published: bool, users: Path | None, proxy_header: str | None, public_url: str | None
-) -> Rules:
-    """As this process's environment has them."""
-    return rules_from(
-        host,
-        published=published,
-        users=users,
-        proxy_header=proxy_header,
-        public_url=public_url,
-        environment=os.environ,
-    )

@@ -155,13 +155,13 @@ def _is_open(line: bytes, separator: bytes) -> bool:
         at += len(separator)
 
 
-_QUOTED_LINE = re.compile(rb'((?:\xef\xbb\xbf)?)"((?:[^"]|"")*+)"(\r?)$')
+_QUOTED_LINE = re.compile(rb'(?:\xef\xbb\xbf)?"((?:[^"]|"")*+)"\r?$')
 
 
 def within_quotes(line: bytes, separator: str) -> bytes | None:
     """What stands in a line that is one quoted cell with separators in it; None: it is no such line."""
     found = _QUOTED_LINE.match(line) if line.startswith((b'"', b"\xef")) else None
-    return found[2].replace(b'""', b'"') if found is not None and separator.encode() in found[2] else None
+    return found[1].replace(b'""', b'"') if found is not None and separator.encode() in found[1] else None
 
 
 def is_number(text: str) -> bool:

@@ -70,10 +70,11 @@ def warn_of(doubt: Doubt) -> None:
 
 def sheets_left(source: Source) -> Iterator[Doubt]:
     """What to tell of a workbook whose other sheets hold as much as the one that is read."""
-    if source.other_sheets:
-        what = f"sheets {', '.join(source.other_sheets)} are not read: one sheet is one history"
-        remedy = "save each as a file of its own and give them all, or name the one that is meant as csv.sheet in "
-        yield Doubt("other-sheets", source.name, what, f"{remedy}--schema", len(source.other_sheets))
+    if not source.other_sheets:
+        return
+    what = f"sheets {', '.join(source.other_sheets)} are not read: one sheet is one history"
+    remedy = "save each as a file of its own and give them all, or name the one that is meant as csv.sheet in --schema"
+    yield Doubt("other-sheets", source.name, what, remedy, len(source.other_sheets))
 
 
 def lines_in_quotes(lines: Iterable[NumberedLine], layout: Layout) -> Iterator[Doubt]:

@@ -60,7 +60,8 @@ def check_order(
     again: list[int] = []
     for of_machine in places.values():
         own, times_us = np.array(of_machine), rows.times_us[of_machine]
-        if not len(_late(times_us)):
+        late = _late(times_us)
+        if not len(late):
             continue
         twice = _twice(own.tolist(), times_us.tolist(), cells)
         if twice:
@@ -68,7 +69,7 @@ def check_order(
             keep[twice] = False
             own = own[keep[own]]
             times_us = rows.times_us[own]
-        late = _late(times_us)
+            late = _late(times_us)
         early = np.flatnonzero(times_us[:-1] >= np.minimum.accumulate(times_us[::-1])[::-1][1:])
         odd = early if len(early) < min(len(late), _FEW + 1) else late
         keep[own[odd]] = False
