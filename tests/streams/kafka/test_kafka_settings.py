@@ -2,6 +2,8 @@
 
 import contextlib
 import logging
+import selectors
+import socket
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from sheetbreak.errors import DataError
 from sheetbreak.streams.kafka.admin.topics import names_for
+from sheetbreak.streams.kafka.clients import Selector
 from sheetbreak.streams.kafka.options import (
     _VARIABLES,
     PREFIX,
@@ -171,3 +174,25 @@ def test_the_docs_name_every_variable(checkout: Path) -> None:
     page = (checkout / "docs" / "operating.md").read_text()
     ours = [name for name in _VARIABLES if "PLAIN_" not in name]
     assert [name for name in ours if f"`{PREFIX}{name}`" not in page] == []
+
+
+class NotDescribed(socket.socket):
+    """A socket that must not be described."""
+
+    def __repr__(self) -> str:
+        raise AssertionError("nobody reads it")
+
+
+def test_a_socket_that_is_not_registered_is_not_described() -> None:
+    """kafka-python asks before each wait, and catches the KeyError."""
+    with contextlib.closing(Selector()) as selector, NotDescribed() as one:
+        with pytest.raises(KeyError):
+            selector.get_key(one)
+        selector.register(one, selectors.EVENT_READ, "reader")
+        selector.modify(one, selectors.EVENT_READ | selectors.EVENT_WRITE, "both")
+        assert selector.get_key(one).data == "both"
+        one.close()
+        selector.unregister(one)
+        assert not selector.get_map()
+        with pytest.raises(KeyError):
+            selector.get_key(one)

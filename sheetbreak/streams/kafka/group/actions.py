@@ -5,6 +5,7 @@ to whoever has its rows, also while some monitors are of a version that knows of
 """
 
 import logging
+import time
 from typing import Any
 
 from kafka import TopicPartition
@@ -19,6 +20,8 @@ from sheetbreak.streams.kafka.options import Address, Security
 from sheetbreak.streams.protocol import Record
 
 _ASK_MS = 10_000
+_ASK_EVERY_S = 0.2
+"""A question, though it is answered from memory, crosses to the client's thread and back."""
 _told: set[str] = set()
 """Topics that are missing, as it was said."""
 
@@ -47,6 +50,7 @@ class ActionFeed:
         self._topic = topic
         self._reader = new_reader(address, security, idle_wait_ms=IDLE_WAIT_MS)
         self._next: dict[TopicPartition, Place] = {}
+        self._asked_at = float("-inf")
 
     def settle(self, consumer: Any) -> dict[int, int | None]:
         """Follow the group consumer's partitions, each on from what the group has committed, or from its start.
@@ -72,8 +76,11 @@ class ActionFeed:
         return {tp.partition: place.offset for tp, place in committed.items()}
 
     def poll(self) -> list[Record]:
-        """What has come since, in order; waits for nothing."""
-        found = []
+        """What has come since, in order; waits for nothing, and asks five times a second at most."""
+        now, found = time.monotonic(), list[Record]()
+        if now < self._asked_at + _ASK_EVERY_S:
+            return found
+        self._asked_at = now
         for tp, records in self._reader.poll(0).items():
             self._next[tp] = Place(records[-1].offset + 1)
             found += [Record(one.value or b"", tp.partition, one.offset, one.timestamp) for one in records]
