@@ -12,7 +12,7 @@ from sheetbreak.cli.options import OptionParser, whole_number
 from sheetbreak.engine.state import Missing
 from sheetbreak.errors import DataError
 from sheetbreak.streams.kafka.options import KafkaOptions
-from sheetbreak.streams.open import check_actions, check_more, check_state_dir, in_words, scheme_of
+from sheetbreak.streams.open import check_actions, check_more, check_state_dir, check_there, in_words, scheme_of
 from sheetbreak.wire.topics import ALERTS, DEAD_LETTERS, SCORES
 
 TOPICS = (ALERTS, SCORES, DEAD_LETTERS)
@@ -155,6 +155,9 @@ def read_options(argv: Sequence[str]) -> Options:
     check_actions(source, given.actions)
     check_more(source, more)
     scheme = scheme_of(source)
+    check_there(source, more)
+    if given.history is not None and not given.history.exists():
+        raise DataError(f"--history {given.history}: No such file or directory; name a CSV of earlier rows")
     return Options(
         source=source,
         more=tuple(more),

@@ -211,7 +211,7 @@ class Loop:
         self._metrics.count_rejects(scored.rejects)
         self._metrics.count_missing(scored.missing)
         self._metrics.operators.count(scored.obeyed, scored.refused)
-        tell_of_actions(scored.obeyed, scored.states.values())
+        tell_of_actions(scored.obeyed, scored.states.values(), idle=scored.idle)
         self._tell_of_stops(scored)
         self._tell_of_dead_letters(scored)
         self._homes.see(scored.states, now_s=self._clock.monotonic())
@@ -240,13 +240,11 @@ class Loop:
                 )  # fmt: skip
 
     def _tell_of_dead_letters(self, scored: ScoredBatch) -> None:
-        """Once a reason: who writes alerts alone would see nothing when every record is refused."""
-        refused = [
-            *scored.rejects,
-            *scored.refused,
-            *(error for _, results in scored.results for _, error in results.rejects),
-        ]
-        self.dead_letters += len(refused)
+        """Once a reason: who writes alerts alone would see nothing when every record is refused. Actions: each."""
+        refused = [*scored.rejects, *(error for _, results in scored.results for _, error in results.rejects)]
+        self.dead_letters += len(refused) + len(scored.refused)
+        for error in scored.refused:
+            log.warning("event=action-refused machine=%s error=%r", error.machine, str(error))
         for error in refused:
             if error.reason not in self._reasons_told:
                 self._reasons_told.add(error.reason)

@@ -127,8 +127,16 @@ def obey(state: State | None, action: Action, model: Artifact) -> State:
     return state if orders == state.orders else replace(state, orders=orders)
 
 
-def tell_of_actions(actions: Sequence[Action], states: Iterable[Mapping[str, State]]) -> None:
-    """In the log, with what makes one of no effect. states: after the batch."""
+def is_idle(state: State | None, action: Action) -> bool:
+    """Whether it acknowledges an alert that is not open in the state before it."""
+    now = None if state is None else state.alert.open
+    return action.action == "acknowledge" and (now is None or action.alert_id not in (None, now.alert_id))
+
+
+def tell_of_actions(
+    actions: Sequence[Action], states: Iterable[Mapping[str, State]], *, idle: Sequence[Action] = ()
+) -> None:
+    """In the log, with what makes one of no effect. states: after the batch; idle: those that met no open alert."""
     after = {name: state for some in states for name, state in some.items()} if actions else {}
     for action in actions:
         state = after.get(action.machine)
@@ -137,6 +145,9 @@ def tell_of_actions(actions: Sequence[Action], states: Iterable[Mapping[str, Sta
         if action.until_us is not None and at_us is not None and action.until_us <= at_us:
             note = f"it ends at {format_time(action.until_us)}, and the machine's rows are at {format_time(at_us)}"
             log.warning("event=action-over machine=%s action=%s by=%r note=%r", *_named(action), note)
+        elif action in idle:
+            note = f"alert {action.alert_id} is not open" if action.alert_id else "no alert is open"
+            log.warning("event=action-idle machine=%s action=%s by=%r note=%r", *_named(action), note)
         elif action.action == "verdict" and action.alert_id not in known:
             note = f"alert {action.alert_id} is not among the last {REMEMBERED} of this model: the odds do not count it"
             log.info("event=action machine=%s action=%s by=%r note=%r", *_named(action), note)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from types import MappingProxyType
 
-from monitor.operators import Agenda, Orders, Waiting, obey, read_orders
+from monitor.operators import Agenda, Orders, Waiting, is_idle, obey, read_orders
 from sheetbreak.engine.advance import advance
 from sheetbreak.engine.model import Artifact
 from sheetbreak.engine.state import Missing, Results, State
@@ -42,6 +42,8 @@ class ScoredBatch:
     """By sensor and word: cells that hold no reading."""
     obeyed: list[Action] = field(default_factory=list)
     """Operators' actions that were done; and the errors of those that could not be, dead letters by now."""
+    idle: list[Action] = field(default_factory=list)
+    """Those of them that met nothing."""
     refused: list[RowError] = field(default_factory=list)
     agendas: dict[int, Agenda] = field(default_factory=dict)
     """By partition of the batch, the actions that wait; none where there were none."""
@@ -116,9 +118,12 @@ def score_batch(
         for actions, some in _between(orders, len(rows)):
             for one in actions:
                 machine = one.action.machine
+                before = new.get(machine, start.get(machine))
                 try:
-                    new[machine] = obey(new.get(machine, start.get(machine)), one.action, model)
+                    new[machine] = obey(before, one.action, model)
                     scored.obeyed.append(one.action)
+                    if is_idle(before, one.action):
+                        scored.idle.append(one.action)
                 except RowError as error:
                     refuse(one.record, error.alone())
             if some == slice(0, 0):

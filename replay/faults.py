@@ -10,15 +10,16 @@ import numpy.typing as npt
 from sheetbreak.errors import DataError
 
 GRAMMAR = """\
-KIND:SENSOR@ROWS[=SIZE] for a sensor (x17, or several: x3,x5), KIND@ROWS[=SIZE] for whole records
-  stuck    the value of the first of these rows, in all of them
-  drift    grows to SIZE standard deviations of the sensor (default 5) at the last row
-  spike    SIZE standard deviations (default 10) away, in every row
-  missing  null
-  duplicate  the record comes twice
-  late       the records come after the SIZE (default 1) rows of their machine that follow them
-  garbage    the record is no row any more: cut off, not UTF-8, not JSON, of wrong types
-ROWS: row numbers of the CSV's data, first = 0, end exclusive: 100-200, or 150 for one row"""
+A fault of a sensor: KIND:SENSOR@ROWS[=SIZE], of several KIND:x3,x5@ROWS[=SIZE]
+  stuck      it reads what it read in the first of these rows, in all of them
+  drift      it moves away, to SIZE of its standard deviations (default 5) in the last row
+  spike      it is SIZE of its standard deviations (default 10) away, in all of them
+  missing    it reads nothing (null)
+A fault of whole rows, as they are sent: KIND@ROWS[=SIZE]
+  duplicate  each comes twice
+  late       they come behind the SIZE rows (default 1) of their machine that follow them
+  garbage    none is a row any more: cut off, not UTF-8, not JSON, of wrong types
+ROWS counts the rows of the file, the first is 0: 100-200 is row 100 to row 199, 150 is one row"""
 
 SENSOR_KINDS = ("stuck", "drift", "spike", "missing")
 RECORD_KINDS = ("duplicate", "late", "garbage")

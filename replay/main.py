@@ -48,7 +48,7 @@ def main(argv: Sequence[str]) -> int:
 def _parser() -> OptionParser:
     parser = OptionParser(
         "sheetbreak replay",
-        "Play a historical CSV as a live stream, paced by its rows' own times.\n\n--fault SPEC is\n" + GRAMMAR,
+        "Play a historical CSV as a live stream, paced by its rows' own times.\n\n--fault SPEC is one of\n\n" + GRAMMAR,
         example="sheetbreak replay mill.csv --speed 3600x | sheetbreak monitor -\n"
         "sheetbreak replay mill.csv --to kafka://localhost:9092/sensor-rows --times now --loop\n"
         "sheetbreak replay mill.csv --fault stuck:x17@100-200 --fault garbage@250",

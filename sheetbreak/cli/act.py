@@ -4,14 +4,18 @@ import argparse
 import getpass
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from pathlib import Path
 
+from sheetbreak.artifact import read_manifest
+from sheetbreak.artifact.promotion import current_or_none
 from sheetbreak.cli.options import OptionParser
 from sheetbreak.errors import DataError, StreamUnavailable
 from sheetbreak.streams.actions import open_actions
 from sheetbreak.times import format_time, parse_duration, parse_time
 from sheetbreak.wire.actions import KINDS, VERDICTS, encode_action, make_action
 from sheetbreak.wire.readable import printable
+from sheetbreak.wire.summary import Summary
 
 _PATIENCE_S = 30.0
 _DAY_US = 86_400 * 1_000_000
@@ -22,8 +26,14 @@ def main(argv: Sequence[str]) -> int:
     options = _parse(argv)
     now_us = options.time if options.time is not None else time.time_ns() // 1_000_000_000 * 1_000_000
     prefix = options.topic_prefix or ""
-    if options.time is None and "://" in options.target:
-        now_us = _on_the_rows_clock(options.target, options.machine, now_us=now_us, prefix=prefix)
+    if options.sensor:
+        _check_sensor(options.sensor, options.models)
+    if "://" in options.target:
+        known = _last_known(options.target, options.machine, prefix=prefix)
+        if options.time is None:
+            now_us = _on_the_rows_clock(options.machine, known, now_us=now_us)
+        if options.action == "acknowledge" and known:
+            _tell_what_is_open(options.machine, options.alert, {one.alert_id for one in known})
     action = make_action(
         options.machine,
         options.action,
@@ -63,8 +73,22 @@ def rows_clock(now_us: int, last_us: int | None) -> int:
     return now_us if last_us is None or now_us - _DAY_US <= last_us <= now_us else last_us
 
 
-def _on_the_rows_clock(target: str, machine: str, *, now_us: int, prefix: str) -> int:
-    """`rows_clock` of a machine, by its state on Kafka; says so where that is not now, and where there is no state."""
+def _check_sensor(sensor: str, models: Path) -> None:
+    """Raises DataError for a sensor that the current model does not know, where that model is at hand."""
+    version = current_or_none(models)
+    if version is None:
+        return
+    sensors = read_manifest(models / version).schema.sensors
+    if sensor not in sensors:
+        some = ", ".join(sensors[:10]) + (", …" if len(sensors) > 10 else "")
+        raise DataError(
+            f"--sensor {sensor}: the current model in {models} knows no such sensor; it has {some}; name one of them, "
+            "or with --models DIR where the monitor's models are"
+        )
+
+
+def _last_known(target: str, machine: str, *, prefix: str) -> list[Summary]:
+    """What the machine's state on Kafka says, of each partition it was in; says so where there is none."""
     from sheetbreak.streams.kafka.admin.machines import list_machines  # Kafka is an extra
     from sheetbreak.streams.kafka.options import Address, parse_address
 
@@ -73,17 +97,32 @@ def _on_the_rows_clock(target: str, machine: str, *, now_us: int, prefix: str) -
         known = list_machines(Address(servers, ""), prefix=prefix)
     except DataError:  # no state topic: no monitor yet
         known = []
-    mine = [one.summary.last_us for one in known if one.machine == machine and one.summary is not None]
+    mine = [one.summary for one in known if one.machine == machine and one.summary is not None]
     if not mine:
         some = ", ".join(printable(name) for name in sorted({one.machine for one in known})[:10]) or "none at all"
         print(f"note: no row of {printable(machine)!r} was scored yet; machines with state: {some}", file=sys.stderr)
-        return now_us
-    last_us = max((one for one in mine if one is not None), default=None)
+    return mine
+
+
+def _on_the_rows_clock(machine: str, known: Sequence[Summary], *, now_us: int) -> int:
+    """`rows_clock` of a machine; says so where that is not now."""
+    last_us = max((one.last_us for one in known if one.last_us is not None), default=None)
     at_us = rows_clock(now_us, last_us)
     if at_us != now_us:
         text = f"note: the rows of {printable(machine)} are at {format_time(at_us)}; the action counts from then"
         print(text, file=sys.stderr)
     return at_us
+
+
+def _tell_what_is_open(machine: str, alert_id: str | None, open_ids: Collection[str | None]) -> None:
+    """Says so where an acknowledgement meets no alert; it is sent all the same: one may just have opened."""
+    if alert_id in open_ids and alert_id is not None:
+        return
+    there = sorted(one for one in open_ids if one is not None)
+    if alert_id is not None and there:
+        print(f"note: alert {printable(alert_id)} is not open; open is {', '.join(there)}", file=sys.stderr)
+    elif not there:
+        print(f"note: no alert of {printable(machine)} is open: there is nothing to acknowledge", file=sys.stderr)
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -113,6 +152,8 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--by", metavar="NAME", help="who says so (default: the user's name)")
     parser.add_argument("--comment", metavar="T")
     parser.add_argument("--time", type=_time, metavar="T", help="on the rows' clock, ISO 8601 (default: now)")
+    models_help = "where the monitor's models are, if that is here: a sensor that they do not know is said at once"
+    parser.add_argument("--models", type=Path, default=Path("models"), metavar="DIR", help=models_help)
     parser.add_argument("--topic-prefix", help="the name put before all topics")
     return parser.parse_args(argv)
 

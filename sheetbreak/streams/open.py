@@ -117,6 +117,13 @@ def check_more(source: str, more: Sequence[str]) -> None:
             raise DataError(f"{one} stands alone; several sources are files or folders, read in the order of time")
 
 
+def check_there(source: str, more: Sequence[str]) -> None:
+    """Raises DataError for a file or folder that is not there, before anything is done for it."""
+    for one in (source, *more):
+        if "://" not in one and one != PIPE and not Path(one).exists():
+            raise DataError(f"{one}: No such file or directory; name a CSV or NDJSON file, or - for a pipe")
+
+
 def is_csv(address: str) -> bool:
     """Whether rows are a CSV there, with a header line."""
     return address.lower().endswith(".csv") and "://" not in address

@@ -15,6 +15,8 @@ class Summary(NamedTuple):
     state: str
     """"warning", "stopped", "warming up" (never scored) or "quiet"."""
     grade: str | None
+    alert_id: str | None = None
+    """Of the alert that is open."""
 
 
 def summarise(parts: Mapping[bytes, bytes]) -> dict[str, Summary]:
@@ -27,7 +29,7 @@ def summarise(parts: Mapping[bytes, bytes]) -> dict[str, Summary]:
                 core = msgspec.msgpack.decode(value, type=Core)
                 state = "warning" if core.open else "stopped" if core.was_broken else "quiet"
                 state = state if core.trailing_count or core.open else "warming up"
-                found[stem.decode()] = Summary(core.last_us, state, core.grade)
+                found[stem.decode()] = Summary(core.last_us, state, core.grade, core.open[0] if core.open else None)
             except ValueError:  # msgspec's errors among them
                 continue
     return found

@@ -10,6 +10,7 @@ from sheetbreak.cli.act import main, rows_clock
 from sheetbreak.errors import DataError
 from tests.support.kafka_broker import Broker
 from tests.support.kafka_mill import KafkaMill
+from tests.support.mill import save_model
 from tests.support.patience import wait_for
 
 HOUR_US = 3600 * 1_000_000
@@ -47,6 +48,17 @@ def test_what_cannot_be_done_is_said_and_nothing_is_written(tmp_path: Path, argu
     assert not path.exists()
 
 
+def test_a_sensor_that_the_model_does_not_know_is_said_at_once(tmp_path: Path) -> None:
+    path, models = tmp_path / "actions.ndjson", tmp_path / "models"
+    save_model(models)
+    mask = [str(path), "mask", "--machine", "pm1", "--by", "Aino", "--sensor"]
+    with pytest.raises(DataError, match=r"--sensor x99: .* knows no such sensor; it has x1, x2, .*--models DIR"):
+        main([*mask, "x99", "--models", str(models)])
+    assert not path.exists()
+    assert main([*mask, "x3", "--models", str(models)]) == 0
+    assert main([*mask, "x99", "--models", str(tmp_path / "elsewhere")]) == 0  # the monitor will say it
+
+
 def test_an_action_is_on_the_clock_of_the_rows() -> None:
     now_us = 1_800_000_000_000_000
     assert rows_clock(now_us, None) == now_us
@@ -67,6 +79,9 @@ def test_an_action_lies_in_the_partition_of_its_machines_rows_at_their_time(
         for machine in ("pm0", "pm1"):
             assert main([broker.url(), "shelve", "--machine", machine, "--for", "2h", *options]) == 0
         assert "the rows of pm1 are at 1999-05-01T00:38:00Z" in capsys.readouterr().err
+        capsys.readouterr()
+        assert main([broker.url(), "acknowledge", "--machine", "pm1", *options]) == 0
+        assert "note: no alert of pm1 is open: there is nothing to acknowledge" in capsys.readouterr().err
         assert main([broker.url(), "unshelve", "--machine", "pm9", *options]) == 0
         assert "no row of 'pm9' was scored yet; machines with state: pm0, pm1" in capsys.readouterr().err
         rows, actions = (broker.read(mill.prefix + name) for name in ("sensor-rows", "operator-actions"))
@@ -74,7 +89,8 @@ def test_an_action_lies_in_the_partition_of_its_machines_rows_at_their_time(
         sent: dict[bytes, Any] = {record.key: (record.partition, json.loads(record.value)) for record in actions}
         assert {key: sent[key][0] for key in homes} == homes
         assert sent[b"pm1"][1]["time"] == "1999-05-01T00:38:00Z"
-        assert sent[b"pm1"][1]["until"] == "1999-05-01T02:38:00Z"
+        shelf = next(one for one in map(json.loads, (record.value for record in actions)) if one["machine"] == "pm1")
+        assert shelf["until"] == "1999-05-01T02:38:00Z"
     finally:
         mill.tear_down()
 

@@ -107,6 +107,8 @@ def test_the_shift_report_has_alarms_breaks_actions_and_masks(shift: DeskRig) ->
     assert "01:44 pm1 : warned 24 min before; cause: felt" in shown
     assert "took x9 out of service" in shown
     assert "pm1: x9, by Aino – cable" in shown
+    counted = "highest score / threshold rows scored rows stopped rows warming up pm1 3 1 1.5 192 8 0"
+    assert counted in shown
 
 
 def test_the_performance_page_counts_verdicts_and_compares_with_the_bounds(shift: DeskRig) -> None:

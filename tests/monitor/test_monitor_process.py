@@ -217,6 +217,11 @@ def test_a_taken_metrics_port_is_said_with_exit_code_2(models: Path, tmp_path: P
         with Running(arguments, stderr=tmp_path / "log") as monitor:
             assert monitor.wait() == 2
             assert "is taken" in monitor.stderr.read_text()
+        for wrong in (["nofile.csv"], ["-", "--history", "nofile.csv"]):  # what is wrong with the files comes first
+            arguments = [*command(*wrong)[:-1], str(taken.getsockname()[1])]
+            with Running(arguments, stderr=tmp_path / "log") as monitor:
+                assert monitor.wait() == 2
+                assert "nofile.csv: No such file or directory; name a CSV" in monitor.stderr.read_text()
 
 
 def test_metrics_health_and_readiness_are_served_while_it_runs(models: Path, tmp_path: Path) -> None:

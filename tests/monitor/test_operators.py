@@ -137,6 +137,27 @@ def test_an_action_that_is_over_by_the_rows_own_time_is_told(models: Path, caplo
     assert done == "event=action machine=pm1 action=mask by='Aino'"
 
 
+def test_an_acknowledgement_of_no_open_alert_is_told(models: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    rows = rows_with_x3_stuck()
+    early, named, heard = act("acknowledge"), act("acknowledge", alert_id="a1"), act("acknowledge")
+    monitored(models, ([early, named], rows[:125]), ([heard], rows[125:130]))
+    events = [record.getMessage() for record in caplog.records if "event=action" in record.getMessage()]
+    assert events == [
+        "event=action-idle machine=pm1 action=acknowledge by='Aino' note='no alert is open'",
+        "event=action-idle machine=pm1 action=acknowledge by='Aino' note='alert a1 is not open'",
+        "event=action machine=pm1 action=acknowledge by='Aino'",
+    ]
+
+
+def test_every_refused_action_is_told_with_its_reason(models: Path, caplog: pytest.LogCaptureFixture) -> None:
+    monitored(models, ([act("mask", sensor="x99"), act("unmask", sensor="x98")], mill_rows(60)))
+    told = [record.getMessage() for record in caplog.records if "event=action-refused" in record.getMessage()]
+    assert ["machine=pm1" in line for line in told] == [True] * 2
+    assert "the model knows no sensor 'x99'; it has x1, x2" in told[0]
+    assert "'x98'" in told[1]
+
+
 def test_unshelving_ends_a_shelf_and_verdicts_and_causes_are_counted(models: Path) -> None:
     said = [
         act("shelve", until=900),
