@@ -5,8 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 SET_UP := $(VENV)/.set-up
 ARGS ?=
-# Three tests at a time (tests/support/side_by_side.py), one of which mostly waits for a broker; ARGS="-n 0 --pdb" is for one.
-PYTEST = $(BIN)/pytest -n 3
+# Four tests at a time (tests/support/side_by_side.py), those with a broker mostly wait; ARGS="-n 0 --pdb" is for one.
+PYTEST = $(BIN)/pytest -n 4
 
 .PHONY: help
 help:

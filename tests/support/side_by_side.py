@@ -1,6 +1,6 @@
-"""Tests in three processes at a time (`pytest -n 3`): which of them go together, and which come first.
+"""Tests in four processes at a time (`pytest -n 4`): which of them go together, and which come first.
 
-Most of the time that the tests of the broker take they wait; the others have the processor meanwhile.
+Most of the time that the tests of a broker take they wait; the others have the processor meanwhile.
 """
 
 import re
@@ -17,7 +17,7 @@ def group_of(file: Path) -> str:
     """Files of one group run in one process, in order."""
     text = file.read_text(encoding="utf-8")
     if re.search(r"^from tests\.support\.kafka_(broker|mill|rig) ", text, re.MULTILINE):
-        return "broker"  # one is enough, and nobody else uses it when a test kills it
+        return f"broker for {file.parent}"  # a process has its own, which nobody else uses when a test kills it
     if shared := re.search(r"^from (tests\.\S+) import .* - the fixture$", text, re.MULTILINE):
         file = TESTS.parent.joinpath(*shared[1].split(".")).with_suffix(".py")
     return str(file)  # what its fixtures have trained is used by all its tests
@@ -25,9 +25,9 @@ def group_of(file: Path) -> str:
 
 def turn_of(file: Path) -> int:
     """The longest groups begin first, so that no process ends long after the others."""
-    if group_of(file) == "broker":
-        return 0
-    return 1 if {"slow", "trainer"} & set(file.parts) else 2
+    if group_of(file).startswith("broker"):
+        return 0 if file.parent.name == "kafka" else 1
+    return 2 if {"slow", "trainer"} & set(file.parts) else 3
 
 
 class InGroups(LoadScopeScheduling):
