@@ -46,7 +46,7 @@ def new_dashboard(uid: str, title: str, description: str) -> build.Dashboard:
         .datasource(PROMETHEUS)
         .enable(True)
         .icon_color(RED)
-        .expr(f"sum by (machine, severity) (increase(sheetbreak_alerts_total{{{ON_MACHINE}}}[1m])) > 0")
+        .expr(f"sum by (machine, severity) (increase(sheetbreak_alerts_total{{{ON_MACHINE}}}[2m])) > 0")
     )
     datasource = (
         build.DatasourceVariable("datasource")

@@ -52,7 +52,8 @@ def kill_at_any_time(plant: Plant, done: Done) -> None:
 
 
 def kill_both(plant: Plant, done: Done) -> None:
-    """All there is."""
+    """All there is, also while they start or restore."""
+    time.sleep(plant.draw.uniform(0, 2))
     for name in plant.monitors:
         plant.monitors[name].kill()
         done.counts["kills"] += 1
@@ -228,9 +229,9 @@ FAULTS = (
     Drawn(freeze_past_the_session, 1),
     Drawn(freeze_past_the_transaction, 0.7),
     Drawn(freeze_briefly, 1),
-    Drawn(kill_a_broker, 2),
-    Drawn(freeze_a_broker, 1),
-    Drawn(rolling_restart, 0.3, cluster=True),
+    Drawn(kill_a_broker, 3),
+    Drawn(freeze_a_broker, 1.5),
+    Drawn(rolling_restart, 0.5, cluster=True),
     Drawn(reload_the_model, 1.5),
     Drawn(act, 2),
     Drawn(resend, 2),
