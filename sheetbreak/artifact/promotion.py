@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from sheetbreak.artifact.store import current_version, read_manifest, sync_directory, unwritable, use
+from sheetbreak.artifact.store import current_version, open_plain, read_manifest, sync_directory, unwritable, use
 from sheetbreak.engine.model import Manifest
 from sheetbreak.errors import ArtifactError
 from sheetbreak.rows import Schema, Text
@@ -121,15 +121,15 @@ def record(
 def read_decisions(models: Path) -> list[Decision]:
     """The journal's last decisions, oldest first; without lines that are damaged. None is an empty list."""
     try:
-        with (models / JOURNAL).open("rb") as journal:
+        with open_plain(models / JOURNAL) as journal:
             end = journal.seek(0, os.SEEK_END)
             journal.seek(max(end - _LAST_BYTES, 0))
-            lines = journal.read().split(b"\n")
-    except OSError:
+            lines = journal.read(_LAST_BYTES).split(b"\n")
+    except ArtifactError:
         return []
     found = []
     for line in lines:
-        with suppress(msgspec.MsgspecError, UnicodeDecodeError):
+        with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             found.append(msgspec.json.decode(line, type=Decision))
     return found
 

@@ -124,7 +124,7 @@ def _load(directory: Path) -> Artifact:
         raise ArtifactError(f"{directory}: the manifest lists no {MODEL} and {GOLDEN}; train again")
     content = {}
     for name, sha256 in manifest.files.items():
-        with _open_plain(directory / name) as file:
+        with open_plain(directory / name) as file:
             if name in (MODEL, GOLDEN):  # what is used is what was hashed
                 content[name] = file.read(_MODEL_BYTES)
                 found = hashlib.sha256(content[name]).hexdigest()
@@ -144,7 +144,7 @@ def _load(directory: Path) -> Artifact:
 def read_manifest(directory: Path) -> Manifest:
     """The manifest of an artifact directory, its own hash checked. Raises ArtifactError."""
     path = directory / MANIFEST
-    with _open_plain(path) as file:
+    with open_plain(path) as file:
         text = file.read(_MANIFEST_BYTES)
     manifest = _decode_manifest(text, path)
     sound = _content_sha256(manifest, written=text) == manifest.content_sha256
@@ -236,7 +236,7 @@ def _only(known: Any, value: Any) -> Any:
 
 
 @contextmanager
-def _open_plain(path: Path) -> Iterator[BufferedReader]:
+def open_plain(path: Path) -> Iterator[BufferedReader]:
     """A file that ends: no pipe, device or directory. Raises ArtifactError, also for what cannot be read."""
     try:
         # Without O_NONBLOCK a pipe without a writer would be waited for.

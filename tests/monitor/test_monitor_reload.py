@@ -1,12 +1,14 @@
 """Hot reload: between batches, whole or not at all."""
 
 import datetime as dt
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from sheetbreak.artifact import use
-from sheetbreak.artifact.promotion import record
+from sheetbreak.artifact.promotion import JOURNAL, record
 from sheetbreak.streams.protocol import Batch
 from tests.support.mill import SENSORS, mill_rows, save_model
 from tests.support.monitor_rig import Monitor, outputs_of, topic_of
@@ -179,3 +181,22 @@ def test_a_candidate_that_was_refused_its_place_is_told_where_the_current_model_
     assert "why='worse: AUC .48'" in caplog.text
     assert monitor.sample("sheetbreak_promotion_info", version="v2", decision="candidate", by="if-better") == 1
     assert monitor.watch.model.version == first.version
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        os.mkfifo,
+        lambda path: path.symlink_to("/dev/zero"),
+        lambda path: path.write_bytes(
+            b'{"time":"","version":"v","decision":"d","by":"b","gate":{"a":' + b"[" * 100_000
+        ),
+    ],
+    ids=["a pipe", "endless", "nested without end"],
+)
+def test_a_journal_that_cannot_be_read_holds_up_no_row(tmp_path: Path, make: Callable[[Path], object]) -> None:
+    save_model(tmp_path)
+    expected = Monitor(topic_of(mill_rows(150)), tmp_path).run().topic.outputs
+    monitor = Monitor(topic_of(mill_rows(150)), tmp_path)
+    at_row(monitor, 25, lambda: make(tmp_path / JOURNAL))
+    assert monitor.run().topic.outputs == expected
