@@ -3,8 +3,11 @@
 import logging
 from collections.abc import Iterable, Mapping
 
-_SAY_EVERY_S = 60.0
+from sheetbreak.times import SAY_AGAIN_S
+
 _NAMED = 3
+_MOST = 100_000
+"""Machines whose partition is remembered: a sender of ever new names cannot fill memory."""
 
 log = logging.getLogger(__name__)
 
@@ -22,13 +25,18 @@ class Homes:
         """Take in the machines of a batch, by partition. now_s: monotonic seconds."""
         for partition, names in machines.items():
             for name in names:
-                if self._seen.setdefault(name, partition) != partition:
+                if self._seen.setdefault(name, partition) != partition and self._has_room(name):
                     homes = self._scattered.setdefault(name, {self._seen[name]})
                     self._new = self._new or partition not in homes
                     homes.add(partition)
-        if self._new and now_s - self._said_at >= _SAY_EVERY_S:
+        if len(self._seen) > _MOST:
+            self._seen.clear()  # learned again with the next rows
+        if self._new and now_s - self._said_at >= SAY_AGAIN_S:
             self._new, self._said_at = False, now_s
             log.error("event=rows-scattered machines=%d note=%r", len(self._scattered), self._note())
+
+    def _has_room(self, name: str) -> bool:
+        return name in self._scattered or len(self._scattered) < _MOST
 
     def _note(self) -> str:
         first = list(self._scattered.items())[:_NAMED]

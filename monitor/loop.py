@@ -16,7 +16,7 @@ from sheetbreak.engine.state import Missing, State
 from sheetbreak.errors import StreamFenced, StreamLost, StreamUnavailable
 from sheetbreak.streams.open import Opened
 from sheetbreak.streams.protocol import Batch
-from sheetbreak.times import format_time
+from sheetbreak.times import SAY_AGAIN_S, format_time
 from sheetbreak.wire.state import StateCodec
 
 POLL_S = 0.5
@@ -28,7 +28,6 @@ FENCED_AGAIN_S = 60.0
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
 _NAP_S = 0.2
 _LAG_EVERY_S = 5.0
-_SAY_EVERY_S = 60.0
 _MOST_TOLD = 1000
 """Machines of which a gap is told: a sender of ever new names cannot fill memory and log."""
 _COUNTED = "sheetbreak_stops_total counts them"
@@ -282,7 +281,7 @@ class Loop:
                 now = self._clock.monotonic()
                 if self._health.stream_answers or wait_s == _FIRST_WAIT_S:
                     log.warning("event=stream-away reason=%r", str(away))
-                elif now - said >= _SAY_EVERY_S:
+                elif now - said >= SAY_AGAIN_S:
                     said = now
                     log.warning("event=stream-away for_s=%.0f reason=%r", now - since, str(away))
                 self._health.stream_answers = False

@@ -11,6 +11,9 @@ MICROSECOND = timedelta(microseconds=1)
 EARLIEST_US, LATEST_US = ((datetime(year, 1, 1, tzinfo=UTC) - EPOCH) // MICROSECOND for year in (2, 9999))
 """Times of rows lie between: what datetime can write whatever the zone."""
 
+SAY_AGAIN_S = 60.0
+"""What lasts is said in the log once in so long."""
+
 _UNITS = ((1.0, 1e-3, "ms"), (60.0, 1.0, "s"), (7200.0, 60.0, "min"), (172_800.0, 3600.0, "h"))
 """(below so many seconds, in units of so many, named)"""
 

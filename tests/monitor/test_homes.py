@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor import homes
 from monitor.homes import Homes, in_words
 
 
@@ -23,6 +24,14 @@ def test_a_machine_in_several_partitions_is_told_at_once_and_again_a_minute_late
     caplog.clear()
     homes.see({0: ["pm1"], 1: ["pm2"]}, now_s=200)
     assert caplog.text == "", "nothing new"
+
+
+def test_ever_new_names_do_not_fill_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(homes, "_MOST", 10)
+    seen = Homes()
+    for number in range(1000):
+        seen.see({0: [f"pm{number}", f"qm{number}"], 1: [f"pm{number}"]}, now_s=number)
+    assert max(len(seen._seen), len(seen._scattered)) <= 10
 
 
 @given(st.sets(st.integers(0, 12), min_size=1))

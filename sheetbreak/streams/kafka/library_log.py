@@ -6,8 +6,8 @@ import time
 from kafka.errors import KafkaTimeoutError, UnstableOffsetCommitError
 
 from sheetbreak.streams.kafka.options import PREFIX
+from sheetbreak.times import SAY_AGAIN_S
 
-SAY_EVERY_S = 60.0
 _KINDS = 1000
 _MANAGER_LOG = logging.getLogger("kafka.net.manager")
 
@@ -84,7 +84,7 @@ class Rarely(logging.Handler):
             return
         at, left_out = self._said.get(kind, (float("-inf"), 0))
         now = time.monotonic()
-        if now - at < SAY_EVERY_S:
+        if now - at < SAY_AGAIN_S:
             self._said[kind] = (at, left_out + 1)
             return
         if len(self._said) >= _KINDS:

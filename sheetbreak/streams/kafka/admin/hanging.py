@@ -22,10 +22,10 @@ from sheetbreak.streams.kafka.admin.topics import Names
 from sheetbreak.streams.kafka.clients import close_producer, new_admin, new_producer
 from sheetbreak.streams.kafka.group.state_topic import StateHeldBackError
 from sheetbreak.streams.kafka.options import Address, KafkaOptions, Security
+from sheetbreak.times import SAY_AGAIN_S
 
 _DECIDED = {TransactionState.COMPLETE_COMMIT: True, TransactionState.COMPLETE_ABORT: False}
 """What a coordinator says of a transaction that it holds for ended, and whether it was committed."""
-_SAY_EVERY_S = 60.0
 _REMEDY = (
     "the monitor waits for a transaction that has not ended; one that its coordinator has forgotten ends by "
     "kafka-transactions.sh abort"
@@ -116,7 +116,7 @@ class Waiting:
 
     def _tell(self, where: str) -> None:
         now = time.monotonic()
-        if now - self._told_at >= _SAY_EVERY_S:
+        if now - self._told_at >= SAY_AGAIN_S:
             self._told_at = now
             log.warning("event=held-back group=%s open_in=%r note=%r", self._options.group, where, _REMEDY)
 

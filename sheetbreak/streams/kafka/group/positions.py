@@ -6,6 +6,8 @@ import time
 import uuid
 from typing import Any, Literal, NamedTuple
 
+from sheetbreak.times import SAY_AGAIN_S
+
 Event = Literal["", "input-made-again", "log-truncated", "rows-lost"]
 
 _NOTES = {
@@ -14,7 +16,7 @@ _NOTES = {
     "rows-lost": "retention took rows before they were read: raise retention.ms, or run more monitors",
 }
 
-_STILL_S, _TELL_AGAIN_S = 15.0, 60.0
+_STILL_S = 15.0
 
 log = logging.getLogger(__name__)
 
@@ -154,7 +156,7 @@ class StableOffsets:
         elif stable != at:
             self._still[partition] = (stable, now)
         elif now - since_s >= _STILL_S:
-            self._still[partition] = (stable, now + _TELL_AGAIN_S - _STILL_S)
+            self._still[partition] = (stable, now + SAY_AGAIN_S - _STILL_S)
             text = "event=open-transaction partition=%d stable_offset=%d waiting=%d note=%r"
             note = f"stable offset stuck at {stable}: a writer's transaction is open, rows behind it wait for its end"
             log.warning(text, partition, stable, written - stable, note)
