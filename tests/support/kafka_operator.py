@@ -14,7 +14,7 @@ from kafka.errors import KafkaError, NoError, UnknownMemberIdError, UnknownTopic
 from sheetbreak.streams.kafka.admin.topics import inspect
 from sheetbreak.streams.kafka.clients import new_admin
 from sheetbreak.streams.kafka.errors import stream_error
-from sheetbreak.streams.kafka.group.membership import members_of
+from sheetbreak.streams.kafka.group.watch import members_of
 from sheetbreak.streams.kafka.options import Address, Security
 from tests.support.patience import patiently, wait_for
 

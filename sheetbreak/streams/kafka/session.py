@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +22,7 @@ from sheetbreak.streams.kafka.clients import (
     new_producer,
 )
 from sheetbreak.streams.kafka.group.actions import ActionFeed, has_actions
-from sheetbreak.streams.kafka.group.membership import KnownTopic, known_topic, look_at_group, refresh
+from sheetbreak.streams.kafka.group.membership import KnownTopic, known_topic, refresh
 from sheetbreak.streams.kafka.options import Address, KafkaOptions, Security, topic_name
 from sheetbreak.streams.protocol import Record
 from sheetbreak.wire.topics import ACTIONS
@@ -34,7 +33,6 @@ _FIRST_STAMP_MS = 10**12
 """2001: before Kafka was, so no clock said it; -1 is none at all, and 0 a sender's empty field."""
 _FRESH_S = 0.25
 """A topic is not deleted, made again and filled beyond where we were in so short a time."""
-_JOIN_S, _SAY_AGAIN_S, _AHEAD_S = 30.0, 60.0, 15.0
 IDLE_FRESH_S = 4.0
 """While no row comes: twice as old as the client itself lets its metadata become."""
 _FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 0.1, 5.0
@@ -126,72 +124,6 @@ def refuse_changed_input(session: Session, topic: str, *, older_than_s: float = 
             f"topic {topic} has changed under us: id {was.topic_id} with {was.partitions} partitions, now "
             f"{now.topic_id} with {now.partitions}"
         )
-
-
-class GroupWatch:
-    """What goes wrong in the group, told: a join that does not come to its end, and members that are no monitors."""
-
-    def __init__(self, group: str, new_admin: Callable[[], Any]) -> None:
-        self._group, self._new_admin = group, new_admin
-        self._since = self._due = float("-inf")
-        self._word = ""
-        """Of the coordinator; empty: it is not asked yet."""
-        self._others: list[str] = []
-
-    def opened(self) -> None:
-        """The clients are there: the group is to be joined."""
-        self._since = time.monotonic()
-        self._due, self._word = self._since + _JOIN_S, ""
-
-    def joining(self) -> None:
-        """To be called while it is not joined; tells after half a minute, and then once a minute.
-
-        What the coordinator says is asked before: one that cannot be found takes long to say so.
-        """
-        now = time.monotonic()
-        if now >= self._due - _AHEAD_S and not self._word:
-            self._word = "it has not answered yet"
-            self._aside(self._ask)
-        if now < self._due:
-            return
-        text = "event=not-joined group=%s for_s=%.0f coordinator=%r note=%r"
-        note = "is the topic __consumer_offsets whole (offsets.topic.replication.factor), is the group ours?"
-        log.error(text, self._group, now - self._since, self._word, note)
-        self._due, self._word = now + _SAY_AGAIN_S, ""
-
-    def _ask(self) -> None:
-        try:
-            self._word = self._look()[0]
-        except KafkaError as error:
-            self._word = f"{type(error).__name__}: {error}"
-
-    def joined(self, mine: int, partitions: int) -> None:
-        """We have some partitions. Where others have the rest, they are told unless they are monitors."""
-        if mine < partitions:
-            self._aside(self._tell_others)
-
-    @staticmethod
-    def _aside(look: Callable[[], None]) -> None:
-        """On a thread of its own: the coordinator may be slow, and a rebalance waits for us."""
-        threading.Thread(target=look, name="kafka-group", daemon=True).start()
-
-    def _tell_others(self) -> None:
-        try:
-            others = self._look()[1]
-        except KafkaError:  # it is no more than a question
-            return
-        if others and others != self._others:
-            text = "event=foreign-member group=%s members=%r note=%r"
-            note = "another program in our group takes partitions, whose rows are not scored; give it another group"
-            log.error(text, self._group, others, note)
-        self._others = others
-
-    def _look(self) -> tuple[str, list[str]]:
-        admin = self._new_admin()
-        try:
-            return look_at_group(admin, self._group)
-        finally:
-            admin.close()
 
 
 class Backoff:

@@ -22,11 +22,11 @@ from sheetbreak.streams.kafka.group.membership import Membership, group_of, is_s
 from sheetbreak.streams.kafka.group.pace import Pace, Portion
 from sheetbreak.streams.kafka.group.positions import Jumps, Place, StableOffsets
 from sheetbreak.streams.kafka.group.state_topic import MachineStates, StateReader
+from sheetbreak.streams.kafka.group.watch import GroupWatch
 from sheetbreak.streams.kafka.options import Address, KafkaOptions, Security, environment_security, parse_address
 from sheetbreak.streams.kafka.session import (
     IDLE_FRESH_S,
     Backoff,
-    GroupWatch,
     Session,
     TopicDoubts,
     add_rows,
@@ -82,7 +82,7 @@ class KafkaStream:
         self._watchdog = Watchdog(max(options.hang_limit_s, 2 * give_up_s), reachable=reachable, give_up_s=give_up_s)
         self._doubts = TopicDoubts(partial(check, address, names, options, security), reachable=reachable)
         self._backoff = Backoff()
-        self._group = GroupWatch(options.group, partial(new_admin, address, security))
+        self._group = GroupWatch(options.group, names.rows, partial(new_admin, address, security))
         self._joined, self._stable = False, StableOffsets()
         self._pace, self._portion = Pace(options.latency_s), Portion(options.max_rows)
         self._probed_at = float("-inf")
@@ -133,7 +133,7 @@ class KafkaStream:
         try:
             kept = self._reader.read(partition, patience_s=patience_s).without_foreign(place)
             if place.offset is None and kept.records and session is not None:
-                topic_id = kept.last_topic(log_of)
+                topic_id = kept.last_topic(log_of.topic_id)
                 start = self._membership.go_on_from_state(session.consumer, partition, kept.newest(topic_id), topic_id)
                 self._jumps.tell(partition, start)
         except KafkaError as error:
@@ -196,6 +196,7 @@ class KafkaStream:
         size = 0
         while True:
             self._pace.set(consumer)
+            self._group.give_left_over(consumer)
             wait_ms = max(0.0, end - time.monotonic()) * 1000
             polled, jumped = poll_rows(consumer, wait_ms, max_records=self._portion.rows - len(records))
             group = group_of(consumer)

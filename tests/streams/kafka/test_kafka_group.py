@@ -1,8 +1,6 @@
 """Which partitions are told to be ours after a rebalance, and from where each goes on."""
 
-import threading
 import uuid
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,10 +8,8 @@ from kafka import OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError, UnstableOffsetCommitError
 from kafka.structs import ConsumerGroupMetadata, MemberState
 
-from sheetbreak.streams.kafka import session
 from sheetbreak.streams.kafka.group.membership import Membership, is_stable
 from sheetbreak.streams.kafka.group.positions import Place
-from tests.support.patience import PATIENCE_S, wait_for
 
 TOPIC = "rows"
 
@@ -196,32 +192,3 @@ def test_a_loss_names_all_that_was_ours(consumer: Consumer) -> None:
 def test_a_member_without_a_generation_is_not_stable() -> None:
     assert is_stable(group(1))
     assert not is_stable(group(-1))
-
-
-def test_a_group_that_is_not_joined_is_told_in_time_also_while_the_coordinator_does_not_answer(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Half a minute after the clients are there, with what is known by then; a minute later with what it said."""
-    clock, answer = SimpleNamespace(now=0.0), threading.Event()
-    monkeypatch.setattr(session, "time", SimpleNamespace(monotonic=lambda: clock.now))
-
-    def no_admin() -> Any:
-        assert answer.wait(PATIENCE_S)
-        raise KafkaTimeoutError("no coordinator")
-
-    def until(second: int) -> list[str]:
-        while clock.now < second:
-            clock.now += 1
-            watch.joining()
-        return [record.message for record in caplog.records if "event=not-joined" in record.message]
-
-    watch = session.GroupWatch("g", no_admin)
-    watch.opened()
-    assert until(29) == []
-    (first,) = until(31)
-    assert "for_s=30 coordinator='it has not answered yet'" in first
-    answer.set()
-    wait_for(lambda: "no coordinator" in watch._word)
-    (_, second) = until(91)
-    assert "for_s=90" in second
-    assert "no coordinator" in second

@@ -29,8 +29,9 @@ def rig(broker: Broker) -> Iterator[KafkaRig]:
     rig.tear_down()
 
 
-def grow(rig: KafkaRig, partitions: int) -> int:
-    options = ["--partitions", str(partitions), "--topic-prefix", rig.prefix, "--group", rig.prefix + "group"]
+def grow(rig: KafkaRig, partitions: int, *, group: str = "") -> int:
+    group = group or rig.prefix + "group"
+    options = ["--partitions", str(partitions), "--topic-prefix", rig.prefix, "--group", group]
     return main(["grow", rig.broker.url(), *options])
 
 
@@ -154,3 +155,28 @@ def test_a_group_in_use_and_rows_that_are_not_scored_are_refused(rig: KafkaRig) 
         grow(rig, 3)
     with pytest.raises(DataError, match="takes no partition away"):
         grow(rig, 1)
+
+
+def test_an_input_made_again_with_more_partitions_is_read_from_its_start(rig: KafkaRig) -> None:
+    """The states, kept where the old input ended, move; the offsets that they name mean nothing in the new one."""
+    answer(rig)
+    stop(rig)
+    rig.operator.delete(rig.prefix + "sensor-rows")
+    rig.broker.run_topics("create", "--topic-prefix", rig.prefix)
+    rig.operator.grow(rig.prefix + "sensor-rows", 3)
+    for partition in range(3):
+        rig.feed([b"1", b"2"], partition=partition)
+    assert grow(rig, 3) == 0
+    stream = rig.open()
+    wait_for(lambda: patiently(lambda: stream.poll(0.1)).assigned)
+    kept = [restore(stream, partition) for partition in range(3)]
+    assert sum(map(len, kept)) == 2 * len(MACHINES)
+    found = [(r.partition, r.offset) for batch in poll_until(stream, 6) for r in batch.records]
+    assert sorted(found) == [(partition, offset) for partition in range(3) for offset in range(2)]
+
+
+def test_a_group_that_the_brokers_do_not_know_is_refused_where_there_is_state(rig: KafkaRig) -> None:
+    """A forgotten --group: nothing would say that rows wait, or that monitors run."""
+    answer(rig)
+    with pytest.raises(DataError, match="know no group sheetbreak-nobody"):
+        grow(rig, 3, group="sheetbreak-nobody")

@@ -3,6 +3,7 @@
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence, Set
+from contextlib import closing
 from typing import Any
 
 from kafka import OffsetAndMetadata, TopicPartition
@@ -10,13 +11,13 @@ from kafka.errors import KafkaError
 from kafka.structs import ConsumerGroupMetadata, MemberState
 
 from sheetbreak.errors import DataError
-from sheetbreak.streams.kafka.admin.topics import Facts, Names, create_topics, inspect, names_for
+from sheetbreak.streams.kafka.admin.topics import Facts, Names, create_topics, inspect, is_empty, names_for
 from sheetbreak.streams.kafka.bulk_producer import KeyAndValue, Partitioner
 from sheetbreak.streams.kafka.clients import close_producer, new_admin, new_producer, new_reader
 from sheetbreak.streams.kafka.errors import stream_error
-from sheetbreak.streams.kafka.group.membership import look_at_group
 from sheetbreak.streams.kafka.group.positions import Place, read_place
 from sheetbreak.streams.kafka.group.state_topic import MARKER, Kept, head, machine_of, read_state
+from sheetbreak.streams.kafka.group.watch import look_at_group
 from sheetbreak.streams.kafka.options import Address, KafkaOptions, Security, environment_security
 
 _PATIENCE_S = 60.0
@@ -65,40 +66,48 @@ class Growth:
         lines = [f"{moved} machines' state moved to where their key goes now"]
         if facts[names.rows].partitions < partitions:
             self._grow(names.rows, partitions)
-        reader = new_reader(self._address, self._security)
-        try:
+        with closing(new_reader(self._address, self._security)) as reader:
             return lines + create_topics(self._admin, names, partitions=partitions, reader=reader)
-        finally:
-            reader.close()
+
+    def _is_empty(self, topic: str) -> bool:
+        with closing(new_reader(self._address, self._security)) as reader:
+            return is_empty(reader, topic)
 
     def _refuse_members(self) -> None:
-        word, others = look_at_group(self._admin, self._group)
-        if not word.endswith(" 0 members"):
-            named = f" ({', '.join(others)})" if others else ""
+        found = look_at_group(self._admin, self._group)
+        if found.members:
+            named = f" ({', '.join(found.others)})" if found.others else ""
             raise DataError(
-                f"group {self._group} is in use{named}: {word}; stop its monitors, wait for their session's time-out "
-                "(10 s), and try again"
+                f"group {self._group} is in use{named}: {found.word}; stop its monitors, wait for their session's "
+                "time-out (10 s), and try again"
+            )
+        if not found.known and not self._is_empty(self._names.state):
+            raise DataError(
+                f"the brokers know no group {self._group}, and there is state of machines; name the monitors' group "
+                "with --group (one that has stood still until its offsets expired is known again once a monitor ran)"
             )
 
     def _grow_state(self, facts: Mapping[str, Facts], sizes: Set[int], partitions: int) -> int:
         """Returns how many machines moved. sizes: that topics have now; a machine is where its key goes in one."""
         names, rows, held = self._names, facts[self._names.rows], facts[self._names.state].partitions
-        places = self._places(names.rows, rows.partitions)
+        places = self._places(names.rows, rows)
         if rows.partitions < partitions:
             self._refuse_unread(names.rows, "scored", places)
             if names.actions in facts:
-                said = self._places(names.actions, facts[names.actions].partitions)
+                said = self._places(names.actions, facts[names.actions])
                 self._refuse_unread(names.actions, "done", said)
         kept = {partition: self._read(partition) for partition in range(held)}
         if held < partitions:
             self._grow(names.state, partitions)
         return self._move(kept, places, partitions, [Partitioner(size) for size in sizes], rows.topic_id)
 
-    def _places(self, topic: str, partitions: int) -> dict[int, Place]:
+    def _places(self, topic: str, facts: Facts) -> dict[int, Place]:
+        """Where the group is in this topic; what it committed in one of that name before says nothing."""
         asked = self._admin.list_group_offsets({self._group: None})
         found = asked.get(self._group, asked)
-        by_partition = {tp.partition: at for tp, at in found.items() if tp.topic == topic}
-        return {partition: read_place(by_partition.get(partition)) for partition in range(partitions)}
+        by_partition = {tp.partition: read_place(at) for tp, at in found.items() if tp.topic == topic}
+        ours = {p: place for p, place in by_partition.items() if place.topic_id in ("", facts.topic_id)}
+        return {partition: ours.get(partition, Place(None)) for partition in range(facts.partitions)}
 
     def _refuse_unread(self, topic: str, done: str, places: Mapping[int, Place]) -> None:
         """Rows that are not scored yet would stay where they are, and their machine's state would not; so would
@@ -155,7 +164,7 @@ class Growth:
     ) -> int:
         """In one transaction, with what the group has committed; a second run finds nothing left to move."""
         now = Partitioner(partitions)
-        offsets = {p: _offset(places[p], kept.get(p)) if p in places else 0 for p in range(partitions)}
+        offsets = {p: _offset(places[p], kept.get(p), topic_id) if p in places else 0 for p in range(partitions)}
         machines = {p: set(kept[p].machines) if p in kept else set() for p in range(partitions)}
         records: defaultdict[int, list[KeyAndValue]] = defaultdict(list)
         moved: set[bytes] = set()
@@ -198,7 +207,8 @@ class Growth:
             close_producer(producer)
 
 
-def _offset(place: Place, kept: Kept | None) -> int:
+def _offset(place: Place, kept: Kept | None, topic_id: str) -> int:
+    """Where the group is in the input of that id; at its start where the state is only of one that was there before."""
     if place.offset is not None:
         return place.offset
-    return 0 if kept is None else kept.newest()
+    return 0 if kept is None or kept.last_topic(topic_id) not in ("", topic_id) else kept.newest(topic_id)

@@ -15,9 +15,9 @@ from sheetbreak.errors import DataError
 from sheetbreak.streams.kafka.admin.topics import Names, names_for
 from sheetbreak.streams.kafka.clients import new_admin, new_reader, new_row_producer
 from sheetbreak.streams.kafka.errors import stream_error
-from sheetbreak.streams.kafka.group.membership import members_of
 from sheetbreak.streams.kafka.group.positions import read_place
 from sheetbreak.streams.kafka.group.state_topic import StateReader, machine_of
+from sheetbreak.streams.kafka.group.watch import members_of
 from sheetbreak.streams.kafka.options import Address, environment_security
 from sheetbreak.wire.summary import Summary, summarise
 

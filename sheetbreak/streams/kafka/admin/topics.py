@@ -248,14 +248,15 @@ def _refuse_what_cannot_be_mended(name: str, names: Names, wanted: int, facts: F
         raise DataError(
             f"{text}: Kafka takes no partition away; give --partitions {facts.partitions}, or delete it first"
         )
-    if name in (names.rows, names.state) and not all(_is_empty(reader, one) for one in (names.rows, names.state)):
+    if name in (names.rows, names.state) and not all(is_empty(reader, one) for one in (names.rows, names.state)):
         raise DataError(
             f"{text}: it holds records, and more partitions would part a machine from its state; give "
             f"--partitions {facts.partitions}, or stop the monitors and run: sheetbreak topics grow"
         )
 
 
-def _is_empty(reader: Any, name: str) -> bool:
+def is_empty(reader: Any, name: str) -> bool:
+    """Whether a topic holds no record, as the reader is told. Raises errors of kafka-python."""
     every = [TopicPartition(name, partition) for partition in reader.partitions_for_topic(name) or ()]
     return bool(reader.beginning_offsets(every) == reader.end_offsets(every))
 

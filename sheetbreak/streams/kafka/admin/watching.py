@@ -7,7 +7,7 @@ from kafka.errors import KafkaError
 
 from sheetbreak.streams.kafka.clients import new_admin, new_reader
 from sheetbreak.streams.kafka.errors import stream_error
-from sheetbreak.streams.kafka.group.membership import members_of
+from sheetbreak.streams.kafka.group.watch import members_of
 from sheetbreak.streams.kafka.options import Address, environment_security
 
 

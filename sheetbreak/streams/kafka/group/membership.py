@@ -9,7 +9,6 @@ from kafka import TopicPartition
 from kafka.errors import FencedInstanceIdError, KafkaTimeoutError
 from kafka.structs import MemberState
 
-from sheetbreak.streams.kafka.clients import CLIENT_ID
 from sheetbreak.streams.kafka.group.positions import (
     Log,
     Place,
@@ -57,6 +56,11 @@ def unstick(consumer: Any, group: Any) -> None:
     coordinator = consumer._coordinator  # noqa: SLF001 - nothing public tells or mends it
     if group.state == MemberState.REBALANCING and not coordinator.need_rejoin():
         coordinator.request_rejoin()
+
+
+def join_again(consumer: Any) -> None:
+    """Have the group's partitions given out anew, where we are its leader; to all others nothing happens."""
+    consumer._coordinator.request_rejoin()  # noqa: SLF001 - as in `unstick`
 
 
 class Membership:
@@ -202,20 +206,6 @@ def unread(consumer: Any, topic: str, partitions: Iterable[int], stable: StableO
     for tp, end in ends.items():
         stable.look(tp.partition, end, written[tp])
     return {tp.partition: max(0, written[tp] - at[tp]) for tp in ends if at[tp] is not None}
-
-
-def members_of(admin: Any, group: str) -> list[dict[str, Any]]:
-    """The group's members now. Raises errors of kafka-python."""
-    return list(admin.describe_groups([group])[group].get("members") or ())
-
-
-def look_at_group(admin: Any, group: str) -> tuple[str, list[str]]:
-    """What the coordinator says of a group, and its members that are no monitors. Raises errors of kafka-python."""
-    found = admin.describe_groups([group])[group]
-    members = found.get("members", ())
-    others = sorted({f"{m['client_id']} at {m['client_host']}" for m in members if m["client_id"] != CLIENT_ID})
-    word = found.get("error") or f"{found.get('group_state')}, protocol {found.get('protocol_type') or 'none'!r}"
-    return f"{word}, {len(members)} members", others
 
 
 def refresh(consumer: Any, *, older_than_s: float) -> None:

@@ -77,10 +77,10 @@ class Kept:
         mine = (w for w in self.records.values() if not topic_id or w.topic_id in ("", topic_id))
         return max((written.position for written in mine), default=0)
 
-    def last_topic(self, log: Log) -> str:
-        """The id of the topic that the records were kept with: the one that is there, if any was."""
+    def last_topic(self, now: str) -> str:
+        """The id of the topic that the records were kept with: that of the one that is there `now`, if any was."""
         ids = {written.topic_id for written in self.records.values()}
-        return log.topic_id if log.topic_id in ids else max(ids, default="")
+        return now if now in ids else max(ids, default="")
 
     def misplaced(self, log: Log, start: int) -> dict[bytes, bytes]:
         """The parts whose offsets mean nothing in this log: of another topic, or of rows that it lost."""
