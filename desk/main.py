@@ -28,8 +28,9 @@ from desk.web import Web
 from sheetbreak.cli.logs import add_log_format, log_to_stderr
 from sheetbreak.cli.options import OptionParser, whole_number
 from sheetbreak.errors import DataError, StreamError, StreamUnavailable
-from sheetbreak.streams.actions import ActionSink, open_actions
 from sheetbreak.streams.kafka.options import parse_address
+from sheetbreak.streams.open import open_actions
+from sheetbreak.streams.protocol import ActionSink
 from sheetbreak.wire.topics import ALERTS
 
 if TYPE_CHECKING:

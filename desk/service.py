@@ -10,7 +10,7 @@ from desk.clock import PlantClock
 from desk.feeds import Status
 from desk.messages import Arrived, DeadLetter
 from desk.store import Store
-from sheetbreak.streams.actions import ActionSink
+from sheetbreak.streams.protocol import ActionSink
 from sheetbreak.wire.actions import Action
 
 _AGAIN_S = 2.0

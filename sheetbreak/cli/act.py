@@ -11,7 +11,7 @@ from sheetbreak.artifact import read_manifest
 from sheetbreak.artifact.promotion import current_or_none
 from sheetbreak.cli.options import OptionParser
 from sheetbreak.errors import DataError, StreamUnavailable
-from sheetbreak.streams.actions import open_actions
+from sheetbreak.streams.open import open_actions
 from sheetbreak.times import format_time, parse_duration, parse_time
 from sheetbreak.wire.actions import KINDS, VERDICTS, encode_action, make_action
 from sheetbreak.wire.readable import printable

@@ -1,20 +1,51 @@
-"""Several files as one history: in the order of time, overlaps told, the same row twice taken once."""
+"""History: the rows of one file or of several, joined in the order of time, the same row twice taken once."""
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from sheetbreak.errors import DataError
 from sheetbreak.history.doubts import Doubt, Doubts
-from sheetbreak.rows import RowBatch, concatenate
+from sheetbreak.history.layout import Layout
+from sheetbreak.history.source import Source, digest_of
+from sheetbreak.rows import RowBatch, Schema, concatenate
 
-if TYPE_CHECKING:
-    from sheetbreak.history.reader import History
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What was read."""
+
+    schema: Schema
+    """With its sensors, and what was recognised: time format, dialect, units."""
+    rows: RowBatch
+    """In file order, from the end where the newest row stands first; of several files in the order of time."""
+    lines: npt.NDArray[np.int64]
+    """(n,) line of its file that each row stands on."""
+    sources: tuple[Source, ...]
+    layouts: tuple[Layout, ...]
+    """Of each source."""
+    doubts: tuple[Doubt, ...]
+    files: npt.NDArray[np.int64] | None = None
+
+    def place(self, row: int) -> str:
+        """Where a row stands, for people."""
+        return f"{self.sources[0 if self.files is None else self.files[row]].name} line {self.lines[row]}"
+
+    @property
+    def sha256(self) -> str:
+        """Of the file's bytes as they were read; of several files one for all."""
+        return digest_of(self.sources)
+
+    @property
+    def name(self) -> str:
+        """The file's, or how many they are."""
+        first = self.sources[0].name
+        return first if len(self.sources) == 1 else f"{first} and {len(self.sources) - 1} more"
 
 
-def join(read: "Sequence[History]", *, doubts: Doubts) -> "History":
+def join(read: Sequence[History], *, doubts: Doubts) -> History:
     """One history of several files. A sensor that a file lacks is missing in its rows, and told.
 
     Rows of two files with the same machine and time are one row where they are the same, else a fatal doubt.
@@ -49,7 +80,7 @@ def join(read: "Sequence[History]", *, doubts: Doubts) -> "History":
     )
 
 
-def _with_sensors(history: "History", sensors: tuple[str, ...]) -> RowBatch:
+def _with_sensors(history: History, sensors: tuple[str, ...]) -> RowBatch:
     if history.schema.sensors == sensors:
         return history.rows
     values = np.full((len(history.rows), len(sensors)), np.nan)
@@ -57,7 +88,7 @@ def _with_sensors(history: "History", sensors: tuple[str, ...]) -> RowBatch:
     return replace(history.rows, values=values)
 
 
-def _once(rows: RowBatch, order: "np.ndarray[tuple[int], np.dtype[np.intp]]") -> tuple[list[int], list[int], list[int]]:
+def _once(rows: RowBatch, order: npt.NDArray[np.intp]) -> tuple[list[int], list[int], list[int]]:
     """Places in the order of time: of rows to keep, of rows that are there already, of others of the same time."""
     seen: dict[tuple[str, int], int] = {}
     kept, again, mixed = [], [], []
@@ -79,10 +110,10 @@ def _same(rows: RowBatch, a: int, b: int) -> bool:
 
 
 def _tell_overlaps(
-    read: "Sequence[History]",
-    order: "np.ndarray[tuple[int], np.dtype[np.intp]]",
-    of_file: "np.ndarray[tuple[int], np.dtype[np.intp]]",
-    lines: "np.ndarray[tuple[int], np.dtype[np.int64]]",
+    read: Sequence[History],
+    order: npt.NDArray[np.intp],
+    of_file: npt.NDArray[np.intp],
+    lines: npt.NDArray[np.int64],
     *,
     again: list[int],
     mixed: list[int],

@@ -23,10 +23,10 @@ from sheetbreak.history.columns import (
 from sheetbreak.history.doubts import Doubt, Doubts, Tell, lines_in_quotes, log_doubt, sheets_left, tell_rejects
 from sheetbreak.history.edges import without_edges
 from sheetbreak.history.folders import files_of
-from sheetbreak.history.joining import join
+from sheetbreak.history.joining import History, join
 from sheetbreak.history.layout import Layout, NumberedLine, recognise_layout, with_numbers
 from sheetbreak.history.lines import CsvDecoder
-from sheetbreak.history.source import Source, digest_of, read_source
+from sheetbreak.history.source import Source, read_source
 from sheetbreak.history.times.formats import join_clock
 from sheetbreak.history.times.order import check_order, newest_first, turned
 from sheetbreak.history.times.recognition import recognise_time_format
@@ -50,38 +50,6 @@ PROCESSMINER = Schema(
     learned=(PERIOD, STOP_GAP, MISSING),
 )
 """The published file: x28 is the grade, x61 is 1 only on break rows and so an outcome, never an input."""
-
-
-@dataclass(frozen=True, slots=True)
-class History:
-    """What was read."""
-
-    schema: Schema
-    """With its sensors, and what was recognised: time format, dialect, units."""
-    rows: RowBatch
-    """In file order, from the end where the newest row stands first; of several files in the order of time."""
-    lines: npt.NDArray[np.int64]
-    """(n,) line of its file that each row stands on."""
-    sources: tuple[Source, ...]
-    layouts: tuple[Layout, ...]
-    """Of each source."""
-    doubts: tuple[Doubt, ...]
-    files: npt.NDArray[np.int64] | None = None
-
-    def place(self, row: int) -> str:
-        """Where a row stands, for people."""
-        return f"{self.sources[0 if self.files is None else self.files[row]].name} line {self.lines[row]}"
-
-    @property
-    def sha256(self) -> str:
-        """Of the file's bytes as they were read; of several files one for all."""
-        return digest_of(self.sources)
-
-    @property
-    def name(self) -> str:
-        """The file's, or how many they are."""
-        first = self.sources[0].name
-        return first if len(self.sources) == 1 else f"{first} and {len(self.sources) - 1} more"
 
 
 def read_csv(

@@ -91,6 +91,21 @@ def scheme_of(address: str, *, option: str = "") -> Scheme:
     return scheme
 
 
+def open_actions(target: str, *, prefix: str = "", between: Callable[[], None] = lambda: None) -> ActionSink:
+    """The sink of `kafka://host:9092` (or with a topic of one's own) or of a file, to which lines are added.
+
+    between: called several times a second while a broker that is away is waited for; what it raises ends the wait,
+    and the action may then have been written or not. Contacts no broker yet. Raises DataError for another target.
+    """
+    name, separator, _ = target.partition("://")
+    if not separator and LIKE_A_BROKER.fullmatch(target) and not Path(target).exists():
+        raise DataError(f"{target}: there is no such file; did you mean kafka://{target}?")
+    scheme = SCHEMES.get(name) if separator or not name else SCHEMES[""]
+    if scheme is None:
+        raise DataError(f"{target}: expected kafka://host:9092, or a file to which actions are added")
+    return scheme.action_sink(target, prefix, between)
+
+
 def in_words() -> str:
     """What an address can be, for --help and messages."""
     *most, last = [example for scheme in SCHEMES.values() for example in scheme.examples]
@@ -203,7 +218,7 @@ def _is_pipe(source: str) -> bool:
 
 
 def _append_actions(target: str, _prefix: str, _between: Callable[[], None]) -> ActionSink:
-    from sheetbreak.streams.actions import LineAppender
+    from sheetbreak.streams.files.action_lines import LineAppender
 
     return LineAppender(Path(target))
 
@@ -248,7 +263,7 @@ def _values_of_topic(source: str) -> Iterator[bytes]:
 
 
 def _send_actions(target: str, prefix: str, between: Callable[[], None]) -> ActionSink:
-    from sheetbreak.streams.actions import TopicAppender
+    from sheetbreak.streams.kafka.row_sink import TopicAppender
 
     return TopicAppender(target, prefix=prefix, between=between)
 

@@ -12,9 +12,8 @@ from sheetbreak.cli.completion import SHELLS
 from sheetbreak.cli.logs import log_to_stderr
 from sheetbreak.cli.options import OptionParser, parser_of
 from sheetbreak.errors import DataError
-from sheetbreak.streams.actions import open_actions
 from sheetbreak.streams.kafka.options import parse_address
-from sheetbreak.streams.open import scheme_of
+from sheetbreak.streams.open import open_actions, scheme_of
 
 
 @pytest.mark.parametrize("name", COMMANDS)

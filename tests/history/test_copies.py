@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from sheetbreak.errors import DataError
 from sheetbreak.history.doubts import Doubts
-from sheetbreak.history.reader import History, read_history
+from sheetbreak.history.joining import History
+from sheetbreak.history.reader import read_history
 from sheetbreak.history.times.sampling import PERIOD, STOP_GAP
 from sheetbreak.rows import RowBatch, Schema
 from sheetbreak.streams.files.table import open_file

@@ -7,7 +7,8 @@ import pytest
 
 from sheetbreak.errors import DataError
 from sheetbreak.history.doubts import Doubt, Doubts
-from sheetbreak.history.reader import History, read_history
+from sheetbreak.history.joining import History
+from sheetbreak.history.reader import read_history
 from sheetbreak.rows import BROKEN, INTACT, Schema
 
 PLANT = Schema(time="time", broken="broken", learned=("period_s", "stop_gap_s"))

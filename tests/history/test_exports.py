@@ -9,7 +9,8 @@ import pytest
 
 from sheetbreak.errors import DataError
 from sheetbreak.history.doubts import Doubts
-from sheetbreak.history.reader import History, read_history
+from sheetbreak.history.joining import History
+from sheetbreak.history.reader import read_history
 from sheetbreak.history.schema_file import load_schema
 from sheetbreak.rows import Schema
 from sheetbreak.streams.files.table import open_file

@@ -13,7 +13,8 @@ import zstandard
 
 from sheetbreak.errors import DataError
 from sheetbreak.history.doubts import Doubts
-from sheetbreak.history.reader import History, read_history
+from sheetbreak.history.joining import History
+from sheetbreak.history.reader import read_history
 from sheetbreak.rows import Dialect, RowBatch, Schema
 from tests.support.workbook import Cell, workbook
 

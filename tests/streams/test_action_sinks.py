@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sheetbreak.errors import DataError
-from sheetbreak.streams.actions import open_actions
+from sheetbreak.streams.open import open_actions
 from sheetbreak.times import parse_time
 from sheetbreak.wire.actions import decode_action, make_action
 

@@ -18,7 +18,7 @@ from desk.service import Desk
 from desk.store import Store
 from desk.store.rebuilding import rebuild
 from desk.web import Web
-from sheetbreak.streams.actions import open_actions
+from sheetbreak.streams.open import open_actions
 from sheetbreak.times import format_time
 from sheetbreak.wire.actions import decode_action
 from tests.support.mill import START_US

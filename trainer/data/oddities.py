@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from sheetbreak.history.doubts import Doubt
-from sheetbreak.history.reader import History
+from sheetbreak.history.joining import History
 from trainer.data.far_cells import FAR, cells_apart
 from trainer.data.inspection.findings import find_steps, in_time, long_table, step_doubt
 from trainer.data.inspection.sensors import number_text

@@ -9,7 +9,8 @@ import numpy as np
 
 from sheetbreak.history.columns import tell_sparse_rows
 from sheetbreak.history.doubts import Doubt, Doubts, Tell, warn_of
-from sheetbreak.history.reader import History, read_history
+from sheetbreak.history.joining import History
+from sheetbreak.history.reader import read_history
 from sheetbreak.history.schema_file import load_schema
 from sheetbreak.missing import MISSING
 from sheetbreak.rows import BROKEN

@@ -16,8 +16,8 @@ from kafka.admin import MemberToRemove
 from kafka.errors import KafkaError
 
 from sheetbreak.errors import SheetbreakError
-from sheetbreak.streams.actions import open_actions
 from sheetbreak.streams.kafka.group.asking import AskingConsumer
+from sheetbreak.streams.open import open_actions
 from sheetbreak.wire.actions import make_action
 from sheetbreak.wire.topics import ACTIONS, ROWS, SCORES
 from tests.support.kafka_broker import Broker

@@ -1,7 +1,9 @@
-"""Action lines: operators' actions in a file that others add to, read as they come."""
+"""Action lines: operators' actions in a file that several may add to, read as they come."""
 
+import fcntl
 import hashlib
 import logging
+import os
 from pathlib import Path
 
 import msgspec
@@ -9,6 +11,7 @@ import msgspec
 from sheetbreak.errors import DataError
 from sheetbreak.streams.files.lines import HEAD_BYTES
 from sheetbreak.streams.protocol import Record
+from sheetbreak.wire.actions import Action, encode_action
 
 KEY = b"\0actions"
 """Under which a state directory keeps how far the file was read; no machine's part of state has such a key."""
@@ -132,3 +135,33 @@ def _plain(line: bytes, encoding: str | None) -> bytes:
     if encoding is not None:
         line = line.decode(encoding, "replace").removeprefix("\ufeff").encode("utf-8", "replace")
     return line.removeprefix(_UTF8_BOM).removesuffix(b"\r")
+
+
+class LineAppender:
+    """Adds lines to a file that others may add to, too, and that a monitor reads."""
+
+    def __init__(self, path: Path) -> None:
+        if path == Path("-"):
+            raise DataError("actions go to kafka://host:9092 or to a file; a monitor could not read them from a pipe")
+        self._path = path
+
+    def send(self, action: Action) -> None:
+        """Add one line, whole, behind whatever stands there. Raises DataError where the file cannot be written."""
+        try:
+            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX)
+                end = os.fstat(fd).st_size
+                parted = b"" if end == 0 or os.pread(fd, 1, end - 1) == b"\n" else b"\n"
+                line = parted + encode_action(action) + b"\n"
+                if os.write(fd, line) < len(line):
+                    os.ftruncate(fd, end)  # nobody reads half a line: a reader waits for its end
+                    raise DataError(f"{self._path}: the disk is full; make room and act again")
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+        except OSError as cause:
+            raise DataError(f"{self._path}: {cause.strerror}; name a file that can be written") from cause
+
+    def close(self) -> None:
+        """Nothing is held."""

@@ -11,7 +11,8 @@ from sheetbreak.errors import DataError, SheetbreakError
 from sheetbreak.streams.kafka.admin.topics import inspect, mend_command
 from sheetbreak.streams.kafka.clients import close_producer, new_admin, new_row_producer
 from sheetbreak.streams.kafka.errors import stream_error
-from sheetbreak.streams.kafka.options import Address, Security
+from sheetbreak.streams.kafka.options import Address, Security, environment_security, parse_address
+from sheetbreak.wire.actions import Action, encode_action
 from sheetbreak.wire.topics import ACTIONS, ROWS
 
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.5, 10.0
@@ -135,3 +136,20 @@ class KafkaSink:
         if self._producer is not None:
             close_producer(self._producer)
             self._producer = None
+
+
+class TopicAppender:
+    """Sends actions keyed by machine, as its rows are, each acknowledged by all in-sync replicas."""
+
+    def __init__(self, target: str, *, prefix: str, between: Callable[[], None]) -> None:
+        given = parse_address(target, needs_topic=False)
+        address = Address(given.servers, given.topic or prefix + ACTIONS)
+        self._sink = KafkaSink(address, environment_security(), between=between)
+
+    def send(self, action: Action) -> None:
+        """Write an action and wait until the broker has it. Raises DataError."""
+        self._sink.send([(action.machine.encode(), encode_action(action))])
+
+    def close(self) -> None:
+        """Let go of the broker."""
+        self._sink.close()

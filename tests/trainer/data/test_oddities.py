@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from sheetbreak.history.doubts import Doubts
-from sheetbreak.history.reader import History, read_history
+from sheetbreak.history.joining import History
+from sheetbreak.history.reader import read_history
 from sheetbreak.rows import Schema
 from trainer.data.inspection.inspection import inspect_files
 from trainer.data.oddities import odd_sensors

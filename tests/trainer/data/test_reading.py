@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from sheetbreak.history.doubts import Doubt, Doubts
-from sheetbreak.history.reader import History, read_history
+from sheetbreak.history.joining import History
+from sheetbreak.history.reader import read_history
 from sheetbreak.history.schema_file import load_schema
 from tests.support.histories import SCHEMA_TOML, mill_like, with_values, write_csv
 from trainer.data.reading import without_sentinels

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sheetbreak.history.reader import History
+from sheetbreak.history.joining import History
 from sheetbreak.rows import BROKEN, RowBatch
 from sheetbreak.times import format_time
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sheetbreak.history.doubts import Doubt
-from sheetbreak.history.reader import History
+from sheetbreak.history.joining import History
 from sheetbreak.missing import Missing
 from sheetbreak.rows import BROKEN, UNKNOWN, RowBatch, by_machine, grade_name
 from sheetbreak.times import format_time

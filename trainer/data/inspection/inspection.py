@@ -9,7 +9,8 @@ import numpy as np
 
 from sheetbreak.errors import DataError
 from sheetbreak.history.doubts import Doubt, Doubts
-from sheetbreak.history.reader import PROCESSMINER, PROCESSMINER_COLUMNS, History, known_columns, read_history
+from sheetbreak.history.joining import History
+from sheetbreak.history.reader import PROCESSMINER, PROCESSMINER_COLUMNS, known_columns, read_history
 from sheetbreak.history.schema_file import load_schema
 from sheetbreak.history.times.sampling import PERIOD, STOP_GAP
 from sheetbreak.missing import Missing

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from sheetbreak.history.reader import History
+from sheetbreak.history.joining import History
 from sheetbreak.rows import UNKNOWN
 from sheetbreak.times import format_time
 from trainer.data.inspection.findings import Sensor
