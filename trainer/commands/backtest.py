@@ -14,6 +14,7 @@ from sheetbreak.rows import BROKEN
 from sheetbreak.times import duration
 from trainer.commands.parts.alert_options import ALERT_HELP, alert_policy
 from trainer.commands.parts.costs import add_costs, given_costs
+from trainer.commands.parts.operators import add_labels_option, read_operators
 from trainer.data.labels import counted_labels, mostly_broken
 from trainer.data.reading import add_files, read_given
 from trainer.output.files import check_targets, write_whole
@@ -43,6 +44,7 @@ def main(argv: Sequence[str]) -> int:
     add_set_option(parser)
     parser.add_argument("--threshold", metavar="POLICY", help="as in train; default: the preset's")
     parser.add_argument("--alert", action="append", default=[], metavar="KNOB=N", help=ALERT_HELP)
+    add_labels_option(parser)
     parser.add_argument("--seed", type=Seed, default=0, metavar="N", help="seed of the net")
     baselines_help = "beside it also Isolation Forest, ECOD and the published model; takes twice as long"
     parser.add_argument("--baselines", action="store_true", help=baselines_help)
@@ -54,7 +56,9 @@ def main(argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     check_targets([options.json, options.scores, options.report])
     history = read_given(options.csv, options.schema)
-    schema, rows = history.schema, history.rows
+    schema = history.schema
+    said = read_operators(options.labels, history.rows, schema)
+    rows = said.rows
     if warning := mostly_broken(rows):
         print(f"warning: {history.name}: {warning}", file=sys.stderr)
 
@@ -78,7 +82,7 @@ def main(argv: Sequence[str]) -> int:
     )
     check_recipe(recipe, schema)
     begin = time.perf_counter()
-    labels = recipe.preset.labels(rows, schema)
+    labels = recipe.preset.labels(rows, schema).leaving_out(said.left_out)
     scores = StringIO()
     write_header(scores, folds=True)
     folds: list[Fold] = []
@@ -98,6 +102,7 @@ def main(argv: Sequence[str]) -> int:
     report = judge_folds(folds)
     broken = int((rows.broken == BROKEN).sum())
     print(wrap_lines(f"{history.name}: {len(rows):,} rows, {counted_labels(rows, schema)}\n"))
+    print(wrap_lines(said.words), end="")
     print(report_text(report, recipe=recipe, schema=schema))
     if options.json:
         source = {
@@ -107,6 +112,7 @@ def main(argv: Sequence[str]) -> int:
             "break_rows": broken,
         }
         found = report_json(report, folds, rows=rows, recipe=recipe, source=source)
+        found |= said.counted
         found["seconds"] = round(time.perf_counter() - begin, 2)
         write_whole(options.json, json.dumps(found, indent=2, allow_nan=False) + "\n")
     if options.scores:
@@ -126,6 +132,7 @@ def main(argv: Sequence[str]) -> int:
             recipe=recipe,
             name=history.name,
             costs=given_costs(options),
+            verdicts=said.verdicts,
         )
         write_whole(options.report, written.page)
         write_whole(alarms_file(options.report), written.alarms)

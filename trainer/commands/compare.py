@@ -12,10 +12,12 @@ from sheetbreak.cli.options import OptionParser, whole_number
 from sheetbreak.errors import DataError
 from sheetbreak.rows import BROKEN
 from trainer.commands.parts.alert_options import ALERT_HELP, alert_policy
+from trainer.commands.parts.operators import add_labels_option, read_operators
 from trainer.data.labels import counted_labels, mostly_broken
 from trainer.data.reading import add_files, read_given
 from trainer.output.files import check_targets, write_whole
 from trainer.output.progress import TaskProgress
+from trainer.output.text import wrap_lines
 from trainer.settings.families import family_names
 from trainer.settings.values import add_set_option
 
@@ -51,6 +53,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--scores", action="append", default=[], metavar="NAME=FILE", help=scores_help)
     parser.add_argument("--threshold", metavar="POLICY", help="as in train; default: the preset's")
     parser.add_argument("--alert", action="append", default=[], metavar="KNOB=N", help=ALERT_HELP)
+    add_labels_option(parser)
     seeds_help = "run what depends on a seed with seeds 0 to N-1"
     parser.add_argument("--seeds", type=whole_number(minimum=1, maximum=1000), default=1, metavar="N", help=seeds_help)
     add_work_options(parser, DEFAULT_WORK)
@@ -61,7 +64,9 @@ def main(argv: Sequence[str]) -> int:
     check_targets([options.json, options.report])
     check_cluster_option(options.cluster)
     history = read_given(options.csv, options.schema)
-    schema, rows = history.schema, history.rows
+    schema = history.schema
+    said = read_operators(options.labels, history.rows, schema)
+    rows = said.rows
     if warning := mostly_broken(rows):
         print(f"warning: {history.name}: {warning}", file=sys.stderr)
 
@@ -83,7 +88,7 @@ def main(argv: Sequence[str]) -> int:
     scorers += outside_scorers(
         options.detector, options.scores, preset=preset, rows=len(rows), taken=[one.name for one in scorers]
     )
-    ground = Ground.of(rows, schema, preset)
+    ground = Ground.of(rows, schema, preset, left_out=said.left_out)
     tasks = [
         Task(scorer=scorer, seed=seed, fold=fold)
         for fold in sorted(ground.splits, reverse=True)  # the longest first, and of every scorer one early
@@ -95,6 +100,7 @@ def main(argv: Sequence[str]) -> int:
     found = judge(scorers, outcomes, seeds=options.seeds, folds=list(ground.splits))
     facts = f"{history.name}: {len(rows):,} rows, {counted_labels(rows, schema)}; preset {preset.name}"
     print(f"{facts}\n")
+    print(wrap_lines(said.words), end="")
     print(comparison_text(found, schema=schema))
     print(f"\n{seconds_text(found)}")
     if options.json:
@@ -104,7 +110,7 @@ def main(argv: Sequence[str]) -> int:
             "rows": len(rows),
             "break_rows": int((rows.broken == BROKEN).sum()),
         }
-        content = comparison_json(found, ground=ground, source=source)
+        content = comparison_json(found, ground=ground, source=source) | said.counted
         write_whole(options.json, json.dumps(content, indent=2, allow_nan=False) + "\n")
     if options.report:
         from trainer.commands.parts.compare_page import comparison_page

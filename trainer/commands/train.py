@@ -22,7 +22,7 @@ from sheetbreak.history.times.sampling import sampling_text
 from sheetbreak.rows import UNKNOWN, RowBatch, Schema
 from trainer.commands.parts.alert_options import ALERT_HELP, alert_policy
 from trainer.commands.parts.costs import add_costs, given_costs
-from trainer.commands.parts.operators import read_operators
+from trainer.commands.parts.operators import add_labels_option, read_operators
 from trainer.commands.parts.promotion import add_promote_option, carry_out, decision_text, give_verdict
 from trainer.commands.parts.provenance import SCORES, epochs_file, policy_file, provenance_of
 from trainer.data.labels import counted_labels, mostly_broken
@@ -81,7 +81,7 @@ def main(argv: Sequence[str]) -> int:
         alert=alert_policy(options.alert),
     )
     check_recipe(recipe, schema)
-    labels = replace(preset.labels(rows, schema), left_out=said.left_out)
+    labels = preset.labels(rows, schema).leaving_out(said.left_out)
     split, split_text = _split(rows, labels, recipe, options)
     started = datetime.now(UTC)
     log_dir = options.models / "tensorboard" / f"{started:%Y%m%dT%H%M%SZ}" if preset.event_files else None
@@ -217,9 +217,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=Seed, default=0, metavar="N", help="seed of the net")
     parser.add_argument("--models", type=Path, default=Path("models"), metavar="DIR", help="where models are kept")
-    parser.add_argument(
-        "--labels", type=Path, metavar="CSV", help="what operators said, as sheetbreak labels writes it"
-    )
+    add_labels_option(parser)
     add_promote_option(parser)
     parser.add_argument("--json", action="store_true", help="print the manifest and nothing else")
     report_help = "write one HTML page of plots there, to be opened in a browser without a network, and FILE.alarms.csv"

@@ -13,6 +13,7 @@ from sheetbreak.bounds import Positive, Seed
 from sheetbreak.cli.commands import INTERRUPTED
 from sheetbreak.cli.options import OptionParser, whole_number
 from trainer.commands.compare import add_work_options, check_cluster_option
+from trainer.commands.parts.operators import add_labels_option, read_operators
 from trainer.data.reading import add_files, read_given
 from trainer.output.files import check_targets, write_whole
 from trainer.output.progress import TaskProgress
@@ -34,7 +35,9 @@ def main(argv: Sequence[str]) -> int:
     options = _parse(argv)
     check_cluster_option(options.cluster)
     history = read_given(options.csv, options.schema)
-    schema, rows = history.schema, history.rows
+    schema = history.schema
+    said = read_operators(options.labels, history.rows, schema)
+    rows = said.rows
 
     from trainer.training.backend import configure_tensorflow  # seconds that --help and a bad CSV should not cost
 
@@ -55,7 +58,7 @@ def main(argv: Sequence[str]) -> int:
     check_recipe(recipe, schema)
     only = [name.strip() for name in options.search.split(",")] if options.search else []
     space = search_space(options.family, FAMILIES[options.family], given=given, only=only)
-    ground = dev_ground(rows, schema, preset)
+    ground = dev_ground(rows, schema, preset, left_out=said.left_out)
     ledger = Ledger(options.work, ground)
     folds = len(ground.splits)
     jobs = min(options.jobs or (folds if options.cluster else usable_cores()), folds)
@@ -86,8 +89,8 @@ def main(argv: Sequence[str]) -> int:
             progress.close()
         found = search.found()
     if code:
-        said = f"interrupted: what is finished is kept in {options.work}; the same command goes on from there"
-        print(said, file=sys.stderr)
+        kept = f"interrupted: what is finished is kept in {options.work}; the same command goes on from there"
+        print(kept, file=sys.stderr)
     if found:
         print(_text(found, ground, options, all_rows=len(rows), space=space_text(space)))
         if options.json:
@@ -109,6 +112,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--preset", default="default", metavar="NAME", help="default, article or rows")
     parser.add_argument("--family", default="dense", metavar="NAME", help=f"model family: {family_names()}")
     add_set_option(parser)
+    add_labels_option(parser)
     search_help = "search these settings, separated by commas; default: those that say where to look"
     parser.add_argument("--search", default="", metavar="NAMES", help=search_help)
     goal_help = "what is to be best, mean over the folds. auc: ROC AUC; warned: breaks warned of within 30 rows at 5 "
@@ -154,6 +158,7 @@ def _how_to_judge(found: "Found", options: argparse.Namespace) -> list[str]:
     given = _words("", (text.removeprefix(f"{options.family}.") for text in options.set))
     data = shlex.join(map(str, options.csv))
     data += f" --schema {shlex.quote(str(options.schema))}" if options.schema else ""
+    data += f" --labels {shlex.quote(str(options.labels))}" if options.labels else ""
     data += f" --preset {options.preset}" if options.preset != "default" else ""
     tuned = _words(f"{label}.", best)
     return [

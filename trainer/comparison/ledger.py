@@ -93,7 +93,7 @@ def ground_digest(ground: Ground) -> str:
 
 def _parts(ground: Ground) -> Iterator[bytes]:
     rows, labels = ground.rows, ground.labels
-    for array in (rows.times_us, rows.values, rows.broken, labels.will_break, labels.judged, labels.run):
+    for array in (rows.times_us, rows.values, rows.broken, labels.will_break, labels.judged, labels.run, labels.normal):
         yield np.ascontiguousarray(array).tobytes()
     yield msgspec.json.encode(ground.schema)
     yield ground.preset.name.encode()

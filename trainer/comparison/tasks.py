@@ -14,7 +14,7 @@ from sheetbreak.errors import DataError
 from sheetbreak.rows import BROKEN, RowBatch, Schema
 from trainer.comparison.outside import Detector, GivenScores
 from trainer.comparison.scorers import Outside, Peer, Scorer, with_seed
-from trainer.data.labels import Floats, Labels
+from trainer.data.labels import Bools, Floats, Labels
 from trainer.data.splits import Split
 from trainer.evaluation.detectors import load_factory
 from trainer.evaluation.folds import rolling_origin
@@ -37,10 +37,11 @@ class Ground:
     """By fold, from 1."""
 
     @classmethod
-    def of(cls, rows: RowBatch, schema: Schema, preset: Preset) -> "Ground":
-        """A whole history with the folds of `backtest`."""
+    def of(cls, rows: RowBatch, schema: Schema, preset: Preset, *, left_out: Bools | None = None) -> "Ground":
+        """A whole history with the folds of `backtest`. left_out: (rows,) kept from what is learned."""
         splits = dict(enumerate(rolling_origin(rows.times_us), start=1))
-        return cls(rows=rows, schema=schema, preset=preset, labels=preset.labels(rows, schema), splits=splits)
+        labels = preset.labels(rows, schema).leaving_out(left_out)
+        return cls(rows=rows, schema=schema, preset=preset, labels=labels, splits=splits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +102,7 @@ def run_task(task: Task, ground: Ground) -> Outcome:
 
 def _by_model(recipe: Recipe, ground: Ground, split: Split) -> tuple[ScoredRows, str]:
     """The test rows as a model trained by the recipe scores them, with its own labels to learn from; its threshold."""
-    own = recipe.preset.labels(ground.rows, ground.schema)
+    own = recipe.preset.labels(ground.rows, ground.schema).leaving_out(ground.labels.left_out)
     trained = train_pipeline(ground.rows, ground.schema, labels=own, split=split, recipe=recipe)
     scored = score_rows(ground.rows, ground.labels, trained.honest, ground.schema)
     return scored.of_file_rows(split.test), trained.artifact.manifest.threshold.policy

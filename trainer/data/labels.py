@@ -7,7 +7,7 @@ does.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +40,10 @@ class Labels:
         """(n,) The break-free rows: what a model learns from."""
         normal: Bools = self.judged & ~self.will_break
         return normal if self.left_out is None else normal & ~self.left_out
+
+    def leaving_out(self, left_out: Bools | None) -> "Labels":
+        """The same with those rows kept from what a model learns: they are judged all the same."""
+        return replace(self, left_out=left_out)
 
     def before(self, end: int) -> "Labels":
         """Of the rows up to that one, itself not among them; a label that looks further stays what it is."""

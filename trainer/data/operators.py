@@ -34,8 +34,9 @@ class Applied:
     @property
     def words(self) -> str:
         """For people."""
-        alarms = f"{int(self.left_out.sum()):,} rows under {self.true_alarms:,} true alarms are left out of the fit"
-        cells = f"{self.masked_cells:,} cells of {self.masked_sensors:,} masked sensors count as missing"
+        under = _counted(self.true_alarms, "true alarm")
+        alarms = f"{int(self.left_out.sum()):,} rows under {under} are left out of the fit"
+        cells = f"{self.masked_cells:,} cells of {_counted(self.masked_sensors, 'masked sensor')} count as missing"
         precision = precision_words([one.verdict for one in self.verdicts])
         return f"{cells}, {alarms}" + (f"; of the alarms so far, {precision}" if precision else "")
 
@@ -82,3 +83,7 @@ def apply_labels(rows: RowBatch, schema: Schema, labels: Sequence[Label]) -> App
     values = np.where(masked, np.nan, rows.values) if masked.any() else rows.values
     sensors = int(masked.any(axis=0).sum())
     return Applied(replace(rows, values=values), left_out, int(masked.sum()), sensors, tuple(doubts), tuple(verdicts))
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}" + ("s" if number != 1 else "")

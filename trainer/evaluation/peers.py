@@ -63,7 +63,7 @@ def costly_peers(
     if (recipe.preset.name, recipe.family) != ("article", "dense"):
         preset = preset_named("article")
         published = Recipe(preset=preset, policy=LABEL_FREE_POLICY, seed=recipe.seed)
-        of_its_own = preset.labels(rows, schema)
+        of_its_own = preset.labels(rows, schema).leaving_out(labels.left_out)
         peers[PUBLISHED] = train_pipeline(
             rows, schema, labels=of_its_own, split=split, recipe=published, progress=progress, score_alone=True
         ).results.score

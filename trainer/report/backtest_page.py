@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from sheetbreak.rows import RowBatch, Schema
+from sheetbreak.wire.labels import Label
 from sheetbreak.wire.messages import Plant
 from trainer.data.labels import Labels
 from trainer.evaluation.backtest import BacktestReport
@@ -30,8 +31,9 @@ def backtest_page(
     recipe: Recipe,
     name: str,
     costs: Costs,
+    verdicts: Sequence[Label] = (),
 ) -> Report:
-    """The page as HTML, and its alarms. name: of the CSV."""
+    """The page as HTML, and its alarms. name: of the CSV; verdicts: of operators, on alarms over these rows."""
     period_s = schema.period_s
     judged = Judged(
         stretches=[
@@ -45,6 +47,7 @@ def backtest_page(
         sensors=schema.sensors,
         lead_rows=schema.lead_rows,
         plant=Plant.of(schema),
+        verdicts=verdicts,
     )
     alarms = list_alarms(judged)
     own = f"{recipe.preset.name}, {recipe.family}"

@@ -270,9 +270,9 @@ def test_what_operators_said_is_kept_from_the_fit_and_counted(mill: Path, capsys
     counted = manifest_of(Path("said"))["training"]["labels"]
     assert counted["true_alarms"] == 1
     assert 0 < counted["rows_left_out"] == counted["masked_cells"] <= 40
-    told = f"labels.csv: {counted['masked_cells']} cells of 1 masked sensors count as missing, "
+    told = f"labels.csv: {counted['masked_cells']} cells of 1 masked sensor count as missing, "
     out = " ".join(capsys.readouterr().out.split())
-    assert told + f"{counted['rows_left_out']} rows under 1 true alarms are left out" in out
+    assert told + f"{counted['rows_left_out']} rows under 1 true alarm are left out" in out
     assert "of the alarms so far, operators called 1 of 2 that they judged true (precision 0.50)" in out
     alarms = list(csv.DictReader(Path("report.alarms.csv").read_text().splitlines()))
     assert alarms

@@ -10,6 +10,7 @@ import pytest
 
 from sheetbreak.engine.alerts import AlertPolicy
 from sheetbreak.errors import DataError
+from sheetbreak.times import format_time
 from tests.support.histories import SCHEMA_TOML, mill_like, schema_of, with_labels, with_values, write_csv
 from trainer.commands.compare import main
 from trainer.comparison.ledger import Ledger, ground_digest
@@ -372,6 +373,28 @@ def test_the_files_and_tables_say_the_same(tmp_path: Path, capsys: pytest.Captur
     again = capsys.readouterr()
     assert again.out == first.out
     assert again.err == ""
+
+
+def test_what_operators_said_holds_for_every_scorer(tmp_path: Path) -> None:
+    path, machine = write_csv(tmp_path / "mill.csv", ROWS), ROWS.machines[0]
+    (tmp_path / "plant.toml").write_text(SCHEMA_TOML.format(lead_rows=2))
+    first, end = (format_time(int(ROWS.times_us[row])) for row in (200, 500))
+    said = f"{machine},verdict,{first},{end},,true\n{machine},mask,{first},{end},s1,\n"
+    (tmp_path / "labels.csv").write_text("machine,kind,from,until,sensor,verdict\n" + said)
+    options = ["--schema", "plant.toml", "--family", "mean-abs-z", "--jobs", "1", "--labels"]
+    assert main([str(path), *options, "labels.csv", "--json", "c.json"]) == 0
+    found = json.loads((tmp_path / "c.json").read_text())
+    assert (found["labels"]["masked_cells"], found["labels"]["rows_left_out"]) == (300, 300)
+    values, left_out = ROWS.values.copy(), np.zeros(len(ROWS), np.bool_)
+    values[200:500, SCHEMA.sensors.index("s1")], left_out[200:500] = np.nan, True
+    ground = Ground.of(replace(ROWS, values=values), SCHEMA, preset_named("default"), left_out=left_out)
+    masked = replace(ground, labels=ground.labels.leaving_out(None))
+    by_hand = run_task(task_of("mean-abs-z", fold=2), ground).figures
+    assert found["scorers"][0]["folds"][1]["average_precision"] == by_hand.average_precision
+    assert ground_digest(ground) != ground_digest(masked) != ground_digest(GROUND)
+    for name in ("pca", "isolation-forest"):  # the rows under the alarm are none that it learns from
+        kept, learned = (run_task(task_of(name, fold=2), one).figures.rows.score for one in (ground, masked))
+        assert not np.array_equal(kept, learned, equal_nan=True)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def test_masked_cells_are_missing_and_rows_under_a_true_alarm_are_left_out_of_th
     assert np.array_equal(rows.values, before)
     assert np.flatnonzero(found.left_out).tolist() == [10, 11, 12, 13]
     assert found.words == (
-        "13 cells of 2 masked sensors count as missing, 4 rows under 1 true alarms are left out of the fit; of the "
+        "13 cells of 2 masked sensors count as missing, 4 rows under 1 true alarm are left out of the fit; of the "
         "alarms so far, operators called 1 of 2 that they judged true (precision 0.50)"
     )
     assert found.as_json() == {

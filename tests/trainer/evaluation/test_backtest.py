@@ -265,6 +265,39 @@ def test_the_figures_can_be_computed_again_from_the_scores_file(written: Path):
     assert overall["accuracy_of_no"] == pytest.approx(counted[0].sum() / counted.sum())
 
 
+def test_what_operators_said_is_kept_from_every_fit_and_what_was_masked_is_missing_where_it_is_judged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    rows = ROWS
+    path = write_csv(tmp_path / "mill.csv", rows)
+    alarm, mask = slice(250, 290), slice(500, 540)
+
+    def of(part: slice) -> str:
+        return ",".join(format_time(int(rows.times_us[row])) for row in (part.start, part.stop))
+
+    said = f"{rows.machines[0]},verdict,{of(alarm)},,true\n{rows.machines[0]},mask,{of(mask)},s1,\n"
+    (tmp_path / "labels.csv").write_text("machine,kind,from,until,sensor,verdict\n" + said)
+    options = ["--schema", "plant.toml", "--family", "pca", "--labels", "labels.csv"]
+    assert main([str(path), *options, "--json", "b.json", "--scores", "s.csv"]) == 0
+    counted = json.loads((tmp_path / "b.json").read_text())["labels"]
+    assert (counted["masked_cells"], counted["true_alarms"], counted["rows_left_out"]) == (40, 1, 40)
+    out = " ".join(capsys.readouterr().out.split())
+    assert "labels.csv: 40 cells of 1 masked sensor count as missing, 40 rows under 1 true alarm are left out" in out
+    values = rows.values.copy()
+    values[mask, SCHEMA.sensors.index("s1")] = np.nan
+    left_out = np.zeros(len(rows), np.bool_)
+    left_out[alarm] = True
+    masked = replace(rows, values=values)
+    labels = recipe().preset.labels(masked, SCHEMA).leaving_out(left_out)
+    split = rolling_origin(rows.times_us)[1]
+    assert set(range(*alarm.indices(len(rows)))) <= set(split.fit.tolist())
+    assert set(range(*mask.indices(len(rows)))) & set(split.test.tolist())
+    by_hand = train_pipeline(masked, SCHEMA, labels=labels, split=split, recipe=recipe()).honest.score[split.test]
+    with (tmp_path / "s.csv").open() as file:
+        lines = [line for line in csv.DictReader(file) if (line["fold"], line["split"]) == ("2", "test")]
+    assert [line["score"] for line in lines] == ["" if math.isnan(one) else repr(float(one)) for one in by_hand]
+
+
 def test_the_tables_name_every_fold_and_scorer(folds):
     with_all = [replace(fold, peers=dict.fromkeys(TITLES, fold.peers["mean-abs-z"])) for fold in folds]
     text = report_text(judge_folds(with_all), recipe=recipe(), schema=SCHEMA)

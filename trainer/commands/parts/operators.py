@@ -1,6 +1,7 @@
 """Labels of operators for a training: read, put on the history, what says nothing of it told."""
 
 import sys
+from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,6 +10,12 @@ from sheetbreak.rows import RowBatch, Schema
 from sheetbreak.wire.labels import Label, read_labels
 from trainer.data.labels import Bools
 from trainer.data.operators import apply_labels
+
+
+def add_labels_option(parser: ArgumentParser) -> None:
+    """`--labels`, as every command has it that fits a model."""
+    what = "what operators said, as sheetbreak labels writes it: masked sensors, rows under a true alarm"
+    parser.add_argument("--labels", type=Path, metavar="CSV", help=what)
 
 
 class Said(NamedTuple):

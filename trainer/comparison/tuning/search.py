@@ -24,7 +24,7 @@ from trainer.comparison.sources import sources_digest
 from trainer.comparison.tasks import Ground, Task
 from trainer.comparison.tuning.space import settings_tried
 from trainer.comparison.tuning.study import fail, finished_trials, next_trial
-from trainer.data.labels import Ints
+from trainer.data.labels import Bools, Ints
 from trainer.data.splits import Split
 from trainer.evaluation.folds import LATER, rolling_origin
 from trainer.metrics.evaluation import Evaluation, Figures, summarise
@@ -60,8 +60,8 @@ class Found:
     """Every finished trial in order, and its value; None: cut short or not to be judged."""
 
 
-def dev_ground(rows: RowBatch, schema: Schema, preset: Preset) -> Ground:
-    """The dev folds of a history, and no row behind them.
+def dev_ground(rows: RowBatch, schema: Schema, preset: Preset, *, left_out: Bools | None = None) -> Ground:
+    """The dev folds of a history, and no row behind them. left_out: (rows,) kept from what is learned.
 
     Whether a break follows the last rows is not known either: a label never looks at what was cut off.
     """
@@ -77,7 +77,7 @@ def dev_ground(rows: RowBatch, schema: Schema, preset: Preset) -> Ground:
         rows=dev,
         schema=schema,
         preset=preset,
-        labels=preset.labels(dev, schema),
+        labels=preset.labels(dev, schema).leaving_out(None if left_out is None else left_out[kept]),
         splits=dict(enumerate(map(renumbered, splits), start=1)),
     )
 
