@@ -36,6 +36,8 @@ class Dialect:
     """Lines above the header."""
     sheet: str | None = None
     """Of a workbook; None: the first that holds a table."""
+    same_names: str | None = None
+    """"number": columns of one name are numbered from the left; None: they are refused."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,6 +169,16 @@ def is_number(text: str) -> bool:
     return _kind(text.strip()) is not None
 
 
+def is_header_again(cells: Sequence[str], names: Sequence[str]) -> bool:
+    """Whether a line holds the names of the columns; these may have a group, a unit or a number beside them."""
+    if len(cells) < len(names) or any(cell.strip() for cell in cells[len(names) :]):
+        return False
+    return all(
+        cell.strip() in name and bool(cell.strip()) == bool(name) and not is_number(cell)
+        for cell, name in zip(cells, names, strict=False)
+    )
+
+
 # One cell is one of these. "1,234" and "1.234" can be both, of two signs the last is the decimal one.
 _WHOLE = re.compile(r"[+-]?\d+$")
 _DECIMAL = re.compile(r"[+-]?\d*([.,])\d*([eE][+-]?\d+)?$")

@@ -77,23 +77,23 @@ def sheets_left(source: Source) -> Iterator[Doubt]:
     yield Doubt("other-sheets", source.name, what, remedy, len(source.other_sheets))
 
 
-def lines_in_quotes(lines: Iterable[NumberedLine], layout: Layout) -> Iterator[Doubt]:
-    """What to tell of a table in whose lines all cells stand in quotes together. lines: of its rows."""
+def layout_doubts(lines: Iterable[NumberedLine], layout: Layout) -> Iterator[Doubt]:
+    """What to tell of a table whose columns are not all of different names, or in whose lines all cells stand in quotes
+    together. lines: of its rows.
+    """
+    if again := layout.again:
+        shown = ", ".join(f'"{name}"' for name in again[:5]) + ("…" if len(again) > 5 else "")
+        what = f"{len(again)} columns have the name of one further left: numbered from the left, as {shown}"
+        remedy = "name them apart in the export: in another order of columns they would be taken for one another"
+        yield Doubt("names-again", f"{layout.name} line {layout.header_line}", what, remedy, len(again))
     found = [number for number, line in lines if within_quotes(line, layout.separator) is not None]
     if found:
         what = f"{len(found):,} lines stand in quotes as a whole: read as the cells within"
         yield Doubt("quoted-lines", f"{layout.name} line {found[0]}", what, "", len(found))
 
 
-def tell_rejects(
-    decoded: Decoded,
-    lines: Sequence[NumberedLine],
-    cells: Callable[[int], Sequence[str]],
-    *,
-    layout: Layout,
-    doubts: Doubts,
-) -> None:
-    """The first refused line of each kind, fatally, and how many there are of it. cells: of the line at a place."""
+def tell_rejects(decoded: Decoded, lines: Sequence[NumberedLine], *, layout: Layout, doubts: Doubts) -> None:
+    """The first refused line of each kind, fatally, and how many there are of it."""
     kinds: dict[str, list[int]] = {}
     for i, reject in decoded.rejects:
         kinds.setdefault(reject.reason, []).append(i)
@@ -106,9 +106,6 @@ def tell_rejects(
         if what.startswith("column "):
             column, _, what = what.partition(": ")
             place += f", {column}"
-        if [cell.strip() for cell in cells(places[0])[: len(layout.header)]] == list(layout.header):
-            place, what = f"{layout.name} line {number}", "the header stands here again"
-            remedy = "drop that line; where files were joined, give them one by one"
         count = len(places)
         what += f" (and {count - 1:,} lines more)" if count > 1 else ""
         doubts.add(Doubt(reason, place, what, remedy, count, fatal=True), reject)

@@ -4,7 +4,7 @@ import csv
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from sheetbreak.history.cells import is_number
+from sheetbreak.history.cells import is_header_again, is_number
 from sheetbreak.history.doubts import Doubt, Doubts
 from sheetbreak.history.layout import Layout, NumberedLine
 from sheetbreak.history.times.formats import ISO, TimeReader, join_clock
@@ -71,6 +71,8 @@ def _note_test(schema: Schema, layout: Layout) -> Callable[[bytes], bool]:
             cells = layout.cells(line)
         except (ValueError, csv.Error):
             return False
+        if is_header_again(cells, layout.header):
+            return True
         filled = sum(bool(cell.strip()) for cell in cells)
         if not at:
             return not any(map(is_number, cells))

@@ -5,12 +5,14 @@ import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 
 from sheetbreak.errors import DataError
 from sheetbreak.history.cells import (
     AmbiguousNumbers,
     Numbers,
     cells_of,
+    is_header_again,
     is_number,
     is_unit,
     joined_lines,
@@ -54,6 +56,8 @@ class Layout:
     """Of a row of units, by column."""
     units_line: int = 0
     """0: there is none."""
+    again: tuple[str, ...] = ()
+    """Columns whose name in the file stands further left, too: told apart by a number."""
 
     def cells(self, line: bytes) -> list[str]:
         """The cells of a line. Raises UnicodeDecodeError and csv.Error."""
@@ -86,21 +90,18 @@ def recognise_layout(
     names = _header(
         line, name, number, groups=_lenient(above, separator, encoding), separator=separator, encoding=encoding
     )
-    rows = [(n, cells_of(line, separator, encoding)) for n, line in head[header_at + 1 :]]
-    trailing = next((i for i, column in enumerate(reversed(names)) if column), 0)
-    width = len(names) - trailing
+    width = len(names) - next((i for i, column in enumerate(reversed(names)) if column), 0)
     names = names[:width]
+    rows = [(n, cells_of(line, separator, encoding)) for n, line in head[header_at + 1 :]]
+    rows = [(n, cells) for n, cells in rows if not is_header_again(cells or (), names)]
     widths = Counter(len(cells) for _, cells in rows if cells)
     extra = max(0, widths.most_common(1)[0][0] - width) if widths else 0
     if extra and 2 * sum(_is_blank(cells[width:]) for _, cells in rows if cells) <= len(rows):
         extra = 0  # cells too many that hold something are told with their line
     first_line = number + 1 + line.count(b"\n")
     layout = Layout(name, tuple(names), number, first_line, separator, encoding, extra=extra)
-    layout = _with_units(layout, head[:header_at], rows)
-    if twice := sorted({c for c in layout.header if c and layout.header.count(c) > 1}):
-        message = f'column "{twice[0]}" stands there twice; every column needs a name of its own'
-        raise DataError(f"{name} line {number}: {message}")
-    return layout
+    allowed = "number" in (said.same_names, before.same_names)
+    return _numbered(_with_units(layout, head[:header_at], rows), allowed=allowed)
 
 
 def with_numbers(
@@ -234,15 +235,12 @@ def _with_units(
     if notes and any(_holds_number(cells) for cells in found[notes:]):
         between = [(rows[i][0], found[i]) for i in range(notes) if not _is_rule(found[i])]
         layout = replace(layout, first_line=rows[notes][0])
-        if between:
-            number, cells = min(between, key=lambda one: _mean_length(one[1]))
-            return _in_units(layout, cells, number)
-        return layout
+        return _in_units(layout, *min(between, key=lambda one: _mean_length(one[1]))) if between else layout
     if above:
         number, line = above[-1]
         cells = _lenient(line, layout.separator, layout.encoding)
         if _is_words(cells, layout) and not any(f"{cell.strip()} " in name for cell, name in _pairs(cells, layout)):
-            return _in_units(layout, cells, number)
+            return _in_units(layout, number, cells)
     return layout
 
 
@@ -294,7 +292,7 @@ def _holds_number(cells: Sequence[str] | None) -> bool:
     return bool(cells) and any(map(is_number, cells or ()))
 
 
-def _in_units(layout: Layout, cells: Sequence[str], number: int) -> Layout:
+def _in_units(layout: Layout, number: int, cells: Sequence[str]) -> Layout:
     """The layout with the units of a line; columns of one name that differ in their unit have it in their names."""
     units = [unit if unit != "-" else "" for unit in (cell.strip().strip("[]()") for cell in cells)]
     pairs = list(zip(layout.header, units, strict=False))
@@ -302,6 +300,20 @@ def _in_units(layout: Layout, cells: Sequence[str], number: int) -> Layout:
     found = {own: unit for own, (name, unit) in zip(header, pairs, strict=True) if name and unit not in ("", name)}
     header += layout.header[len(header) :]
     return replace(layout, header=tuple(header), units=found, units_line=number)
+
+
+def _numbered(layout: Layout, *, allowed: bool) -> Layout:
+    """The layout with a number behind each name that stands further left, too: "Flow", "Flow (2)"."""
+    header = list[str]()
+    for column in layout.header:
+        names = (f"{column} ({number})" if number > 1 else column for number in count(1))
+        header.append(next(name for name in names if name not in header or not column))
+    again = {own: column for own, column in zip(header, layout.header, strict=True) if own != column}
+    if again and not allowed:
+        message = f'column "{min(again.values())}" stands there twice; every column needs a name of its own, or set '
+        raise DataError(f'{layout.name} line {layout.header_line}: {message}csv.same_names = "number" in --schema')
+    units = {**layout.units, **{own: layout.units[name] for own, name in again.items() if name in layout.units}}
+    return replace(layout, header=tuple(header), again=tuple(again), units=units)
 
 
 def _is_blank(cells: Sequence[str]) -> bool:

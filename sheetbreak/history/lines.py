@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sheetbreak.errors import DataError, RowError
+from sheetbreak.history.cells import is_header_again
 from sheetbreak.history.layout import Layout
 from sheetbreak.history.times.formats import ISO, TimeReader, join_clock
 from sheetbreak.history.times.recognition import choose_fold
@@ -111,6 +112,11 @@ class CsvDecoder:
             raise RowError(
                 f"{len(row)} cells where the header has {len(self._header)}; mend or drop the line",
                 reason="ragged-line",
+            )
+        if is_header_again(row, self._header):
+            raise RowError(
+                "the header stands here again; drop that line; where files were joined, give them one by one",
+                reason="header-again",
             )
         return row
 

@@ -20,7 +20,7 @@ from sheetbreak.history.columns import (
     tell_sentinels,
     tell_sparse_rows,
 )
-from sheetbreak.history.doubts import Doubt, Doubts, Tell, lines_in_quotes, log_doubt, sheets_left, tell_rejects
+from sheetbreak.history.doubts import Doubt, Doubts, Tell, layout_doubts, log_doubt, sheets_left, tell_rejects
 from sheetbreak.history.edges import without_edges
 from sheetbreak.history.folders import files_of
 from sheetbreak.history.joining import History, join
@@ -142,7 +142,7 @@ def _read_file(
     if table.layout.units_line:
         where = f"{source.name} line {table.layout.units_line}"
         doubts.add(Doubt("units-row", where, "a row of units, not of data: left out", ""))
-    for doubt in lines_in_quotes(table.lines, table.layout):
+    for doubt in layout_doubts(table.lines, table.layout):
         doubts.add(doubt)
     sample = table.sample()
     resolved = model or _resolve(schema, table, sample, unlabelled=unlabelled, doubts=doubts)
@@ -154,7 +154,7 @@ def _read_file(
     else:
         decoding = resolved
     if model is None:
-        dialect = replace(layout.dialect(), sheet=said.sheet, skip_rows=said.skip_rows)
+        dialect = replace(layout.dialect(), sheet=said.sheet, skip_rows=said.skip_rows, same_names=said.same_names)
         resolved = replace(decoding, csv=dialect)
     kept = without_edges(table.lines, decoding, layout, doubts=doubts)
     table = replace(table, layout=layout, lines=kept)
@@ -247,7 +247,7 @@ def _decode(table: _Table, schema: Schema, *, binding: bool, doubts: Doubts) -> 
         places = by_machine(decoded.rows)
         doubts.add(turned(table.layout.name))
     layout, numbers = table.layout, [number for number, _ in table.lines]
-    tell_rejects(decoded, table.lines, table.cells, layout=layout, doubts=doubts)
+    tell_rejects(decoded, table.lines, layout=layout, doubts=doubts)
     rows = decoded.rows
     filled = np.isfinite(rows.values).sum(axis=0)
     for (sensor, _), (count, _) in decoder.no_numbers.items():

@@ -39,6 +39,7 @@ KNOWN: dict[str, dict[str, type | tuple[type, ...]]] = {
         "encoding": str,
         "skip_rows": int,
         "sheet": (str, int),
+        "same_names": str,
     },
     "values": {"missing": list},
 }
@@ -100,6 +101,8 @@ def _check_columns(columns: dict[str, Any], path: Path | str) -> dict[str, Any]:
 
 
 def _check_csv(csv: dict[str, Any], path: Path | str) -> Dialect:
+    if csv.get("same_names", "number") != "number":
+        raise DataError(f'{path}: csv.same_names = {csv["same_names"]!r}; "number" is expected, or nothing')
     for key, allowed in (("separator", ",;\t|"), ("decimal", ".,")):
         if key in csv and (len(csv[key]) != 1 or csv[key] not in allowed):
             shown = " ".join(repr(sign) for sign in allowed)

@@ -1,6 +1,7 @@
 """Exports of mills in several countries: times, names, labels and encodings as they write them, read without a word."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from sheetbreak.history.reader import read_history
 from sheetbreak.history.schema_file import load_schema
 from sheetbreak.history.source import recognise_encoding
 from sheetbreak.history.times.words import without_words
-from sheetbreak.rows import RowBatch, Schema
+from sheetbreak.rows import Dialect, RowBatch, Schema
 from sheetbreak.streams.files.table import open_file
 from trainer.data.inspection.inspection import inspect_files
 
@@ -133,11 +134,18 @@ def test_columns_of_one_name_are_told_apart_by_their_units(tmp_path: Path, above
     assert all("Steam" in sensor and unit in sensor for sensor, unit in zip(schema.sensors, units[2:], strict=True))
 
 
-def test_columns_of_one_name_and_one_unit_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("units", [["", "", "bar", "bar", ""], None])
+def test_columns_of_one_name_and_one_unit_are_numbered_and_told(tmp_path: Path, units: list[str] | None) -> None:
     path = tmp_path / "h.csv"
-    path.write_text(table(header=["", "", "bar", "bar", ""], lines=[["Time", "Break", "p", "p", "q"]]))
-    with pytest.raises(DataError, match=r'h.csv line 1: column "p \[bar\]" stands there twice'):
-        inspect_files([path])
+    path.write_text(table(header=["Time", "Break", "p", "p", "q"], lines=[units] if units else []), encoding="utf-8")
+    rows, schema = read(path)
+    assert_whole(rows)
+    assert schema.sensors == ((f"{units[2]} p", f"{units[2]} p (2)", "q") if units else ("p", "p (2)", "q"))
+    (doubt,) = [doubt for doubt in inspect_files([path]).doubts if doubt.kind == "names-again"]
+    assert schema.sensors[1] in doubt.what
+    assert doubt.place == f"h.csv line {2 if units else 1}"
+    with pytest.raises(DataError, match=r'p" stands there twice; .* csv.same_names = "number"'):
+        read_history(path, replace(schema, csv=Dialect(), sensors=()), doubts=Doubts())
 
 
 @pytest.mark.parametrize("name", ["h.txt", "h.dat", "export"])

@@ -120,6 +120,29 @@ def test_totals_and_notes_behind_the_rows_are_told_and_left_out(footer: list[str
     assert streamed(Path("h.csv"), history.schema) == (ROWS, refused)
 
 
+@pytest.mark.parametrize("below", [True, False])
+def test_a_header_that_stands_again_at_either_end_is_no_row_and_no_word_of_a_label_or_a_sensor(below: bool) -> None:
+    again = [";".join(HEADER)]
+    history = inspected(Path("h.csv"), export(below=again) if below else export(footer=again))
+    assert is_whole(history)
+    (doubt,) = [doubt for doubt in history.doubts if doubt.kind == "no-row"]
+    assert doubt.place == f"h.csv line {2 if below else ROWS + 2}"
+    assert history.schema.broken_values == ()
+    assert "missing" not in Path("h.toml").read_text(encoding="utf-8")
+    assert streamed(Path("h.csv"), history.schema) == (ROWS, 1)
+
+
+def test_a_header_that_stands_again_among_the_rows_is_refused_by_its_line_and_misleads_no_guess() -> None:
+    header, *rows = export().splitlines()
+    Path("h.csv").write_text("\n".join([header, *rows[:2], header, *rows[2:], ""]), encoding="utf-8")
+    found = inspect_files([Path("h.csv")])
+    (doubt,) = [doubt for doubt in found.doubts if doubt.fatal]
+    assert (doubt.kind, doubt.place) == ("header-again", "h.csv line 4")
+    assert "give them one by one" in doubt.remedy
+    assert "missing" not in found.toml
+    assert "broken_values" not in found.toml
+
+
 @pytest.mark.parametrize(
     "last", ["30.01.2026 2", "30.01.2026 23:00;0;1,2", "31.02.2026 23:00;0;1,2;3;4", "gestern;0;1,2;3;4"]
 )

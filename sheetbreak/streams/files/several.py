@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from sheetbreak.errors import DataError, RowError
 from sheetbreak.history.cells import numbered_lines
-from sheetbreak.history.doubts import Doubt, lines_in_quotes, log_doubt, sheets_left
+from sheetbreak.history.doubts import Doubt, layout_doubts, log_doubt, sheets_left
 from sheetbreak.history.folders import files_of
 from sheetbreak.history.lines import CsvDecoder
 from sheetbreak.history.reader import HEAD_LINES, stream_layout
@@ -256,7 +256,7 @@ def _index(
         if schema.time is None:
             raise DataError(f"{path}: several files of rows without times have no order; give one file")
         records = [one for one in numbered_lines(known, layout.separator) if one[0] >= layout.first_line]
-        for doubt in lines_in_quotes(records, layout):
+        for doubt in layout_doubts(records, layout):
             log_doubt(doubt)
         read_times, decode = CsvDecoder(decoding, layout).decode, CsvDecoder(decoding, layout, logs=True).decode
     times_us, numbers, contents = _times(records, read_times, machines)

@@ -10,7 +10,7 @@ from typing import BinaryIO, NamedTuple
 
 from sheetbreak.errors import DataError
 from sheetbreak.history.cells import numbered_lines
-from sheetbreak.history.doubts import Doubt, lines_in_quotes, log_doubt, sheets_left
+from sheetbreak.history.doubts import Doubt, layout_doubts, log_doubt, sheets_left
 from sheetbreak.history.folders import begins_table
 from sheetbreak.history.layout import MAX_ABOVE, Layout
 from sheetbreak.history.lines import CsvDecoder
@@ -177,7 +177,7 @@ def _table_decoder(stream: FileStream, head: Sequence[tuple[int, bytes]] | None,
     if head and head[0][1].startswith(PACKED):
         raise DataError(f"{source}: packed bytes come through the pipe; unpack them first, as zcat does")
     decoding, layout = _layout_of(head, schema, source)
-    for doubt in lines_in_quotes(head, layout):
+    for doubt in layout_doubts(head, layout):
         log_doubt(doubt)
     stream.begin_at(layout.first_line, separator=layout.separator)
     before = CsvDecoder(decoding, layout)

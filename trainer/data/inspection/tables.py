@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from sheetbreak.errors import DataError
-from sheetbreak.history.cells import Numbers, numbered_lines
+from sheetbreak.history.cells import Numbers, is_header_again, numbered_lines
 from sheetbreak.history.doubts import Doubt
 from sheetbreak.history.folders import files_of
 from sheetbreak.history.layout import POINTS, Layout, recognise_layout, with_numbers
@@ -74,6 +74,7 @@ def read_table(
     doubts: list[Doubt] = []
     for path in files_of(paths, tell=_leave_to_reader):
         source = read_source(path, encoding=said.encoding, sheet=said.sheet)
+        said = replace(said, same_names="number")
         lines = list(numbered_lines(source.text, said.separator or ","))
         layout = recognise_layout(
             lines[:_HEAD_LINES], name=source.name, known=known, said=said, encoding=source.encoding
@@ -140,7 +141,7 @@ def _rows(layout: Layout, lines: Sequence[tuple[int, bytes]]) -> Iterator[tuple[
             cells = layout.cells(line)
         except (UnicodeDecodeError, csv.Error):
             continue
-        if not any(cell.strip() for cell in cells):
+        if not any(cell.strip() for cell in cells) or is_header_again(cells, layout.header):
             continue
         if len(cells) == width or (len(cells) > width and not any(cell.strip() for cell in cells[width:])):
             yield number, cells

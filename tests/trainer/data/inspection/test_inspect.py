@@ -185,7 +185,6 @@ def test_what_a_schema_file_gives_stands_and_what_it_gets_wrong_is_told(tmp_path
         (b"", "is empty"),
         (b"time,broken,s1\n", "no rows"),
         (b"time,broken,s1\n1,2\n1,2\n", "line"),
-        (b"time,time,s1\n2026-01-05,0,1\n", "twice"),
         (b"a,b\nx,y\nu,v\n", "no numeric column"),
         (b"PK\x03\x04nonsense", "workbook"),
         (b"\x1f\x8bnonsense", "damaged"),

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from sheetbreak.history.doubts import Doubt
+from sheetbreak.history.layout import Layout
 from sheetbreak.missing import Missing
-from sheetbreak.rows import Schema
+from sheetbreak.rows import Dialect, Schema
 from trainer.data.inspection.findings import sentinels_to_write
 from trainer.data.inspection.guesses.plant_file import Entry
 from trainer.data.inspection.guesses.roles import Roles
@@ -119,6 +120,11 @@ def _ignored_doubt(why: str) -> tuple[str, str, str]:
 def _csv(table: Table) -> dict[str, Entry]:
     """The dialect of a text file; a workbook and Parquet have none, nor have files that are not all written alike."""
     layout, said = table.layouts[0], table.said
+    again = {"same_names": Entry("number", "columns of one name, from the left")}
+    return _dialect(table, layout, said) | (again if any(one.again for one in table.layouts) else {})
+
+
+def _dialect(table: Table, layout: Layout, said: Dialect) -> dict[str, Entry]:
     if len({(one.separator, one.numbers, one.encoding, one.header_line) for one in table.layouts}) > 1:
         return {}
     if table.kinds[0] in ("xlsx", "xlsm", "xls", "parquet"):
