@@ -49,6 +49,12 @@ class BulkProducer(KafkaProducer):  # type: ignore[misc]  # kafka-python ships n
 
     given_up = False
 
+    @property
+    def identity(self) -> tuple[int, int]:
+        """What the broker knows it by: the producer's id, and how often its transactional id was taken over."""
+        known = self._transaction_manager.producer_id_and_epoch
+        return known.producer_id, known.epoch
+
     def give_up(self) -> None:
         """Have the open transaction's wait for the broker raise KafkaTimeoutError: kafka-python's own has no end.
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError, ProducerFencedError
 
 from sheetbreak.errors import DataError
 from sheetbreak.streams.kafka.admin.hanging import Waiting
@@ -70,29 +70,43 @@ def open_session(
     with contextlib.closing(new_admin(address, security)) as admin:
         facts = _check(admin, address, names, options)
         waiting.opening(admin)
-    limits = {name: min(f.max_message_bytes or MAX_RECORD_BYTES, MAX_RECORD_BYTES) for name, f in facts.items()}
-    # The broker's limit is on a batch, not on a record.
-    batch_bytes = min(BATCH_BYTES, *(limits[name] for name in (*names.outputs.values(), names.state)))
-    rows = facts[names.rows]
-    session = Session(
-        None,
-        None,
-        limits,
-        batch_bytes,
-        Partitioner(rows.partitions),
-        KnownTopic(rows.topic_id, rows.partitions),
-        facts[names.state].topic_id,
-    )
-    session.producer = new_producer(address, options, security, batch_bytes=batch_bytes)
-    try:
-        session.consumer = new_group_consumer(address, options, security)
-        session.consumer.subscribe([names.rows])
-        if (actions := _actions(options)) in facts:
-            session.actions = ActionFeed(address, security, actions)
-    except BaseException:
-        close_session(session)
-        raise
+        limits = {name: min(f.max_message_bytes or MAX_RECORD_BYTES, MAX_RECORD_BYTES) for name, f in facts.items()}
+        # The broker's limit is on a batch, not on a record.
+        batch_bytes = min(BATCH_BYTES, *(limits[name] for name in (*names.outputs.values(), names.state)))
+        rows = facts[names.rows]
+        session = Session(
+            None,
+            None,
+            limits,
+            batch_bytes,
+            Partitioner(rows.partitions),
+            KnownTopic(rows.topic_id, rows.partitions),
+            facts[names.state].topic_id,
+        )
+        session.producer = new_producer(address, options, security, batch_bytes=batch_bytes)
+        try:
+            session.consumer = new_group_consumer(address, options, security)
+            session.consumer.subscribe([names.rows])
+            if (actions := _actions(options)) in facts:
+                session.actions = ActionFeed(address, security, actions)
+            _refuse_taken_id(admin, session.producer, options.transactional_id)
+        except BaseException:
+            close_session(session)
+            raise
     return session
+
+
+def _refuse_taken_id(admin: Any, producer: Any, transactional_id: str) -> None:
+    """Raise ProducerFencedError where another monitor has taken our id since our producer was made.
+
+    We would still take its place in the group, and of two that fence each other both would end.
+    """
+    try:
+        found = admin.describe_transactions([transactional_id])[transactional_id]
+    except KafkaError:  # it is no more than a question
+        return
+    if (found.producer_id, found.producer_epoch) != producer.identity:
+        raise ProducerFencedError(f"transactional id {transactional_id} was taken before we had joined the group")
 
 
 def check(address: Address, names: Names, options: KafkaOptions, security: Security) -> dict[str, Facts]:

@@ -1,4 +1,4 @@
-"""Watch over the group: joins that do not end, and partitions that nobody has."""
+"""Watch over the group: joins that do not end, partitions that nobody has, an id that another one takes."""
 
 import threading
 from types import SimpleNamespace
@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 from kafka.errors import KafkaTimeoutError
 
+from sheetbreak.errors import StreamFenced
+from sheetbreak.streams.kafka import clients, session
 from sheetbreak.streams.kafka.group import watch
 from tests.support.kafka_broker import Broker
 from tests.support.kafka_rig import KafkaRig
 from tests.support.patience import PATIENCE_S, patiently, wait_for
-from tests.support.stream_checks import poll_until
+from tests.support.stream_checks import answers, commit, poll_until
 
 
 def test_partitions_that_came_while_it_was_away_are_a_static_members_too(
@@ -29,6 +31,30 @@ def test_partitions_that_came_while_it_was_away_are_a_static_members_too(
         batch = next(one for one in poll_until(rig.open(session_s=60), 2) if one.records)
         assert {record.partition for record in batch.records} == {2}
         assert "event=partitions-left-over partitions=2" in caplog.text
+    finally:
+        rig.tear_down()
+
+
+def test_who_stalls_before_it_joins_does_not_take_the_place_of_who_took_its_id(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two that fence each other both would end: one by the transactional id, one by its place in the group."""
+    rig = KafkaRig(broker)
+    try:
+        stalled, rival = rig.open(instance="same"), rig.open(instance="same")
+        join = clients.new_group_consumer
+
+        def stall(*asked: Any) -> Any:
+            monkeypatch.setattr(session, "new_group_consumer", join)
+            wait_for(lambda: patiently(lambda: rival.poll(0.1)).assigned)
+            return join(*asked)
+
+        monkeypatch.setattr(session, "new_group_consumer", stall)
+        with pytest.raises(StreamFenced, match="was taken before we had joined"):
+            wait_for(lambda: patiently(lambda: stalled.poll(0.1)).assigned)
+        rig.feed([b"1"])
+        batch = next(one for one in poll_until(rival, 1) if one.records)
+        commit(rival, batch, answers(batch), [])
     finally:
         rig.tear_down()
 
