@@ -12,7 +12,7 @@ from trainer.data.splits import Split
 from trainer.evaluation.baselines import ecod, isolation_forest, mean_abs_z, rows_since_break
 from trainer.evaluation.detectors import Factory, detector_score
 from trainer.output.progress import Progress
-from trainer.training.pipeline import Recipe, Trained, train_pipeline
+from trainer.training.pipeline import Recipe, Trained, fit_pipeline
 from trainer.training.presets import preset_named
 
 FeatureKind = Literal["streaming-z", "identity"]
@@ -64,9 +64,8 @@ def costly_peers(
         preset = preset_named("article")
         published = Recipe(preset=preset, policy=LABEL_FREE_POLICY, seed=recipe.seed)
         of_its_own = preset.labels(rows, schema).leaving_out(labels.left_out)
-        peers[PUBLISHED] = train_pipeline(
-            rows, schema, labels=of_its_own, split=split, recipe=published, progress=progress, score_alone=True
-        ).results.score
+        fit = fit_pipeline(rows, schema, labels=of_its_own, split=split, recipe=published, progress=progress)
+        peers[PUBLISHED] = fit.history(fit.raw).score
     return peers
 
 

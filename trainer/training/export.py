@@ -3,6 +3,7 @@
 import contextlib
 import io
 import logging
+import tempfile
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,6 +13,13 @@ import onnx
 
 WINDOWS, REBUILT = "windows", "rebuilt"
 """Names of the graph's input and output."""
+
+
+def exported_files(model: keras.Model) -> dict[str, bytes]:
+    """model.onnx and model.keras, by name."""
+    with tempfile.TemporaryDirectory(prefix="sheetbreak-") as folder:
+        export_model(model, Path(folder))
+        return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
 
 
 def export_model(model: keras.Model, folder: Path) -> None:

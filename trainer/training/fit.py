@@ -17,6 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from sheetbreak.engine.scores import Float32s
 from sheetbreak.errors import DataError
 from trainer.data.windows import Windows
 from trainer.output.progress import Progress
@@ -30,6 +31,7 @@ LOSSES = {
     CROSS_ENTROPY: keras.losses.BinaryCrossentropy,
 }
 """By the words of the setting `loss`; each the mean over a window's values."""
+_WINDOWS_AT_ONCE = 4096
 
 
 class EpochLoss(NamedTuple):
@@ -48,6 +50,14 @@ class Fitted:
     """One entry an epoch; empty for a model without trainable weights."""
     best_epoch: int | None
     """Index into history of the epoch whose weights were kept."""
+
+    def reconstruct(self, windows: Float32s) -> Float32s:
+        """What the model makes of windows: without the half second that its graph as ONNX would take."""
+        parts = [
+            np.asarray(self.model(windows[first : first + _WINDOWS_AT_ONCE], training=False), np.float32)
+            for first in range(0, len(windows), _WINDOWS_AT_ONCE)
+        ]
+        return np.concatenate(parts) if parts else windows
 
 
 def fit_model(
