@@ -23,6 +23,7 @@ def model_card(manifest: Manifest, decisions: Sequence[Decision], *, current: st
     """The card. decisions: the journal, of all models; current: the version that is."""
     parts = [
         [f"# Model {manifest.version}", "", _state(manifest, decisions, current)],
+        ["## What it would have cost and saved", "", *_worth(manifest)],
         ["## Data", "", *_data(manifest)],
         ["## Model", "", *_model(manifest)],
         ["## Held-out rows", "", *_held_out(manifest)],
@@ -58,6 +59,17 @@ def _state(manifest: Manifest, decisions: Sequence[Decision], current: str | Non
     state = state_of(manifest.version, decisions, current)
     beside = f"; {current} is current" if current and state != "current" else ""
     return f"**{state}**{beside}. Made {manifest.created}."
+
+
+def _worth(manifest: Manifest) -> list[str]:
+    for part in ("test", "validation"):
+        found = manifest.metrics.get(part)
+        worth = found.get("worth") if isinstance(found, dict) else None
+        if isinstance(found, dict) and isinstance(worth, dict) and isinstance(worth.get("account"), list):
+            flatters = "" if part == "test" else " that chose its threshold, so that these flatter"
+            days = f"Over {_number(found.get('operating_days'))} operating days of {part} rows{flatters}:"
+            return [days, "", *(f"- {what}: **{amount}**, {why}" for what, amount, why in worth["account"])]
+    return ["Not known: it was not judged on a stretch of time, or an older version made it; see `sheetbreak whatif`."]
 
 
 def _data(manifest: Manifest) -> list[str]:

@@ -63,7 +63,8 @@ def _check_names(table: Table, schema: Schema, *, graded: bool) -> None:
         near = difflib.get_close_matches(gone[0], there, n=1)
         meant = f'; is "{near[0]}" meant for "{gone[0]}"?' if near else ""
         what = f'column "{gone[0]}" is missing' if len(gone) == 1 else f"{len(gone)} columns are missing: {_some(gone)}"
-        raise DataError(f"{what}; the model needs it, the table has {_some(there) or 'none'}{meant}")
+        it = "it" if len(gone) == 1 else "them"
+        raise DataError(f"{what}; the model needs {it}, the table has {_some(there) or 'none'}{meant}")
 
 
 def _some(names: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ from sheetbreak.engine.alerts import ratio_of
 from sheetbreak.engine.model import MAX_CELLS, Artifact, Manifest
 from sheetbreak.engine.scores import largest_parts
 from sheetbreak.engine.state import DEAD_LETTER, WARMING_UP, Missing, Results, State
-from sheetbreak.errors import DataError
+from sheetbreak.errors import ArtifactError, DataError
 from sheetbreak.python.columns import rows_of
 from sheetbreak.python.tables import Column, Table, table_of
 from sheetbreak.rows import RowBatch
@@ -30,11 +30,20 @@ Array = npt.NDArray[Any]
 log = logging.getLogger(__name__)
 
 
+_REFUSED = {
+    "late": "each row must be later than its machine's last: sort the table by time",
+    "repeated": "each row must be later than its machine's last: drop rows that stand twice",
+}
+"""By reason: what to do about rows that are refused."""
+
+
 def load(models: str | PathLike[str] = "models", version: str | None = None) -> "Model":
     """The model that is current in a directory of models, or the named version, verified.
 
     Raises ArtifactError saying what is wrong and what to do.
     """
+    if version is not None and version not in (there := artifact.list_versions(Path(models))):
+        raise ArtifactError(f"{models} holds no model {version}; it holds {', '.join(there) or 'none'}")
     return Model(artifact.load(Path(models), version))
 
 
@@ -153,7 +162,8 @@ class Model:
             refused.update(error.reason for _, error in results.rejects)
             yield part, results, found
         for reason, count in refused.items():
-            log.warning("event=rows-refused reason=%s count=%d of=%d", reason, count, len(rows))
+            note = _REFUSED.get(reason, "")
+            log.warning("event=rows-refused reason=%s count=%d of=%d note=%r", reason, count, len(rows), note)
 
 
 def _empty_scores(n: int) -> dict[str, Column]:

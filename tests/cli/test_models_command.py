@@ -95,6 +95,7 @@ def test_a_card_says_what_is_known_and_a_dash_where_nothing_is(
     card = capsys.readouterr().out
     assert card.startswith(f"# Model {versions[0]}\n")
     assert [line for line in card.splitlines() if line.startswith("## ")] == [
+        "## What it would have cost and saved",
         "## Data",
         "## Model",
         "## Held-out rows",
@@ -104,6 +105,7 @@ def test_a_card_says_what_is_known_and_a_dash_where_nothing_is(
     ]
     assert "Sensors: 6 (x1, x2, x3, x4, x5, x6)" in card
     assert "No decision was written down." in card
+    assert "Not known: it was not judged on a stretch of time, or an older version made it" in card
     with pytest.raises(ArtifactError, match="lists those it holds"):
         main(["show", "absent"])
 

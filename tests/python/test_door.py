@@ -222,6 +222,7 @@ def test_refused_rows_are_told_by_their_reason(
     scored = model.score(pl.read_csv(mill / "mill.csv"))
     assert (scored["state"] == "dead-letter").sum() == 2
     assert "event=rows-refused reason=late count=1 of=721" in caplog.text
+    assert "sort the table by time" in caplog.text
 
 
 def test_a_word_or_a_number_for_a_missing_value_is_one(tmp_path: Path) -> None:
@@ -332,3 +333,9 @@ print(len(scored["score"]), "numpy" in first, sorted(heavy))
         [sys.executable, "-c", program], cwd=mill, check=True, capture_output=True, text=True, env=plain_environment()
     )
     assert done.stdout == "40 False []\n"
+
+
+def test_a_version_that_is_not_there_is_told_with_those_that_are(mill: Path) -> None:
+    (there,) = (path.name for path in (mill / "models").iterdir() if not path.is_symlink())
+    with pytest.raises(ArtifactError, match=rf"models holds no model v9; it holds {there}$"):
+        sheetbreak.load(mill / "models", "v9")

@@ -100,7 +100,8 @@ def main(argv: Sequence[str]) -> int:
         held["test"] = Held.whole(test, preset.labels(test, schema), results)
     elif len(split.test):
         held["test"] = Held(rows, labels, trained.results, split.test)
-    found = judge_held_out(held, schema, random_rows=_is_random(recipe, options))
+    costs = given_costs(options)
+    found = judge_held_out(held, schema, random_rows=_is_random(recipe, options), costs=costs)
     check_useful(trained.results, labels, schema, name=history.name)
     provenance = provenance_of(options, history, rows, recipe, split, split_text)
     provenance["promise"] = asdict(trained.promise)
@@ -137,7 +138,7 @@ def main(argv: Sequence[str]) -> int:
             labels=labels,
             random_rows=_is_random(recipe, options),
             name=history.name,
-            costs=given_costs(options),
+            costs=costs,
             verdicts=said.verdicts,
         )
         write_whole(options.report, report.page)

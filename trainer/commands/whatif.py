@@ -108,9 +108,9 @@ def _text(stored: Stored, policy: str, found: Replayed, costs: Costs) -> str:
         f"{verdict.by_chance:.1f} by chance",
         "false alarms": f"{last.false_alarms} of {deployed.alerts}, {_number(last.false_alarms_per_day)} a day",
         **({"and of the breaks": others} if (others := other_breaks(deployed)) else {}),
-        "lead time, median": f"{_number(deployed.median_lead_minutes)} min",
+        "lead time, median": "-" if deployed.median_lead_minutes is None else f"{deployed.median_lead_minutes:.1f} min",
         "in alarm": f"{100 * (deployed.time_in_alarm or 0.0):.0f} % of the time",
-        "net value": f"{money(verdict.net)}: breaks warned of beyond chance, less all alarms",
+        **{what: f"{amount:>9}  {why}" for what, amount, why in verdict.account},
     }
     lines = [f"{stored.facts.data}: {len(found.rows):,} {held}{of_folds}, {found.rows.days:.1f} operating days"]
     lines += [f"threshold {policy}", "", verdict.sentence, ""]

@@ -18,6 +18,7 @@ from trainer.evaluation.tables import confusion_table, evaluation_table
 from trainer.metrics.confusion import Confusion
 from trainer.metrics.evaluation import Evaluation, Figures, measure, summarise
 from trainer.metrics.scored_rows import ScoredRows, score_rows
+from trainer.metrics.verdict import DEFAULT_COSTS, Costs, verdict_of
 
 _OUTCOMES = {
     SCORED: "are scored",
@@ -58,7 +59,9 @@ class HeldOut:
     confusions: dict[str, Confusion]
 
 
-def judge_held_out(held: Mapping[str, Held], schema: Schema, *, random_rows: bool) -> HeldOut:
+def judge_held_out(
+    held: Mapping[str, Held], schema: Schema, *, random_rows: bool, costs: Costs = DEFAULT_COSTS
+) -> HeldOut:
     """Judge the parts by name. random_rows: rows picked at random are no stretch of time, so events mean nothing."""
     scored: dict[str, ScoredRows] = {}
     scores = StringIO()
@@ -70,8 +73,12 @@ def judge_held_out(held: Mapping[str, Held], schema: Schema, *, random_rows: boo
     figures = {name: measure(rows, events=not random_rows) for name, rows in scored.items()}
     evaluations = {name: summarise([one], deployed=not random_rows) for name, one in figures.items()}
     confusions = {name: Confusion.of(rows) for name, rows in scored.items()}
+    metrics = {name: evaluations[name].as_json() | {"confusion": confusions[name].as_json()} for name in scored}
+    for name, found in evaluations.items():
+        if verdict := verdict_of(found, costs, lead_rows=schema.lead_rows):
+            metrics[name]["worth"] = verdict.as_json()
     return HeldOut(
-        metrics={name: evaluations[name].as_json() | {"confusion": confusions[name].as_json()} for name in scored},
+        metrics=metrics,
         files={
             "evaluation/scores.csv": scores.getvalue().encode(),
             "evaluation/roc.csv": roc_file(scored).encode(),

@@ -1,8 +1,10 @@
-"""Verdict: what a policy's alarms would have cost and saved, in one sentence."""
+"""Verdict: what a policy's alarms would have cost and saved, in one sentence and in four amounts."""
 
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from trainer.metrics.alarms import Deployed
+from trainer.metrics.evaluation import Evaluation
 
 BREAK_COST, ALARM_COST = 10_000.0, 150.0
 """Of a break (a mill's usual figure, see README), and of an operator who looks into an alarm for half an hour."""
@@ -14,6 +16,17 @@ class Costs:
 
     of_break: float = BREAK_COST
     of_alarm: float = ALARM_COST
+
+
+DEFAULT_COSTS = Costs()
+
+
+class Amount(NamedTuple):
+    """One line of an account, as it is read."""
+
+    what: str
+    amount: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +70,36 @@ class Verdict:
         return self.costs.of_break * (self.warned - self.by_chance) + self.worst
 
     @property
+    def account(self) -> list[Amount]:
+        """For somebody who has ten seconds: what it would have cost and saved."""
+        each_break, each_alarm = f"{self.costs.of_break:,.0f}", f"{self.costs.of_alarm:,.0f}"
+        of_false = f", {self.false_alarms} of them false" if self.alarms else ""
+        return [
+            Amount("It would have cost", _plain(-self.worst), f"{self.alarms} alarms at {each_alarm} each{of_false}"),
+            Amount(
+                "and saved at most",
+                _plain(self.best - self.worst),
+                f"{self.warned} of {self.breaks} breaks warned of, at {each_break} each",
+            ),
+            Amount(
+                "of which luck",
+                _plain(self.costs.of_break * self.by_chance),
+                f"{self.by_chance:.1f} breaks, as alarms at random times would have met",
+            ),
+            Amount("worth beyond luck", money(self.net), "what it saved at most, less luck and cost"),
+        ]
+
+    def as_json(self) -> dict[str, Any]:
+        """For the manifest: figures, and the words that a model card shows."""
+        return {
+            "break_cost": self.costs.of_break,
+            "alarm_cost": self.costs.of_alarm,
+            "net_value": self.net,
+            "range": [self.worst, self.best],
+            "account": [list(one) for one in self.account],
+        }
+
+    @property
     def sentence(self) -> str:
         """For somebody who reads nothing else."""
         if not self.alarms:
@@ -73,9 +116,20 @@ class Verdict:
         return f"{counted}; {worth}"
 
 
+def verdict_of(evaluation: Evaluation, costs: Costs, *, lead_rows: int) -> Verdict | None:
+    """What the deployed alarms would have cost and saved; None where they warn of nothing that is to come."""
+    if not lead_rows or evaluation.deployed is None:
+        return None
+    return Verdict.of(evaluation.deployed, costs)
+
+
 def money(amount: float) -> str:
     """With its sign: +12,300."""
-    return f"{amount:+,.0f}".replace("-", "\N{MINUS SIGN}")
+    return f"{round(amount):+,}".replace("-", "\N{MINUS SIGN}")
+
+
+def _plain(amount: float) -> str:
+    return f"{round(amount):,}"
 
 
 def _alarms(number: float) -> str:

@@ -9,7 +9,7 @@ from trainer.data.labels import Labels
 from trainer.evaluation.backtest import BacktestReport
 from trainer.evaluation.folds import LATER, Fold
 from trainer.evaluation.peers import TITLES
-from trainer.metrics.verdict import Costs
+from trainer.metrics.verdict import Costs, verdict_of
 from trainer.report.alarms import Report, alarms_csv, alarms_section, list_alarms
 from trainer.report.figures_table import figures_table, scorers_table
 from trainer.report.judgement import Judged, Judgement
@@ -17,7 +17,7 @@ from trainer.report.page import Page, Section, render_page
 from trainer.report.plots.event import fold_auc_plot, fold_recall_plot, lead_plot, recall_plot
 from trainer.report.plots.health import health_section
 from trainer.report.plots.training import loss_plot
-from trainer.report.sections import breaks_section, events_section, known, row_section, verdict_of
+from trainer.report.sections import breaks_section, events_section, known, row_section
 from trainer.training.pipeline import Recipe
 
 

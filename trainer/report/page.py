@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
+from trainer.metrics.verdict import Verdict
 from trainer.report.shell import SCRIPT, STYLE
 from trainer.report.style import Trace, clean
 
@@ -85,8 +86,8 @@ class Page:
     facts: Sequence[str]
     """What it was made from, a line each."""
     sections: Sequence[Section]
-    verdict: str = ""
-    """One sentence for who reads nothing else."""
+    verdict: Verdict | None = None
+    """For who reads nothing else."""
 
 
 def render_page(page: Page) -> str:
@@ -112,7 +113,7 @@ def render_page(page: Page) -> str:
             "</head>",
             "<body>",
             f"<header><h1>{_html(page.title)}</h1>",
-            f'<p class="verdict">{_html(page.verdict)}</p>' if page.verdict else "",
+            _verdict(page.verdict) if page.verdict else "",
             *(f"<p>{_html(fact)}</p>" for fact in page.facts),
             "<noscript><p>The plots need JavaScript; the tables do not.</p></noscript></header>",
             "<main>",
@@ -126,6 +127,14 @@ def render_page(page: Page) -> str:
             "",
         ]
     )
+
+
+def _verdict(verdict: Verdict) -> str:
+    amounts = "".join(
+        f"<div><dt>{_html(what)}</dt><dd>{_html(amount)}<small>{_html(why)}</small></dd></div>"
+        for what, amount, why in verdict.account
+    )
+    return f'<p class="verdict">{_html(verdict.sentence)}</p><dl class="account">{amounts}</dl>'
 
 
 def _section(section: Section) -> str:

@@ -2,9 +2,7 @@
 
 from collections.abc import Sequence
 
-from trainer.metrics.evaluation import Evaluation
 from trainer.metrics.scored_rows import counts_events
-from trainer.metrics.verdict import Costs, Verdict
 from trainer.report.alarms import Alarm
 from trainer.report.judgement import Judged
 from trainer.report.page import Plot, Section
@@ -44,13 +42,6 @@ def breaks_section(judged: Judged, alarms: Sequence[Alarm]) -> list[Section]:
     plots = known([breaks_plot(judged), curves_plot(judged, alarms)])
     note = "" if plots else "These rows hold no break that could be looked at."
     return [Section(title="Break by break", note=note, parts=plots)]
-
-
-def verdict_of(evaluation: Evaluation, costs: Costs, *, lead_rows: int) -> str:
-    """What the deployed alarms would have cost and saved; nothing where they warn of nothing that is to come."""
-    if not lead_rows or evaluation.deployed is None:
-        return ""
-    return Verdict.of(evaluation.deployed, costs).sentence
 
 
 def known(plots: Sequence[Plot | None]) -> list[Plot]:

@@ -10,6 +10,11 @@ h3 { font-size: 1.02rem; margin: 0 0 .25rem; }
 header p { margin: .1rem 0; color: #4b5563; overflow-wrap: anywhere; }
 header .verdict { margin: .5rem 0 .7rem; padding: 12px 16px; font-size: 1.15rem; line-height: 1.4; color: #111827;
   background: #fff; border: 1px solid #d8dce2; border-left: 5px solid #0072B2; border-radius: 8px; }
+.account { display: grid; grid-template-columns: repeat(4, 1fr); gap: 14px; margin: 0 0 .9rem; }
+.account div { padding: 10px 16px; background: #fff; border: 1px solid #d8dce2; border-radius: 8px; }
+.account dt { color: #4b5563; font-size: .9rem; }
+.account dd { margin: 0; font-size: 1.5rem; font-weight: 600; font-variant-numeric: tabular-nums; }
+.account small { display: block; font-size: .9rem; font-weight: 400; color: #4b5563; }
 summary { cursor: pointer; padding: 8px 0; font-weight: 600; }
 .note { margin: 0 0 .7rem; color: #4b5563; max-width: 80ch; overflow-wrap: anywhere; }
 .parts { display: flex; flex-wrap: wrap; gap: 14px; }
@@ -31,6 +36,8 @@ td small { display: block; font-weight: 400; color: #4b5563; }
 .choose select { max-width: 100%; min-width: 0; flex: 0 1 auto; }
 .choose button { min-width: 40px; }
 @media (max-width: 760px) {
+  .account { grid-template-columns: repeat(2, 1fr); gap: 8px; }
+  .account div { padding: 8px 10px; }
   .card { flex-basis: 100%; padding: 12px 10px; }
   body { padding: 14px 8px 32px; }
   thead { display: none; }

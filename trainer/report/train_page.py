@@ -8,7 +8,7 @@ from sheetbreak.wire.labels import Label
 from sheetbreak.wire.messages import Plant
 from trainer.data.labels import Labels
 from trainer.evaluation.holdout import Held, HeldOut
-from trainer.metrics.verdict import Costs
+from trainer.metrics.verdict import Costs, verdict_of
 from trainer.report.alarms import Report, alarms_csv, alarms_section, list_alarms
 from trainer.report.figures_table import figures_table
 from trainer.report.judgement import Judged, Judgement
@@ -16,7 +16,7 @@ from trainer.report.page import Page, Section, render_page
 from trainer.report.plots.event import lead_plot, recall_plot
 from trainer.report.plots.health import health_section
 from trainer.report.plots.training import loss_plot
-from trainer.report.sections import breaks_section, events_section, known, row_section, verdict_of
+from trainer.report.sections import breaks_section, events_section, known, row_section
 from trainer.training.fit import Fitted
 
 _TITLES = {"validation": "validation rows", "test": "test rows"}

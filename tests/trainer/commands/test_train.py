@@ -11,6 +11,7 @@ from sklearn.metrics import accuracy_score, average_precision_score, f1_score, r
 
 from sheetbreak.artifact import load
 from sheetbreak.cli.commands import run
+from sheetbreak.cli.model_card import read_card
 from sheetbreak.engine.advance import advance
 from sheetbreak.errors import DataError
 from sheetbreak.history.reader import read_csv
@@ -108,6 +109,12 @@ def test_the_manifest_says_where_the_model_comes_from(mill: Path) -> None:
     assert (training["fit_rows"], training["validation_rows"], training["test_rows"]) == (750, 450, 300)
     assert (manifest["family"], manifest["preset"]) == ("pca", "default")
     assert {"keras", "onnx", "numpy", "python", "scikit-learn"} < set(manifest["libraries"])
+    test = manifest["metrics"]["test"]
+    cost = f"{150 * test['deployed']['alerts']:,}"
+    assert test["worth"]["account"][0][:2] == ["It would have cost", cost]
+    card = read_card(Path("models"), manifest["version"])
+    assert "## What it would have cost and saved\n\nOver " in card
+    assert f"operating days of test rows:\n\n- It would have cost: **{cost}**, " in card
     for part, rows in (("validation", 450), ("test", 300)):
         metrics = manifest["metrics"][part]
         assert metrics["rows"] + metrics["breaks"] == rows

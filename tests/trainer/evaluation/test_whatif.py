@@ -148,6 +148,13 @@ def test_costs_move_what_it_is_worth_and_a_sweep_names_the_best_rate(
     assert usual["worth"] == [-150 * alarms, 10_000 * warned - 150 * alarms]
     assert dear["worth"] == [-alarms, 50_000 * warned - alarms]
     assert f"{warned} of {usual['breaks']} breaks warned of" in usual["verdict"]
+    free = figures("--alarm-cost", "0")
+    assert free["worth"] == [0, 10_000 * warned]
+    assert main([path]) == 0
+    text = capsys.readouterr().out
+    assert f"It would have cost {150 * alarms:,} {alarms} alarms at 150 each" in " ".join(text.split())
+    assert main([path, "--threshold", "mean-std:99"]) == 0  # no alarm
+    assert " - min" not in capsys.readouterr().out
     assert main([path, "--sweep"]) == 0
     lines = capsys.readouterr().out.splitlines()
     nets = {line.split()[0]: line.split()[4] for line in lines if line.strip()[:1].isdigit() and len(line.split()) > 4}

@@ -180,6 +180,12 @@ def test_the_page_begins_with_what_it_would_have_cost_and_saved(folder):
     assert f"{last['false_alarms']} of {alarms} alarms false" in verdict
     most = f"{10_000 * last['warned'] - 150 * alarms:,}"
     assert f"to +{most} if every one does, at 10,000 a break and 150 an alarm." in verdict
+    account = re.findall(r"<dt>(.*?)</dt><dd>(.*?)<small>", page)
+    assert account[:2] == [
+        ("It would have cost", f"{150 * alarms:,}"),
+        ("and saved at most", f"{10_000 * last['warned']:,}"),
+    ]
+    assert [what for what, _ in account[2:]] == ["of which luck", "worth beyond luck"]
 
 
 def test_the_list_of_alarms_has_each_of_them_on_the_page_and_as_csv(folder):

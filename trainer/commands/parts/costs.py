@@ -2,7 +2,7 @@
 
 import argparse
 
-from sheetbreak.bounds import Positive
+from sheetbreak.bounds import NotNegative
 from trainer.metrics.verdict import ALARM_COST, BREAK_COST, Costs
 
 
@@ -12,7 +12,9 @@ def add_costs(parser: argparse.ArgumentParser) -> None:
         ("--break-cost", BREAK_COST, "what a break costs, in your currency"),
         ("--alarm-cost", ALARM_COST, "what it costs to look into an alarm, true or false"),
     ):
-        parser.add_argument(flag, type=Positive, default=default, metavar="N", help=f"{what}; default {default:,.0f}")
+        parser.add_argument(
+            flag, type=NotNegative, default=default, metavar="N", help=f"{what}; default {default:,.0f}"
+        )
 
 
 def given_costs(options: argparse.Namespace) -> Costs:
