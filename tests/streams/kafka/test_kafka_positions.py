@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from kafka import OffsetAndMetadata, TopicPartition
 
 from sheetbreak.streams.kafka.group.positions import Log, Place, Start, read_place, start_from, start_from_state
-from sheetbreak.streams.kafka.group.state_topic import Kept, MachineStates, Written
+from sheetbreak.streams.kafka.group.state_topic import Kept, MachineStates, Written, machine_of
 from sheetbreak.streams.kafka.stream import KafkaStream
-from sheetbreak.streams.protocol import Batch
+from sheetbreak.streams.protocol import Batch, Snapshot
 from tests.support.kafka_broker import Broker
 from tests.support.kafka_rig import KafkaRig
 from tests.support.patience import patiently, wait_for
@@ -64,6 +64,33 @@ def test_what_was_stale_is_forgotten_with_the_partition() -> None:
     states.forget([0])
     assert states.take(0, kept(pm1=30), Place(30, 30), Start(30), log) == {b"pm1\0core": b"x"}
     assert 0 not in states.mending
+
+
+machine_parts = st.builds(
+    Snapshot,
+    st.integers(0, 2),
+    st.sampled_from([b"pm1\0core", b"pm1\0chunk", b"pm2\0core", b"pm3\0core"]),
+    st.sampled_from([b"x", None]),
+)
+
+
+@given(st.lists(st.lists(machine_parts, max_size=8), max_size=5))
+def test_the_machines_of_a_place_are_counted_as_if_each_commit_were_gone_through(
+    commits: list[list[Snapshot]],
+) -> None:
+    """Partition 2 is not ours."""
+    states, there = MachineStates("monitor-state"), {0: {b"pm1"}, 1: {b"pm3", b"pm4"}}
+    for partition, names in there.items():
+        found = kept(**{name.decode(): 0 for name in names})
+        states.take(partition, found, Place(0), Start(0), Log("one", 0, 100))
+    for snapshots in commits:
+        for partition, known in there.items():
+            mine = [one for one in snapshots if one.partition == partition]
+            known -= {machine_of(one.key) for one in mine if one.value is None}
+            known |= {machine_of(one.key) for one in mine if one.value is not None}
+        places = states.places({0: 7, 1: 8, 2: 9}, "one", snapshots)
+        assert [places[p].machines for p in (0, 1, 2)] == [len(there[0]), len(there[1]), None]
+        states.committed(places, snapshots)
 
 
 def test_a_record_newer_than_what_was_committed_with_ours_is_somebody_elses() -> None:

@@ -4,7 +4,6 @@ import logging
 import struct
 import time
 import uuid
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Set
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -231,24 +230,31 @@ class MachineStates:
 
     def places(self, moved: Mapping[int, int], topic_id: str, snapshots: Iterable[Snapshot]) -> dict[int, Place]:
         """Where the moved partitions are (by their next offsets) once these snapshots are committed."""
-        after = self._after(snapshots)
-        counts = {p: len(after.get(p, self._machines[p])) if p in self._machines else None for p in moved}
+        counts: dict[int, int | None] = {p: len(self._machines[p]) if p in self._machines else None for p in moved}
+        for partition, (written, deleted) in self._changes(snapshots).items():
+            known, before = self._machines[partition], counts.get(partition)
+            if before is not None:
+                counts[partition] = before + len(written - known) - len((deleted - written) & known)
         return {p: Place(at, at, topic_id, counts[p]) for p, at in moved.items()}
 
-    def _after(self, snapshots: Iterable[Snapshot]) -> dict[int, set[bytes]]:
-        """The machines of each partition once these are committed; one of which parts are only deleted is gone."""
-        written: defaultdict[int, set[bytes]] = defaultdict(set)
-        deleted: defaultdict[int, set[bytes]] = defaultdict(set)
+    def _changes(self, snapshots: Iterable[Snapshot]) -> dict[int, tuple[set[bytes], set[bytes]]]:
+        """By partition whose machines are known, those of which a part is written, and those of which one is deleted.
+
+        One of which parts are only deleted is gone. All machines are never gone through: a commit has a few.
+        """
+        found = {partition: (set[bytes](), set[bytes]()) for partition in self._machines}
         for partition, key, value in snapshots:
-            (written if value is not None else deleted)[partition].add(machine_of(key))
-        touched = self._machines.keys() & (written.keys() | deleted.keys())
-        return {p: (self._machines[p] - deleted[p]) | written[p] for p in touched}
+            if partition in found:
+                found[partition][value is None].add(machine_of(key))
+        return found
 
     def committed(self, partitions: Iterable[int], snapshots: Iterable[Snapshot]) -> None:
         """The commit stands."""
         for partition in partitions:
             self.mending.pop(partition, None)
-        self._machines.update(self._after(snapshots))
+        for partition, (written, deleted) in self._changes(snapshots).items():
+            self._machines[partition] -= deleted
+            self._machines[partition] |= written
 
     def forget(self, partitions: Iterable[int]) -> None:
         """Another monitor may write their state from now on: what we meant to do to it is void."""
