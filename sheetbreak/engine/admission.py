@@ -180,7 +180,7 @@ class _Walk:
         self._rejects: list[tuple[int, RowError]] = []  # not list[…](): making the type takes longer than a row
         self._taken: list[int] = []
         self._gaps: list[tuple[int, str]] = []
-        self._known: set[int] | None = None
+        self._before: list[int] | None = None
 
     def admit(self, places: Sequence[int]) -> Admitted:
         """Decide of the rows at these places."""
@@ -286,11 +286,11 @@ class _Walk:
         return Clock(self._last, self._since, self._was_broken)
 
     def _was_taken(self, place: int) -> bool:
-        """Whether a late row is one of the last that were taken, sent again."""
-        if self._known is None:
-            self._known = set(np.frombuffer(self._past.prints, np.uint16).tolist())
-        prints, one = self._columns.prints, int(self._columns.prints[place])
-        return one in self._known or one in prints[self._taken[-RESENT_ROWS:]].tolist()
+        """Whether a late row is one of the last RESENT_ROWS that were taken, wherever the batch began, sent again."""
+        if self._before is None:
+            self._before = np.frombuffer(self._past.prints, np.uint16).tolist()
+        known = [*self._before, *self._columns.prints[self._taken[-RESENT_ROWS:]].tolist()]
+        return int(self._columns.prints[place]) in known[-RESENT_ROWS:]
 
     def _end(self) -> Admitted:
         prints = self._past.prints + self._columns.prints[self._taken].tobytes()

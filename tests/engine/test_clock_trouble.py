@@ -3,10 +3,14 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sheetbreak.engine.advance import advance
 from sheetbreak.engine.state import Results, State
@@ -62,6 +66,41 @@ def test_so_are_those_of_a_gateway_that_sends_its_last_hour_every_hour():
     results = told(at(times))
     assert len(results.rejects) == 120
     assert results.outcome.count("warming_up") == 20
+
+
+def test_a_block_longer_than_what_is_remembered_means_the_same_however_it_is_cut():
+    rows = at([*range(300), *range(101, 300), *range(300, 330)])
+    whole = told(rows)
+    assert whole.cold_starts == [(0, "new"), (304, "clock")], "its first rows are beyond what is remembered"
+    before, _ = advance({}, rows.take(slice(200)), MODEL)
+    after = advance(before, rows.take(slice(200, None)), MODEL)[1]
+    assert after.outcome == whole.outcome[200:]
+
+
+runs = st.tuples(st.integers(1, 14), st.integers(1, 12))
+"""Rows that go on, and how many of the last are then sent again, some of them with other values."""
+
+
+@given(st.lists(runs, min_size=1, max_size=8), st.sets(st.integers(0, 200)), st.sets(st.integers(0, 200)))
+def test_trouble_with_a_clock_means_the_same_however_the_rows_are_cut(
+    trouble: list[tuple[int, int]], other: set[int], cuts: set[int]
+) -> None:
+    """Little is remembered here, so that a short row of rows goes beyond it."""
+    times, now = list[int](), 0
+    for on, back in trouble:
+        times += [*range(now, now + on), *range(max(0, now + on - back), now + on)]
+        now += on
+    rows = at(times, other=sorted(place for place in other if place < len(times)))
+    with patch.multiple("sheetbreak.engine.admission", RESENT_ROWS=4, KEPT_ROWS=7, CLOCK_SET_BACK_ROWS=3):
+        whole_states, whole = advance({}, rows, MODEL)
+        states, outcomes, scores = dict[str, State](), list[str](), b""
+        for first, end in pairwise(sorted({0, len(rows), *(cut for cut in cuts if cut < len(rows))})):
+            states, part = advance(states, rows.take(slice(first, end)), MODEL)
+            outcomes += part.outcome
+            scores += part.score.tobytes()
+    assert outcomes == whole.outcome
+    assert scores == whole.score.tobytes()
+    assert same(states, whole_states)
 
 
 def test_and_a_broken_sheet_sent_again_sets_no_clock_back():
