@@ -14,7 +14,16 @@ from sheetbreak.streams.protocol import Batch, Snapshot
 from tests.support.kafka_broker import Broker
 from tests.support.kafka_rig import KafkaRig
 from tests.support.patience import patiently, wait_for
-from tests.support.stream_checks import answers, commit, parts, poll_until, restore, rows
+from tests.support.stream_checks import (
+    actions_of,
+    answers,
+    commit,
+    parts,
+    poll_until,
+    poll_until_said,
+    restore,
+    rows,
+)
 
 ids = st.sampled_from(["", "one", "two"])
 numbers = st.integers(0, 50)
@@ -243,6 +252,22 @@ def test_an_input_made_again_under_a_running_monitor_is_read_from_its_start(rig:
             commit(stream, batch, answers(batch), [])
             found += [record.offset for record in batch.records]
     assert found == list(range(40))
+
+
+def test_actions_of_a_topic_made_again_under_a_running_monitor_or_before_its_start_are_all_read(rig: KafkaRig) -> None:
+    """As many as before: by their offsets alone they would be those that were done."""
+    stream = rig.open()
+    for number in range(3):
+        said = b'{"a":%d}' % number
+        rig.say([said])
+        (batch,) = [one for one in poll_until_said(stream, 1) if one.actions]
+        assert actions_of([batch]) == [said]
+        commit(stream, batch, [], parts(0, last=said))
+        if number == 1:
+            stream.close()
+        make_again(rig, "operator-actions")
+        if number == 1:
+            stream = rig.open()
 
 
 def test_machines_whose_state_is_gone_are_counted(rig: KafkaRig, caplog: pytest.LogCaptureFixture) -> None:

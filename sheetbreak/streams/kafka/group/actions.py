@@ -9,11 +9,11 @@ import time
 from typing import Any
 
 from kafka import TopicPartition
-from kafka.errors import TopicAuthorizationFailedError
+from kafka.errors import OffsetOutOfRangeError, TopicAuthorizationFailedError
 
 from sheetbreak.streams.kafka.admin.topics import inspect
 from sheetbreak.streams.kafka.clients import new_reader
-from sheetbreak.streams.kafka.group.membership import committed_places
+from sheetbreak.streams.kafka.group.membership import committed_places, known_topic
 from sheetbreak.streams.kafka.group.pace import IDLE_WAIT_MS
 from sheetbreak.streams.kafka.group.positions import Place
 from sheetbreak.streams.kafka.options import Address, Security
@@ -50,6 +50,8 @@ class ActionFeed:
         self._topic = topic
         self._reader = new_reader(address, security, idle_wait_ms=IDLE_WAIT_MS)
         self._next: dict[TopicPartition, Place] = {}
+        self._topic_id = ""
+        """Of the topic whose offsets our places are."""
         self._asked_at = float("-inf")
 
     def settle(self, consumer: Any) -> dict[int, int | None]:
@@ -65,9 +67,10 @@ class ActionFeed:
         committed = committed_places(consumer, ours, timeout_ms=_ASK_MS)
         begins = self._reader.beginning_offsets(ours, timeout_ms=_ASK_MS)
         ends = self._reader.end_offsets(ours, timeout_ms=_ASK_MS)
+        self._topic_id = self._known_id()
         for tp in ours:
-            at = committed[tp].offset
-            if at is not None and not begins[tp] <= at <= ends[tp]:
+            at, was = committed[tp].offset, committed[tp].topic_id
+            if at is not None and not (begins[tp] <= at <= ends[tp] and was in ("", self._topic_id)):
                 text = "event=actions-jumped partition=%d expected=%d begin=%d end=%d note=%r"
                 note = "retention took some, or the topic was made again: read from its start"
                 log.warning(text, tp.partition, at, begins[tp], ends[tp], note)
@@ -76,15 +79,25 @@ class ActionFeed:
         return {tp.partition: place.offset for tp, place in committed.items()}
 
     def poll(self) -> list[Record]:
-        """What has come since, in order; waits for nothing, and asks five times a second at most."""
+        """What has come since, in order; waits for nothing, and asks five times a second at most.
+
+        Raises OffsetOutOfRangeError where the topic was made again: its offsets mean something else.
+        """
         now, found = time.monotonic(), list[Record]()
         if now < self._asked_at + _ASK_EVERY_S:
             return found
         self._asked_at = now
-        for tp, records in self._reader.poll(0).items():
-            self._next[tp] = Place(records[-1].offset + 1)
+        polled = self._reader.poll(0)
+        was, known = self._topic_id, self._known_id()
+        if was and known and known != was:
+            raise OffsetOutOfRangeError(f"topic {self._topic} was made again: its id was {was} and is {known}")
+        for tp, records in polled.items():
+            self._next[tp] = Place(records[-1].offset + 1, topic_id=self._topic_id)
             found += [Record(one.value or b"", tp.partition, one.offset, one.timestamp) for one in records]
         return found
+
+    def _known_id(self) -> str:
+        return known_topic(self._reader, self._topic).topic_id
 
     def take_places(self) -> dict[TopicPartition, Place]:
         """Behind what was polled since this was asked last, or since `settle`."""
