@@ -1,10 +1,10 @@
 """Throughput, latency, restore and outage of the monitor on a real broker, beside what it is to be held against.
 
-    python -m benchmarks.kafka [--quick] [--json FILE] [--only one,many,latency,outage,quix,naive] [--against CHECKOUT]
+    python -m benchmarks.kafka [--quick] [--json FILE] [--only NAMES] [--against CHECKOUT]
 
-Starts its own broker (scripts/kafka-broker: Java 17), makes its own virtual environment for quix-streams
-(benchmarks/kafka/requirements.txt; not without --only) and leaves nothing running. What is compared runs one after
-another in the same minutes, in turns; compare numbers within a run only.
+Starts its own broker (scripts/kafka-broker: Java 17), makes a virtual environment for quix-streams and bytewax
+(benchmarks/kafka/rivals/requirements.txt) unless --only leaves both out, and leaves nothing running. What is compared
+runs one after another in the same minutes, in turns; compare numbers within a run only.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from benchmarks.kafka.sections import SECTIONS
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="fewer rows and one round: two minutes instead of six")
+    parser.add_argument("--quick", action="store_true", help="fewer rows and one round: a third of the time")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers here, too")
     parser.add_argument("--only", metavar="NAMES", help=f"some of {','.join(SECTIONS)}")
     parser.add_argument(

@@ -40,7 +40,7 @@ class Bench:
 
     @cached_property
     def state_file(self) -> Path:
-        """A machine's state parts, for quix-streams."""
+        """A machine's state parts, for other engines."""
         path = self.folder / "state.msgpack"
         path.write_bytes(msgspec.msgpack.encode(self.mill.parts(0)))
         return path
@@ -76,8 +76,8 @@ class Bench:
         return self.rival("decode", topic, self.skip + self.rows)
 
     def rival(self, name: str, topic: str, rows: int) -> Rate:
-        """A program of kafka_rivals."""
-        command = [sys.executable, "-m", "benchmarks.kafka.rivals", name, self.broker.address, topic, str(rows)]
+        """A program of rivals/plain.py."""
+        command = [sys.executable, "-m", "benchmarks.kafka.rivals.plain", name, self.broker.address, topic, str(rows)]
         done = subprocess.run(
             [*command, str(self.mill.models)], check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )

@@ -115,3 +115,17 @@ class Progress:
 
     def close(self) -> None:
         self._consumer.close(autocommit=False)
+
+
+class Growth:
+    """How many records a topic without transactions holds: what is done by who commits no offsets."""
+
+    def __init__(self, address: str, topic: str) -> None:
+        self._consumer = KafkaConsumer(bootstrap_servers=address, enable_auto_commit=False)
+        self._partitions = [TopicPartition(topic, partition) for partition in range(PARTITIONS)]
+
+    def rows(self) -> int:
+        return sum(self._consumer.end_offsets(self._partitions).values())
+
+    def close(self) -> None:
+        self._consumer.close()

@@ -99,9 +99,11 @@ def test_every_page_and_file_that_code_and_docs_point_to_is_there(checkout: Path
     assert not missing
 
 
-@pytest.mark.parametrize("name", ["dev", "desk", "monitor", "trainer"])
+@pytest.mark.parametrize(
+    "name", ["dev", "desk", "monitor", "trainer", "detection/outside", "kafka/rivals/requirements"]
+)
 def test_a_requirement_file_pins_every_package_by_hash_and_names_no_registry(checkout: Path, name: str) -> None:
-    text = (checkout / "requirements" / f"{name}.txt").read_text()
+    text = (checkout / ("benchmarks" if "/" in name else "requirements") / f"{name}.txt").read_text()
     assert "://" not in text
     assert not re.search(r"^\s*-", text.replace("    --hash=sha256:", ""), re.MULTILINE)
     entries = re.findall(r"^[a-z0-9][^\n]*\\\n(?: +--hash=sha256:[0-9a-f]{64}(?: \\)?\n)+", text, re.MULTILINE)

@@ -1,6 +1,6 @@
-"""Comparisons for the monitor: poll and decode alone, as the limit, and the loop that people write today.
+"""Comparisons in our own environment: poll and decode alone, as the limit, and the loop that people write today.
 
-    python -m benchmarks.kafka.rivals decode|naive SERVER TOPIC ROWS MODELS
+    python -m benchmarks.kafka.rivals.plain decode|naive SERVER TOPIC ROWS MODELS
 
 Prints {"rows": …, "seconds": …, "cpu_s": …} of the rows after the first tenth.
 """
