@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,10 +26,11 @@ from sheetbreak.streams.kafka.group.actions import ActionFeed, has_actions
 from sheetbreak.streams.kafka.group.membership import KnownTopic, known_topic, refresh
 from sheetbreak.streams.kafka.options import Address, KafkaOptions, Security, topic_name
 from sheetbreak.streams.protocol import Record
+from sheetbreak.times import SAY_AGAIN_S
 from sheetbreak.wire.topics import ACTIONS
 
 _CLOSE_MS = 1_000
-_LOOK_EVERY_S = 4.0
+_LOOK_EVERY_S, _GLANCE_EVERY_S = 4.0, SAY_AGAIN_S
 _FIRST_STAMP_MS = 10**12
 """2001: before Kafka was, so no clock said it; -1 is none at all, and 0 a sender's empty field."""
 _FRESH_S = 0.25
@@ -171,8 +173,29 @@ class TopicDoubts:
 
     def __init__(self, check_topics: Callable[[], object], *, reachable: Callable[[], bool]) -> None:
         self._check, self._reachable = check_topics, reachable
-        self._complaint = ""
-        self._looked_at = float("-inf")
+        self._complaint = self._glimpsed = ""
+        self._looked_at, self._glanced_at = float("-inf"), time.monotonic()
+
+    def glance(self) -> None:
+        """To be called at every poll: looks and tells also while all goes well, on a thread of its own.
+
+        A topic that is seldom written, such as that of the alerts, may be gone for days before it is missed; and one of
+        states that is no longer compacted loses them a week later.
+        """
+        now = time.monotonic()
+        if now - self._glanced_at >= _GLANCE_EVERY_S:
+            self._glanced_at = now
+            threading.Thread(target=self._tell, name="kafka-topics", daemon=True).start()
+
+    def _tell(self) -> None:
+        before, self._glimpsed = self._glimpsed, ""
+        with contextlib.suppress(KafkaError):
+            try:
+                self._check()
+            except DataError as error:
+                self._glimpsed = str(error)
+                if self._glimpsed == before:
+                    log.error("event=topics-wrong reason=%r note=%r", before, "rows are scored until that is met")
 
     def look(self) -> None:
         """To be called while something does not come to its end; looks now and then.

@@ -94,6 +94,7 @@ class KafkaStream:
         DataError when the topics are not as they should be or Kafka refuses us.
         """
         self._reader.close()  # all is restored that was assigned
+        self._doubts.glance()
         if self._gone:
             gone, self._gone = self._gone, ()
             return self._batch((), revoked=gone)

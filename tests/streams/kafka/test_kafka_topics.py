@@ -7,6 +7,7 @@ import pytest
 
 from sheetbreak.cli.topics import main
 from sheetbreak.errors import DataError
+from sheetbreak.streams.kafka import session
 from sheetbreak.streams.kafka.admin import topics as kafka_topics
 from sheetbreak.streams.kafka.admin.topics import Facts, inspect
 from sheetbreak.streams.kafka.clients import new_admin
@@ -14,6 +15,8 @@ from sheetbreak.streams.kafka.options import Security, parse_address
 from sheetbreak.wire.topics import ACTIONS, ROWS, SCORES, STATE, TOPICS
 from tests.support.kafka_broker import Broker
 from tests.support.kafka_operator import Operator
+from tests.support.kafka_rig import KafkaRig
+from tests.support.patience import patiently, wait_for
 
 _serial = itertools.count()
 
@@ -161,6 +164,28 @@ def test_an_input_of_the_users_own_takes_the_place_of_sensor_rows(mill: Mill) ->
     assert main(["create", mill.broker.url(name), "--partitions", "1", "--topic-prefix", mill.prefix]) == 0
     assert set(mill.facts()) == set(TOPICS) - {ROWS}
     assert list(inspect(mill.admin, [name])) == [name]
+
+
+def test_what_becomes_wrong_under_a_running_monitor_is_told(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The topic of the alerts is missed at the next alert only, and states are forgotten a week later."""
+    monkeypatch.setattr(session, "_GLANCE_EVERY_S", 0.2)
+    rig = KafkaRig(broker)
+    try:
+        stream = rig.open()
+        wait_for(lambda: patiently(lambda: stream.poll(0.1)).assigned)
+        rig.operator.delete(rig.prefix + "alerts")
+        rig.operator.configure(rig.prefix + "monitor-state", {"cleanup.policy": "delete"})
+
+        def told() -> bool:
+            patiently(lambda: stream.poll(0.1))
+            return "monitor-state has cleanup.policy=delete, expected compact" in caplog.text
+
+        wait_for(told)
+        assert f"event=topics-wrong reason='topic {rig.prefix}alerts is missing" in caplog.text
+    finally:
+        rig.tear_down()
 
 
 def test_a_broker_that_is_not_there_is_named() -> None:
