@@ -4,9 +4,9 @@
 
 Makes benchmarks/detection/.venv from outside.txt (PyOD is no requirement of the product), which also sees what this
 interpreter has. Prints each detector's ROC AUC and breaks warned of within the hour at 5 false alarms a day, over all
-folds, and how far every figure of every fold is from the baseline's. Exit code 1 where IForest's differ at all. ECOD's
-do: PyOD takes the largest of the three tails sensor by sensor, ours as the paper's algorithm 1 does, of the three sums;
-and PyOD's tails count the other rows that are judged, which come later. `inf`: one has a figure, the other none.
+folds, and how far every figure of every fold is from the baseline's. Exit code 1 where any differs. ECOD is asked
+about one row at a time, since its tails count all rows that it is asked about: that takes minutes. `inf`: one has a
+figure, the other none.
 """
 
 import argparse
@@ -23,7 +23,6 @@ from benchmarks.venv import python_with
 HERE = Path(__file__).resolve().parent
 REQUIREMENTS, VENV = HERE / "outside.txt", HERE / ".venv"
 PAIRS = {"isolation-forest": "pyod.models.iforest:IForest", "ecod": "pyod.models.ecod:ECOD"}
-EQUAL = "isolation-forest"
 
 
 def main() -> int:
@@ -50,7 +49,7 @@ def main() -> int:
     most = {name: _most(_numbers(found[name]), _numbers(found[target])) for name, target in PAIRS.items()}
     for name, difference in most.items():
         print(f"{PAIRS[name]} less {name}: at most {difference:g} in any figure of any fold")
-    return int(most[EQUAL] != 0)
+    return int(any(most.values()))
 
 
 def _with_ours(venv: Path) -> None:

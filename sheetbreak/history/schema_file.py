@@ -61,7 +61,8 @@ def load_schema(path: Path) -> Schema:
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as cause:
-        raise DataError(f"{path}: {cause}; --schema names a TOML file, see docs/file-formats.md") from cause
+        what = getattr(cause, "strerror", None) or cause
+        raise DataError(f"{path}: {what}; --schema names a TOML file, see docs/file-formats.md") from cause
     return schema_of(tables, path)
 
 

@@ -42,29 +42,16 @@ def ecod(fit: Floats, rows: Floats) -> Floats:
     """(n,) how far out each of `rows` lies in the empirical tails of the fit rows; both (…, sensors).
 
     Li, Zhao, Hu, Botta, Ionescu and Chen, "ECOD: Unsupervised Outlier Detection Using Empirical Cumulative
-    Distribution Functions" (IEEE TKDE 2022), algorithm 1: sums over sensors of -log of the left tail, of the
-    right tail, and of the one that the sensor's skewness names; the largest of the three. The tails are those
-    of the fit rows and the row itself, never of other rows that are judged: those come later.
+    Distribution Functions" (IEEE TKDE 2022), as the authors' own code in PyOD has it: the sum over sensors of -log of
+    the smaller tail. Their third tail, the one that the sensor's skewness names, is one of the two, so that it decides
+    nothing (algorithm 1 of the paper takes the largest of three sums instead). The tails are those of the fit rows and
+    the row itself, never of other rows that are judged: those come later.
     """
     n = len(fit)
-    left, right, by_skew = (np.zeros(len(rows)) for _ in range(3))
-    for sensor, skewness in enumerate(_skewness(fit)):
+    score = np.zeros(len(rows))
+    for sensor in range(fit.shape[1]):
         ordered = np.sort(fit[:, sensor])
         at_most = np.searchsorted(ordered, rows[:, sensor], side="right")
         at_least = n - np.searchsorted(ordered, rows[:, sensor], side="left")
-        in_left = -np.log((at_most + 1) / (n + 1))
-        in_right = -np.log((at_least + 1) / (n + 1))
-        left += in_left
-        right += in_right
-        by_skew += in_left if skewness < 0 else in_right
-    return np.maximum(np.maximum(left, right), by_skew)
-
-
-def _skewness(values: Floats) -> Floats:
-    """(sensors,) third standardised moment, population form; 0 for a constant sensor."""
-    centred = values - values.mean(axis=0)
-    variance = (centred**2).mean(axis=0)
-    third = (centred**3).mean(axis=0)
-    skewness: Floats = np.zeros(values.shape[1])
-    np.divide(third, variance**1.5, out=skewness, where=variance > 0)
-    return skewness
+        score -= np.log((np.minimum(at_most, at_least) + 1) / (n + 1))
+    return score

@@ -93,6 +93,9 @@ def is_unusual_high(detector: Any) -> bool:
 def detector_score(make: Factory, fit: Floats, rows: Floats, *, seed: int | None, name: str) -> Floats:
     """(n,) what it makes of `rows`, once fitted on `fit`, both (…, sensors); higher is more unusual.
 
+    One whose score of a row changes with the rows that come after it is asked about each row alone, as PyOD's ECOD
+    is, whose tails count all rows that it is asked about; but for aeon's, which score a series as a whole.
+
     Raises DataError where it fails, or gives no number a row.
     """
     detector = made(make, seed=seed, name=name)
@@ -104,6 +107,8 @@ def detector_score(make: Factory, fit: Floats, rows: Floats, *, seed: int | None
         else:
             detector.fit(fit)
         found = np.asarray(ask(rows), np.float64)
+        if not _is_aeon(detector) and _looks_ahead(ask, rows, found):
+            found = np.concatenate([np.asarray(ask(row), np.float64) for row in rows[:, None]])
     except Exception as cause:
         raise DataError(f"{name}: {type(cause).__name__}: {cause}") from cause
     if found.shape != (len(rows),) or not np.isfinite(found).all():
@@ -111,6 +116,14 @@ def detector_score(make: Factory, fit: Floats, rows: Floats, *, seed: int | None
         what = f"got shape {found.shape}, {bad} of them no number"
         raise DataError(f"{name}: expected a finite score for each of {len(rows)} rows, {what}")
     return found if is_unusual_high(detector) else -found
+
+
+def _looks_ahead(ask: Callable[[Floats], Any], rows: Floats, found: Floats) -> bool:
+    """Whether the first half of the rows would have other scores without the second."""
+    half = len(rows) // 2
+    if not half or found.shape != (len(rows),):
+        return False
+    return not np.allclose(np.asarray(ask(rows[:half]), np.float64), found[:half], rtol=1e-6, equal_nan=True)
 
 
 def convention(detector: Any) -> str:

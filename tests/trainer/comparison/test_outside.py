@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import rankdata
 from sklearn.ensemble import IsolationForest
 
 import trainer
@@ -17,6 +18,7 @@ from trainer.commands.compare import main
 from trainer.comparison.outside import outside_scorers
 from trainer.comparison.scorers import named_scorers
 from trainer.comparison.tasks import Ground, Task, run_task
+from trainer.evaluation.baselines import ecod
 from trainer.evaluation.detectors import detector_score, load_factory
 from trainer.training.pipeline import Recipe
 from trainer.training.presets import preset_named
@@ -197,3 +199,35 @@ def test_of_a_file_that_a_backtest_wrote_the_test_rows_count(tmp_path: Path) -> 
     assert np.isnan(first[301])
     assert second[301] == 4
     assert np.isnan(second[300])
+
+
+class Ecod:
+    """As PyOD has it: the tails count the rows that it is asked about."""
+
+    higher_is_more_unusual = True
+
+    def fit(self, X: Any) -> None:
+        self.past = X
+
+    def decision_function(self, X: Any) -> Any:
+        known = np.concatenate([self.past, X])
+        low, high = (-np.log(rankdata(sign * known, method="max", axis=0) / len(known)) for sign in (1, -1))
+        return np.maximum(low, high).sum(axis=1)[-len(X) :]
+
+
+class Forecast(Ecod):
+    """Scores each row by those before it, so that it must be asked about all at once."""
+
+    def decision_function(self, X: Any) -> Any:
+        known = np.concatenate([self.past[-1:], X])
+        return np.abs(np.diff(known, axis=0)).sum(axis=1)
+
+
+def test_no_detector_scores_a_row_by_later_ones_and_ecod_is_pyod_s() -> None:
+    rng = np.random.default_rng(5)
+    fit, rows = rng.normal(size=(200, 4)), 2 * rng.normal(size=(30, 4))
+    found = detector_score(Ecod, fit, rows, seed=None, name="own")
+    np.testing.assert_allclose(found, ecod(fit, rows), rtol=1e-12)
+    np.testing.assert_array_equal(found[:5], detector_score(Ecod, fit, rows[:5], seed=None, name="own"))
+    forecast = detector_score(Forecast, fit, rows, seed=None, name="own")
+    np.testing.assert_array_equal(forecast[1:], np.abs(np.diff(rows, axis=0)).sum(axis=1))
