@@ -175,6 +175,22 @@ def test_an_input_made_again_with_more_partitions_is_read_from_its_start(rig: Ka
     assert sorted(found) == [(partition, offset) for partition in range(3) for offset in range(2)]
 
 
+def test_rows_that_wait_in_an_input_smaller_than_the_state_do_not_keep_it_from_being_grown(rig: KafkaRig) -> None:
+    """Made again with fewer partitions, say: no monitor starts on it, so that none could score them before."""
+    answer(rig)
+    stop(rig)
+    rig.operator.delete(rig.prefix + "sensor-rows")
+    rig.operator.ask(lambda admin: admin.create_topics({rig.prefix + "sensor-rows": {"num_partitions": 1}}))
+    rig.feed([b"1", b"2"])
+    with pytest.raises(DataError, match="grow"):
+        rig.open().poll(0.1)
+    assert grow(rig, 2) == 0
+    stream = rig.open()
+    wait_for(lambda: patiently(lambda: stream.poll(0.1)).assigned)
+    assert sum(len(restore(stream, partition)) for partition in range(2)) == 2 * len(MACHINES)
+    assert [record.offset for batch in poll_until(stream, 2) for record in batch.records] == [0, 1]
+
+
 def test_a_group_that_the_brokers_do_not_know_is_refused_where_there_is_state(rig: KafkaRig) -> None:
     """A forgotten --group: nothing would say that rows wait, or that monitors run."""
     answer(rig)

@@ -91,7 +91,9 @@ class Growth:
         """Returns how many machines moved. sizes: that topics have now; a machine is where its key goes in one."""
         names, rows, held = self._names, facts[self._names.rows], facts[self._names.state].partitions
         places = self._places(names.rows, rows)
-        if rows.partitions < partitions:
+        # With a larger state no monitor starts that could score what waits: a growth was killed, or the input was made
+        # again with fewer partitions. Rows of which the state lies elsewhere then are answered from a cold start.
+        if held <= rows.partitions < partitions:
             self._refuse_unread(names.rows, "scored", places)
             if names.actions in facts:
                 said = self._places(names.actions, facts[names.actions])

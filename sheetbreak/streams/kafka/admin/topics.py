@@ -144,7 +144,7 @@ def _refuse_half_grown(names: Names, facts: Mapping[str, Facts], mend: str) -> N
     if rows is not None and state is not None and rows.partitions < state.partitions:
         raise DataError(
             f"topic {names.state} has {state.partitions} partitions and {names.rows} only {rows.partitions}: "
-            "they were being grown, and that has not come to its end; with the monitors stopped run: "
+            "a growth has not come to its end, or the input was made again with fewer; with the monitors stopped run: "
             f"{mend.replace(' create ', ' grow ', 1)} --partitions {state.partitions}"
         )
 
