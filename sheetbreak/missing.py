@@ -1,5 +1,6 @@
 """Missing values: the words and the exact numbers that stand in a cell where there is no reading."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -31,6 +32,48 @@ MISSING = "missing"
 _KNOWN = frozenset(word for line in _WORDS.strip().splitlines() for word in map(str.strip, line.split(" | ")) if word)
 
 
+_GOOD_WORDS = """
+good ok o.k. okay gut gültig valid normal bon bonne valide bueno buena buono buona hyvä god bra bom boa 正常 良 良好
+"""
+_GOOD = frozenset(_GOOD_WORDS.split())
+_LETTERS = {"g": "good", "b": "bad", "q": "questionable", "u": "uncertain"}
+_GRADED = re.compile(
+    r"([+-]?(?:[\d.,][\d.,' \xa0\u202f]*)?\d(?:[eE][+-]?\d+)?)"  # a number, and behind it
+    r"(?:\s*(?P<sign>[;|(\[])\s*(?P<mark>[^;|()\[\]]+?)\s*[)\]]?"  # "(192)", ";Good", "|G", "[Bad]"
+    r"|\s*(?P<signs>[*?#!@]+)|(?:\s+|\s*/\s*)(?P<words>[^\W\d_][^;|()\[\]]*))"  # "*", " Good", "/ok"
+)
+_SIGNS = re.compile(r"[*?#!@.\-–—_ ]+")
+"""Signs alone in a cell, or behind a number, say that it is no good: "????", "####", "12.3*"."""
+_BETWEEN = re.compile(r"[\s,:_-]+")
+_LONGEST = 100
+"""A longer cell is no number with a quality; the pattern would try it in many ways."""
+_OPC = {192: "good", 216: "good", **dict.fromkeys((*range(0, 32, 4), 64, 68, 80, 84, 88), "bad")}
+"""The codes of OPC's quality; what is only uncertain is taken for bad."""
+
+
+def graded(text: str) -> tuple[str, str] | None:
+    """The number and the quality of a cell that holds both: "12.3 Good", "12.3;192", "12.3*"; None: it does not."""
+    found = _GRADED.fullmatch(text.strip()) if len(text) <= _LONGEST else None
+    if found is None:
+        return None
+    mark = found["mark"] or found["signs"] or found["words"]
+    if found["sign"]:
+        mark = _OPC.get(int(mark), mark) if mark.isdecimal() else _LETTERS.get(mark.casefold(), mark)
+    return found[1], mark
+
+
+def word_in(text: str) -> str:
+    """What a cell without a reading says: of a number with a quality that, of others all."""
+    found = graded(text)
+    return text if found is None or any(sign.isdigit() for sign in found[1]) else found[1]
+
+
+def is_good(mark: str) -> bool:
+    """Whether a quality behind a number says that it is a reading."""
+    first, *rest = _BETWEEN.split(_plain(mark))
+    return (first in _GOOD or first.startswith("good")) and not any(word in _KNOWN for word in rest)
+
+
 def _plain(text: str) -> str:
     return " ".join(text.casefold().split())
 
@@ -54,9 +97,16 @@ class Missing:
         return cls(frozenset(words), frozenset(number for number in sentinels if number == number))
 
     def is_word(self, text: str) -> bool:
-        """Whether a cell of this text says that there is no reading; a blank cell does."""
+        """Whether a cell of this text says that there is no reading, as a blank one does and a number called bad."""
         plain = _plain(text)
-        return not plain or plain in self.words
+        if not plain or plain in self.words or _SIGNS.fullmatch(plain):
+            return True
+        found = graded(plain)
+        return found is not None and self._is_bad(found[1])
+
+    def _is_bad(self, mark: str) -> bool:
+        some = any(word in self.words or word.startswith("bad") for word in _BETWEEN.split(mark))
+        return some or mark in self.words or bool(_SIGNS.fullmatch(mark))
 
     def blank_sentinels(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
         """Set cells that hold a sentinel to NaN, in place; returns how many that were, by column of (n, sensors)."""

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from sheetbreak.missing import graded, is_good
+
 MAX_JOINED = 50
 """Lines that one quoted cell may run over; a quotation that is still open then was never meant as one."""
 
@@ -23,7 +25,7 @@ class Numbers:
         try:
             return self._read(text)
         except ValueError:
-            if (bare := bare_number(text)) == text:
+            if (bare := bare_number(reading_of(text))) == text:
                 raise
             return self._read(bare)
 
@@ -55,6 +57,12 @@ _WITH_UNIT = re.compile(rf"(.*\d)[ \xa0\u202f]?(?:{'|'.join(map(re.escape, _UNIT
 def is_unit(text: str) -> bool:
     """Whether a cell holds such a unit and nothing else; in brackets too."""
     return text.strip().strip("[]()") in _UNITS.split()
+
+
+def reading_of(text: str) -> str:
+    """The number of a cell in which a word behind it says that it is good; others as they are."""
+    found = graded(text)
+    return found[0] if found is not None and is_good(found[1]) else text
 
 
 def bare_number(text: str) -> str:
@@ -208,7 +216,8 @@ def _kind(text: str) -> tuple[str, str, str] | None:
         return "groups", "", found[1]
     if (found := _DECIMAL.match(text)) and any(sign.isdigit() for sign in text.lower().partition("e")[0]):
         return "decimal", found[1], ""
-    return None
+    reading = reading_of(text)
+    return _kind(reading) if reading != text else None
 
 
 class AmbiguousNumbers(ValueError):

@@ -12,7 +12,7 @@ from sheetbreak.history.cells import is_header_again
 from sheetbreak.history.layout import Layout
 from sheetbreak.history.times.formats import ISO, TimeReader, join_clock
 from sheetbreak.history.times.recognition import choose_fold
-from sheetbreak.missing import Missing
+from sheetbreak.missing import Missing, word_in
 from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, Decoded, RowBatch, Schema, grade_name
 from sheetbreak.times import LATEST_US
 from sheetbreak.wire.rows import MAX_MACHINE_CHARS
@@ -146,7 +146,7 @@ class CsvDecoder:
             return self._layout.numbers.read(text)
         except ValueError:
             if text.strip():
-                self._count(self._header[i], text.strip(), line)
+                self._count(self._header[i], word_in(text.strip()), line)
             return float("nan")
 
     def _count(self, sensor: str, text: str, line: int) -> None:

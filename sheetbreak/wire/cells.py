@@ -11,6 +11,8 @@ from collections.abc import Collection
 import msgspec
 import numpy as np
 
+from sheetbreak.missing import graded, is_good
+
 LONGEST_WORD = 40
 """Characters of a word that are kept."""
 _BARE = re.compile(rb'"(?:[^"\\]|\\.)*"|[-+]?\b(?:nan|inf(?:inity)?)\b', re.DOTALL | re.IGNORECASE)
@@ -60,6 +62,10 @@ def _read(cell: bytes) -> tuple[float | None, str | None]:
                 return None, cell[2:-2].decode()
             return None, _NAMED.get(cell[:1], _short(cell.decode("utf-8", "replace")))
     text = msgspec.json.decode(cell, type=str)
+    if (found := graded(text)) is not None:
+        if not is_good(found[1]):
+            return None, _short(found[1])
+        text = found[0]
     try:
         number = float(text)
     except ValueError:

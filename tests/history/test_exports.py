@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sheetbreak.errors import DataError
@@ -170,6 +171,44 @@ def test_a_sign_or_a_unit_in_the_cell_does_not_make_it_a_text(how: str) -> None:
     history = inspected(Path("h.csv"), export(number=how))
     assert is_whole(history)
     assert streamed(Path("h.csv"), history.schema) == (ROWS, 0)
+
+
+def graded(rows: Sequence[int], word: str, bad: str) -> str:
+    """An export with a quality behind each number, a bad one in the first column of some rows."""
+    header, *lines = export().splitlines()
+    found = [header]
+    for i, line in enumerate(lines):
+        time, label, *cells = line.split(";")
+        cells = [f"{cell}{bad if i in rows and not at else word}" for at, cell in enumerate(cells)]
+        found.append(";".join([time, label, *cells]))
+    return "\n".join(found) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("word", "bad"), [(" Good", " Bad"), ("|192", "|24"), (" (G)", " (B)"), ("", "*"), (" gut", " ?")]
+)
+def test_a_quality_behind_a_number_keeps_the_good_ones_and_counts_the_others(word: str, bad: str) -> None:
+    history = inspected(Path("h.csv"), graded((7, 9), word, bad))
+    assert np.isnan(history.rows.values[[7, 9], 0]).all()
+    whole = history.rows.values.copy()
+    whole[[7, 9], 0] = [VALUES[i][0] for i in (7, 9)]
+    assert whole.tolist() == VALUES
+    (doubt,) = [doubt for doubt in history.doubts if doubt.kind == "no-number"]
+    assert (doubt.count, doubt.place) == (2, "h.csv line 9, column Druck")
+    assert streamed(Path("h.csv"), history.schema) == (ROWS, 0)
+
+
+def test_a_sensor_whose_every_number_is_marked_is_not_left_out_in_silence() -> None:
+    Path("h.csv").write_text(graded(range(ROWS), "", "*"), encoding="utf-8")
+    (doubt,) = [doubt for doubt in inspect_files([Path("h.csv")]).doubts if doubt.kind == "column-marked"]
+    assert doubt.place == "h.csv, column Druck"
+    assert doubt.remedy == "if they are, export them without the mark"
+
+
+def test_an_unknown_word_behind_numbers_is_named_once_without_them() -> None:
+    history = inspected(Path("h.csv"), graded((7, 9), "", " Wartung"))
+    assert 'missing = ["Wartung"]' in Path("h.toml").read_text(encoding="utf-8")
+    assert np.flatnonzero(np.isnan(history.rows.values[:, 0])).tolist() == [7, 9]
 
 
 def test_a_table_without_names_is_refused_and_not_read_from_its_second_row() -> None:

@@ -37,6 +37,9 @@ def wire(cell: str, **changes: Any) -> bytes:
         ('"bad input"', "bad input"),
         ('"Kein Wert"', "Kein Wert"),
         ('"Ausfall der Messung"', "Ausfall der Messung"),
+        ('"12.3 Bad"', "Bad"),
+        ('"0;24"', "bad"),
+        ('"12.3*"', "*"),
         ('""', ""),
         ("NaN", "NaN"),
         ("-Infinity", "-Infinity"),
@@ -56,7 +59,17 @@ def test_a_cell_without_a_number_is_missing_and_its_row_is_taken(cell: str, word
     assert decoded.missing == {("x1", word): 1}
 
 
-@pytest.mark.parametrize(("cell", "number"), [('"12.5"', 12.5), ('" -3e2 "', -300.0), ("7", 7.0), ("null", math.nan)])
+@pytest.mark.parametrize(
+    ("cell", "number"),
+    [
+        ('"12.5"', 12.5),
+        ('"12.5 Good"', 12.5),
+        ('"12.5;192"', 12.5),
+        ('" -3e2 "', -300.0),
+        ("7", 7.0),
+        ("null", math.nan),
+    ],
+)
 def test_a_number_written_as_text_is_a_number(cell: str, number: float):
     decoded = decoder().decode([wire(cell)])
     assert np.array_equal(decoded.rows.values[0, :1], [number], equal_nan=True)

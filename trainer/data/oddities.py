@@ -6,12 +6,13 @@ import numpy as np
 
 from sheetbreak.history.doubts import Doubt
 from sheetbreak.history.joining import History
-from trainer.data.far_cells import FAR, cells_apart
+from trainer.data.far_cells import FAR, MANY, cells_apart, drop_outs
 from trainer.data.inspection.findings import find_steps, in_time, long_table, step_doubt
+from trainer.data.inspection.guesses.status import few_whole, state_of
 from trainer.data.inspection.sensors import number_text
 
-_APART, _MANY = 5.0, 0.003
-"""Cells so many widths away, where the default preset clips, blind a model where they are such a share of the rows."""
+_APART = 5.0
+"""Cells so many widths away, where the default preset clips, blind a model where they are many."""
 _SHOWN = 5
 """Sensors of one kind that are told one by one."""
 
@@ -20,6 +21,7 @@ def odd_sensors(history: History, *, rows: int | None = None) -> Iterator[Doubt]
     """A doubt a sensor, the worst first, those beyond the fifth in one. rows: so many of the history's first ones."""
     if (long := long_table(history)) is not None:
         yield long
+    yield from _few(_states(history, rows), "state-like", "hold states too")
     yield from _few(_far(history, rows), "far-cells", "have cells far from their other values, too")
     yield from _few(_steps(history, rows), "level-step", "have a level that steps for good, too")
 
@@ -31,22 +33,40 @@ def _far(history: History, rows: int | None) -> list[tuple[str, Doubt]]:
         return []
     far, apart = (np.zeros(values.shape, np.bool_) for _ in range(2))
     far[:, known], apart[:, known] = cells_apart(values[:, known], FAR, _APART)
-    blinding = apart.mean(axis=0) >= _MANY
+    alone = drop_outs(values, usual=[*in_time(history.rows.take(slice(rows))).values()])
+    blinding = (apart & ~alone).mean(axis=0) >= MANY
     far[:, blinding] = apart[:, blinding]
+    far |= alone
     counts, found = far.sum(axis=0), []
     for i in np.argsort(-counts, kind="stable")[: int((counts > 0).sum())].tolist():
         first, count = int(np.argmax(far[:, i])), int(counts[i])
         low, high = np.nanpercentile(values[:, i], [5, 95])
         shown = number_text(values[first, i])
         more = f", as are {count - 1:,} cells more" if count > 1 else ""
-        how = "far" if blinding[i] else "absurdly far"
+        single = alone[first, i] and not blinding[i]
+        how = "far" if blinding[i] or single else "absurdly far"
         what = f"{shown} is {how} from its other values, of which most lie between {low:.4g} and {high:.4g}{more}"
-        what += ": so many make a model see faults of this sensor late" if blinding[i] else ": taken for no spread"
+        what += ": so many make a model see faults of this sensor late" if blinding[i] else _taken_for(single=single)
         remedy = "mend such cells or leave them blank, unless the sensor does read that"
         if (values[far[:, i], i] == values[first, i]).all():
             remedy = f'if it is no reading, name it in --schema: values.missing = ["{shown}"]'
         place = f"{history.place(first)}, column {sensors[i]}"
         found.append((sensors[i], Doubt("far-cells", place, what, remedy, count)))
+    return found
+
+
+def _taken_for(*, single: bool) -> str:
+    return ", each in a row by itself: no reading, and not learned from" if single else ": taken for no spread"
+
+
+def _states(history: History, rows: int | None) -> list[tuple[str, Doubt]]:
+    """Sensors that tell the state of another one by their name, and hold a few codes."""
+    values, sensors, found = history.rows.values[:rows], history.schema.sensors, []
+    for i, name in enumerate(sensors):
+        if (of := state_of(name, sensors)) and few_whole(values[:, i]):
+            what = f"tells the state of {of} with a few codes, and is no reading"
+            place = f"{history.name}, column {name}"
+            found.append((name, Doubt("state-like", place, what, "add it to columns.ignore in --schema", len(values))))
     return found
 
 

@@ -201,7 +201,8 @@ def fit_pipeline(
     features = fit_features(rows, fit_rows, kind=preset.features, schema=schema)
     inputs = compute_inputs(rows, schema, features=features, window=window, break_is_stop=preset.break_is_stop)
     fit_ends = np.intersect1d(fit_rows, inputs.scored)
-    learned = inputs.without(no_readings(rows.values, usual=rows.values[fit_rows]))
+    names = np.array(rows.machines)[fit_rows]
+    learned = inputs.without(no_readings(rows.values, usual=[fit_rows[names == one] for one in np.unique(names)]))
     if len(fit_ends) < fewest:
         few = too_few(len(fit_ends), fewest, break_free=len(fit_rows), window=window, features=features)
         raise DataError(few + lead_words(labels, split.fit, schema))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.support.histories import mill_like, schema_of, with_values
-from trainer.data.far_cells import far_cells
+from trainer.data.far_cells import drop_outs, far_cells
 from trainer.data.inputs import fit_features
 
 SCHEMA = schema_of(6)
@@ -28,3 +28,27 @@ def test_a_sensor_that_never_moved_has_a_spread_of_its_own_size() -> None:
     values = mill_like(500, break_every=None).values
     values[:, 1], values[:, 3] = 0.002, 2e6
     assert starts(values)[[1, 3]] == pytest.approx([2e-5, 2e4])
+
+
+def test_one_number_again_and_again_in_single_rows_is_a_drop_out_and_a_state_that_lasts_is_none() -> None:
+    values = np.random.default_rng(4).normal(30, 1, (1000, 4))
+    values[10::97, 0] = 0.0  # in single rows
+    values[10:20, 1] = values[500:510, 1] = 0.0  # the machine stood
+    values[[5, 700], 2] = 0.0  # hardly ever
+    values[10::97, 3] = 27.0  # among its readings
+    found = drop_outs(values, usual=[np.arange(1000)])
+    assert found.sum(axis=0).tolist() == [len(values[10::97]), 0, 0, 0]
+
+
+def test_rows_that_follow_one_another_are_those_of_one_machine() -> None:
+    values = np.random.default_rng(4).normal(30, 1, (1000, 1))
+    values[100:160:2] = 0.0  # every other row, all of one machine: it stood
+    assert not drop_outs(values, usual=[np.arange(0, 1000, 2), np.arange(1, 1000, 2)]).any()
+    assert drop_outs(values, usual=[np.arange(1000)]).sum() == 30
+
+
+def test_what_rows_to_learn_from_do_not_show_is_no_drop_out() -> None:
+    values = np.random.default_rng(4).normal(30, 1, (1000, 1))
+    values[600::50] = 0.0
+    assert not drop_outs(values, usual=[np.arange(500)]).any()
+    assert drop_outs(values, usual=[np.arange(1000)])[600, 0]

@@ -53,14 +53,14 @@ def test_absurd_cells_of_many_values_are_no_word_for_a_missing_one() -> None:
 
 
 @pytest.mark.parametrize(("every", "kinds"), [(97, ["far-cells"]), (399, [])])
-def test_noughts_that_are_no_reading_are_told_where_they_are_so_many_that_they_blind(
+def test_noughts_that_are_no_reading_are_told_where_they_are_so_many_that_they_would_blind(
     every: int, kinds: list[str]
 ) -> None:
     values = sound()
     values[0, 11::every, 1] = 0
     told = [*odd_sensors(history(values))]
     assert [doubt.kind for doubt in told] == kinds
-    assert all("see faults of this sensor late" in doubt.what for doubt in told)
+    assert all("no reading, and not learned from" in doubt.what for doubt in told)
 
 
 def test_of_several_files_the_line_is_that_of_the_cells_own_file() -> None:
@@ -114,3 +114,15 @@ def test_tags_in_a_column_with_one_value_a_row_are_told_as_no_machines(tag: str,
 def test_nothing_is_odd_about_sensors_that_read_nothing(sensors: int) -> None:
     values = np.full((3, ROWS, sensors), np.nan)
     assert [*odd_sensors(history(values, machines=("a", "b", "c")))] == []
+
+
+def test_drop_outs_are_told_as_not_learned_from_and_a_state_that_lasts_as_what_blinds() -> None:
+    values = sound() + 10
+    values[0, 3::50, 0] = 0
+    values[0, 100:108, 1] = 0
+    found = {doubt.place: doubt for doubt in odd_sensors(history(values)) if doubt.kind == "far-cells"}
+    single, lasting = found["0.csv line 5, column s1"], found["0.csv line 102, column s2"]
+    assert single.count == 8
+    assert "no reading, and not learned from" in single.what
+    assert single.remedy.endswith('values.missing = ["0"]')
+    assert "see faults of this sensor late" in lasting.what

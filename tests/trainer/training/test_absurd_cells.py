@@ -45,7 +45,7 @@ def absurd(values: np.ndarray, kind: str) -> np.ndarray:
     return found
 
 
-@pytest.mark.parametrize(("preset", "kinds"), [("default", ("-9999", "noise")), ("rows", ("one", "1e35"))])
+@pytest.mark.parametrize(("preset", "kinds"), [("default", ("-9999", "noise", "-30")), ("rows", ("one", "1e35"))])
 def test_absurd_cells_in_training_make_no_sensor_blind(preset: str, kinds: tuple[str, ...]) -> None:
     clean = mill_like(ROWS, sensors=SENSORS)
     seen = contribution(clean, preset)

@@ -35,7 +35,7 @@ RANK = (
     *("ragged-line", "not-utf8", "header-again", "bad-time", "not-a-label", "no-machine", "time-repeats"),
     *("time-goes-back", "time-runs-ahead", "files-contradict", "no-sensors", "long-table", "no-times", "no-labels"),
     *("no-breaks", "mostly-broken", "numbers-two-ways", "time-format", "labels-guessed", "outcome-like"),
-    "names-again",
+    *("column-marked", "state-like", "names-again"),
     *("rows-lacking", "not-numbers", "text-or-sensor"),
     *("level-step", "absurd-value", "sentinel-like", "unknown-word", "no-number", "no-break-word", "sensor-missing"),
     *("index-like", "index-column", "time-zone", "few-rows"),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sheetbreak.history.doubts import Doubt
 from sheetbreak.history.layout import Layout
-from sheetbreak.missing import Missing
+from sheetbreak.missing import Missing, word_in
 from sheetbreak.rows import Dialect, Schema
 from trainer.data.inspection.findings import sentinels_to_write
 from trainer.data.inspection.guesses.plant_file import Entry
@@ -78,9 +78,9 @@ def role_doubts(table: Table, roles: Roles, given: Schema | None = None) -> list
         remedy = "if that is no break, mend columns.broken and columns.broken_values"
         doubts.append(Doubt("labels-guessed", place, what, remedy, rows))
     for column in roles.sensors:
-        words = {text: seen for text, seen in column.words.items() if text in roles.words}
+        words = {text: seen for text, seen in column.words.items() if word_in(text) in roles.words}
         if words:
-            shown = ", ".join(f'"{text[:30]}"' for text in words)
+            shown = ", ".join(f'"{text[:30]}"' for text in dict.fromkeys(map(word_in, words)))
             count, line = sum(seen.count for seen in words.values()), min(seen.line for seen in words.values())
             what = f"{shown} among numbers: no word that is known for a missing value"
             remedy = "taken as missing: the plant file says so under values.missing"
@@ -102,16 +102,23 @@ def _ignored_doubt(why: str) -> tuple[str, str, str]:
         ("a time as a number", "index-like"),
         ("a count", "index-like"),
         ("an outcome", "outcome-like"),
+        ("a state", "state-like"),
         ("no value", "sensor-missing"),
+        ("marked", "column-marked"),
         ("empty", "column-empty"),
         ("times", "column-times"),
         ("text", "column-text"),
     )
+    if why.startswith("a state") and ", always " not in why:
+        remedy = "no sensor; readings beside a bad state are taken as they are: leave them blank in the export"
+        return "state-like", why.replace("a state: of", "the state of", 1), remedy
     kind = next((kind for start, kind in kinds if why.startswith(start)), "column-text")
     remedies = {
         "index-like": "left out: no sensor. Take it off columns.ignore if it is one",
+        "state-like": "left out: no sensor",
         "outcome-like": "left out: a model must not see what is known only afterwards",
         "sensor-missing": "left out: rows that lack much are refused. Take it off columns.ignore to keep it",
+        "column-marked": "if they are, export them without the mark",
         "column-text": "left out; if it names the grade, write columns.grade",
     }
     return kind, why, remedies.get(kind, "left out")

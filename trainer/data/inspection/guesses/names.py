@@ -58,6 +58,18 @@ NO_GRADE = _words(
     bemerkungen kommentar notiz note notes huomautus reason grund syy anmärkning
     """
 )
+QUALITY = _words(
+    """
+    quality qual qc q status stat sts st state flag valid validity good confidence substatus qualität qualitaet güte
+    zustand gültig gueltig tila laatu kvalitet tillstånd qualité qualite validité état etat calidad estado stato
+    qualita qualità jakość stan 品質 状態 质量 状态 품질 상태
+    """
+)
+"""Of columns beside a sensor's, which say how good its readings are..."""
+QUALITY_TOO = _words("code opc data signal value number nr no")
+"""...words that may stand beside these..."""
+VALUE = _words("value val pv cv av wert istwert arvo värde valeur valor valore mesure messwert reading 値 值")
+"""...and in the sensor's own name."""
 BREAK_WORDS = _words(
     """
     1 true yes y ja j oui si sí kyllä x t wahr break broken sheetbreak webbreak abriss bahnabriss papierabriss
@@ -84,6 +96,11 @@ def hint(name: str, words: frozenset[str]) -> int:
         return 1
     long = [word for word in words if len(word) >= 5 or (len(word) > 1 and word[0] >= _EAST)]
     return int(any(part.endswith(word) or part.startswith(word) for part in parts for word in long))
+
+
+def words_of(name: str) -> tuple[str, ...]:
+    """The words of a column's name: `FI-101.Quality` → fi, 101, quality."""
+    return tuple(_joined(re.sub(r"(?<=\d)(?=[A-Z][a-z])", "_", name)).split("_"))
 
 
 def is_break_word(text: str) -> bool:

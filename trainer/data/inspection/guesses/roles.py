@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sheetbreak.missing import Missing
+from sheetbreak.missing import Missing, graded, word_in
 from sheetbreak.rows import Schema, grade_name
 from trainer.data.inspection.columns import MOST_WORDS, Column
 from trainer.data.inspection.guesses.labels import LabelGuess, find_labels, labels_of
 from trainer.data.inspection.guesses.names import GRADE, MACHINE, NO_GRADE, hint
+from trainer.data.inspection.guesses.status import find_states
 from trainer.data.inspection.sensors import index_like, outcome_like
 from trainer.data.inspection.times import Times, find_times, is_like_times, read_times
 from trainer.data.labels import Bools, Ints
@@ -43,13 +44,15 @@ def find_roles(columns: Sequence[Column], *, day_first: bool, given: Schema | No
     if given is None:
         times = find_times(columns, day_first=day_first)
         rest = _without(columns, *(times.names if times else ()))
-        labels = find_labels(rest)
-        rest = _without(rest, labels.column.name if labels else "")
+        states = find_states(rest)
+        labels = find_labels(_without(rest, *states)) or find_labels(rest)
+        states.pop(labels.column.name if labels else "", None)
+        rest = _without(rest, labels.column.name if labels else "", *states)
         machine = _find_machine(rest, times)
         rest = _without(rest, machine.name if machine else "")
         grade = _find_grade(rest)
         rest = _without(rest, grade.name if grade else "")
-        ignored, doubtful = _ignored(rest, times, labels), {}
+        ignored, doubtful = states | _ignored(rest, times, labels), {}
     else:
         times = _times_given(by_name, given, day_first=day_first)
         labels = labels_of(by_name[given.broken], given.broken_values) if given.broken in by_name else None
@@ -57,10 +60,15 @@ def find_roles(columns: Sequence[Column], *, day_first: bool, given: Schema | No
         taken = [c for c in (given.time, given.clock, given.broken, given.machine, given.grade) if c]
         rest = _without(columns, *taken, *given.ignore)
         broken, local_us = _known_to(labels, times)
-        reasons = {c: _why_ignored(by_name[c], broken, local_us) for c in given.ignore if c in by_name}
+        states = find_states(columns)
+        reasons = {c: states.get(c) or _why_ignored(by_name[c], broken, local_us) for c in given.ignore if c in by_name}
         ignored = {name: why or "the plant file leaves it out" for name, why in reasons.items()}
         ignored |= {column.name: _text_kind(column) for column in rest if not len(column.known)}
-        doubtful = {c.name: why for c in rest if len(c.known) and (why := _why_ignored(c, broken, local_us))}
+        doubtful = {
+            c.name: why
+            for c in rest
+            if len(c.known) and (why := states.get(c.name) or _why_ignored(c, broken, local_us))
+        }
     sensors = tuple(column for column in rest if column.name not in ignored)
     return Roles(times, labels, machine, grade, ignored, sensors, _unknown_words(sensors, given), doubtful)
 
@@ -158,6 +166,8 @@ def _text_kind(column: Column) -> str:
     if is_like_times(column):
         return "times of something else"
     missing = Missing()
+    if marks := {word_in(word) for word in column.words if graded(word)}:
+        return f"marked: {', '.join(sorted(marks)[:3])} behind its numbers, which means that they are no readings"
     if column.words and all(missing.is_word(word) for word in column.words):
         return (
             "empty: no number, and words that mean that there is none" if not len(column.known) else "hardly a number"
@@ -170,5 +180,7 @@ def _text_kind(column: Column) -> str:
 def _unknown_words(sensors: Sequence[Column], given: Schema | None) -> tuple[str, ...]:
     """Words that mean no reading though no list knows them, of sensors that have some."""
     missing = Missing.of(given.missing if given is not None else ())
-    words = [w for c in sensors if len(c.words) < MOST_WORDS for w in c.words if not missing.is_word(w)]
-    return tuple(dict.fromkeys(words))
+    found = (dict.fromkeys(map(word_in, column.words)) for column in sensors)
+    return tuple(
+        dict.fromkeys(w for words in found if len(words) < MOST_WORDS for w in words if not missing.is_word(w))
+    )
