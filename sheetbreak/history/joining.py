@@ -11,6 +11,7 @@ from sheetbreak.history.doubts import Doubt, Doubts
 from sheetbreak.history.layout import Layout
 from sheetbreak.history.source import Source, digest_of
 from sheetbreak.rows import RowBatch, Schema, concatenate
+from sheetbreak.times import LATEST_US
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ def join(read: Sequence[History], *, doubts: Doubts) -> History:
     """
     if read[0].schema.time is None:
         raise DataError("several files of rows without times have no order; name columns.time, or give one file")
-    read = sorted(read, key=lambda history: int(history.rows.times_us.min()))
+    read = sorted(read, key=lambda history: int(history.rows.times_us.min(initial=LATEST_US)))
     sensors = tuple(dict.fromkeys(sensor for history in read for sensor in history.schema.sensors))
     for history in read:
         if lacking := [sensor for sensor in sensors if sensor not in history.schema.sensors]:

@@ -2,7 +2,9 @@
 
 import gzip
 import hashlib
+import re
 import zlib
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,9 @@ PACKED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1", b"PK\x03\x04", b"\xd0\xcf\x
 """How gzip, zstd, Parquet and workbooks begin."""
 _UTF16 = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _SAMPLE = 4096
+_SEPARATOR = re.compile(rb"[;\t|]|(?<!\d),|,(?!\d)")
+"""Between digits a comma is hardly one."""
+_NEARLY_ALL = 0.8
 _FEWEST_SIGNS = 4
 """Different ones beyond ASCII: a name with Ž or Š in it is no Japanese."""
 
@@ -62,7 +67,18 @@ def read_source(path: Path, *, encoding: str | None = None, sheet: str | None = 
     text, found = as_text(content, path, encoding=encoding)
     if not text.strip():
         raise DataError(f"{path} is empty; expected a header line and one row a sampling period")
+    if _is_set_in_blanks(text):
+        message = "its columns are set apart by blanks alone, at fixed places"
+        raise DataError(f"{path}: {message}; save it with a comma, a semicolon or a tab between them")
     return Source(path, text, found, sha256)
+
+
+def _is_set_in_blanks(text: bytes) -> bool:
+    """Whether nearly all lines are as many cells, with two blanks or more between them and no other separator."""
+    lines = [line for line in text[: 4 * _SAMPLE].split(b"\n")[:-1] if line.strip()]
+    cells = [re.split(rb"  +", line.strip()) for line in lines if not _SEPARATOR.search(line)]
+    width, alike = Counter(map(len, cells)).most_common(1)[0] if cells else (0, 0)
+    return width > 2 and len(lines) > 2 and alike >= _NEARLY_ALL * len(lines)
 
 
 def unpack(raw: bytes, path: Path) -> bytes:

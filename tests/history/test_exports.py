@@ -260,3 +260,46 @@ def test_files_of_one_folder_may_be_written_in_different_ways() -> None:
     history = read_history(Path("a"), load_schema(Path("plant.toml")), doubts=Doubts())
     assert is_whole(history)
     assert [streamed(Path(f"a/{i}.csv"), history.schema) for i in (1, 2)] == [(ROWS // 2, 0)] * 2
+
+
+def test_files_of_one_folder_may_write_their_times_in_different_ways() -> None:
+    header, *rows = export().splitlines()
+    Path("a").mkdir()
+    Path("a/1.csv").write_text("\n".join([header, *rows[: ROWS // 2]]) + "\n", encoding="utf-8")
+    iso = [
+        f"{t.isoformat()};{row.partition(';')[2]}" for t, row in zip(TIMES[ROWS // 2 :], rows[ROWS // 2 :], strict=True)
+    ]
+    Path("a/2.csv").write_text("\n".join([header, *iso]) + "\n", encoding="utf-8")
+    found = inspect_files([Path("a")])
+    assert not [doubt for doubt in found.doubts if doubt.fatal]
+    Path("plant.toml").write_text(found.toml, encoding="utf-8")
+    assert is_whole(read_history(Path("a"), load_schema(Path("plant.toml")), doubts=Doubts()))
+
+
+def test_a_file_of_a_folder_without_one_sound_row_is_told_and_the_others_are_inspected() -> None:
+    header, *rows = export().splitlines()
+    Path("a").mkdir()
+    Path("a/1.csv").write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+    Path("a/2.csv").write_text(
+        "\n".join([header, *(row.replace("2026", "xx26") for row in rows)]) + "\n", encoding="utf-8"
+    )
+    Path("plant.toml").write_text(
+        '[columns]\ntime = "Zeit"\nbroken = "Abriss"\n[sampling]\ntime_format = "%d.%m.%Y %H:%M"\n'
+    )
+    found = inspect_files([Path("a")], load_schema(Path("plant.toml")))
+    (doubt,) = [doubt for doubt in found.doubts if doubt.fatal]
+    assert (doubt.kind, doubt.place, doubt.count) == ("bad-time", "2.csv line 2, column Zeit", ROWS)
+    assert len(found.history.rows) == ROWS
+
+
+@pytest.mark.parametrize("point", [".", ","])
+def test_a_table_whose_columns_stand_at_fixed_places_is_refused_in_words(point: str) -> None:
+    lines = [f"{'Zeit':<18}{'Abriss':>8}{'Druck':>10}{'Temp':>10}"]
+    for time, label, (pressure, temperature, _) in zip(TIMES, LABELS, VALUES, strict=True):
+        lines.append(f"{time:%Y-%m-%d %H:%M}  {label:>8}{pressure:>10.2f}{temperature:>10.2f}".replace(".", point))
+    Path("h.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"h\.txt: its columns are set apart by blanks alone.* save it with a comma"):
+        inspect_files([Path("h.txt")])
+    padded = export().replace(";", ";   ")
+    Path("h.txt").write_text(padded, encoding="utf-8")
+    assert len(inspect_files([Path("h.txt")]).history.rows) == ROWS

@@ -1,4 +1,6 @@
-"""Oddities of a history's sensors, told before a training: cells far from the rest, levels that step for good."""
+"""Oddities of a history, told before a training: cells far from the rest, levels that step for good, sensors that end,
+rows that come at another period.
+"""
 
 from collections.abc import Iterator
 
@@ -6,6 +8,8 @@ import numpy as np
 
 from sheetbreak.history.doubts import Doubt
 from sheetbreak.history.joining import History
+from sheetbreak.history.times.sampling import find_period
+from sheetbreak.times import duration
 from trainer.data.far_cells import FAR, MANY, cells_apart, drop_outs
 from trainer.data.inspection.findings import find_steps, in_time, long_table, step_doubt
 from trainer.data.inspection.guesses.status import few_whole, state_of
@@ -22,8 +26,40 @@ def odd_sensors(history: History, *, rows: int | None = None) -> Iterator[Doubt]
     if (long := long_table(history)) is not None:
         yield long
     yield from _few(_states(history, rows), "state-like", "hold states too")
+    yield from other_periods(history, rows=rows)
+    endings = [(doubt.place.partition("column ")[2], doubt) for doubt in ended(history, rows=rows)]
+    yield from _few(endings, "sensor-ended", "have no values in the last rows, too")
     yield from _few(_far(history, rows), "far-cells", "have cells far from their other values, too")
     yield from _few(_steps(history, rows), "level-step", "have a level that steps for good, too")
+
+
+def other_periods(history: History, *, rows: int | None = None) -> Iterator[Doubt]:
+    """Where rows come at another period than most do, for a tenth of a machine's rows at least."""
+    some, period_s = history.rows.take(slice(rows)), history.schema.period_s
+    for order in in_time(some).values() if history.schema.time is not None else ():
+        steps = np.diff(some.times_us[order]) / 1e6
+        parts = [(part, find_period(steps[part])) for part in np.array_split(np.arange(len(steps)), 10)]
+        other = [(part, s) for part, s in parts if s is not None and not period_s / 1.5 < s < 1.5 * period_s]
+        if other:
+            part, found = other[0]
+            count = sum(len(one) for one, _ in other)
+            what = (
+                f"from about here rows come every {duration(found)}, {count:,} of them; most every {duration(period_s)}"
+            )
+            remedy = "train on the rows of the period that the machine has now: half-lives and horizons count rows"
+            yield Doubt("other-period", history.place(int(order[part[0]])), what, remedy, count)
+
+
+def ended(history: History, *, rows: int | None = None) -> list[Doubt]:
+    """Sensors that have no value in the last rows, a tenth of them at least: live they will have none."""
+    found, known = [], ~np.isnan(history.rows.values[:rows])
+    for i in np.flatnonzero(known.any(axis=0) & ~known[-max(len(known) // 10, 1) :].any(axis=0)).tolist():
+        last = int(np.flatnonzero(known[:, i])[-1])
+        what = f"its last value stands here: none in the {len(known) - 1 - last:,} rows that follow"
+        remedy = "if it is gone for good, add it to columns.ignore: a sensor without values counts as normal"
+        place = f"{history.place(last)}, column {history.schema.sensors[i]}"
+        found.append(Doubt("sensor-ended", place, what, remedy, len(known) - 1 - last))
+    return found
 
 
 def _far(history: History, rows: int | None) -> list[tuple[str, Doubt]]:

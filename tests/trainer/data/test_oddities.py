@@ -126,3 +126,31 @@ def test_drop_outs_are_told_as_not_learned_from_and_a_state_that_lasts_as_what_b
     assert "no reading, and not learned from" in single.what
     assert single.remedy.endswith('values.missing = ["0"]')
     assert "see faults of this sensor late" in lasting.what
+
+
+def test_a_sensor_without_values_at_the_end_is_told_with_its_last_line_and_one_that_comes_back_is_not() -> None:
+    values = sound()
+    values[0, 250:, 1] = np.nan
+    values[0, 250:390, 2] = np.nan
+    (told,) = [doubt for doubt in odd_sensors(history(values)) if doubt.kind == "sensor-ended"]
+    assert told.place == "0.csv line 251, column s2"
+    assert told.count == ROWS - 250
+    assert "columns.ignore" in told.remedy
+    assert any(doubt.kind == "sensor-ended" for doubt in inspect_files([Path("0.csv")]).doubts)
+
+
+def test_rows_that_come_at_another_period_from_somewhere_on_are_told() -> None:
+    history(sound())
+    header, *lines = Path("0.csv").read_text().splitlines()
+    moments = [
+        datetime(2026, 1, 5, tzinfo=UTC) + timedelta(minutes=2 * min(i, 300) + max(i - 300, 0)) for i in range(ROWS)
+    ]
+    cells = [line.partition(",")[2] for line in lines]
+    text = [f"{moment:%Y-%m-%d %H:%M},{rest}" for moment, rest in zip(moments, cells, strict=True)]
+    Path("0.csv").write_text("\n".join([header, *text]) + "\n")
+    changed = read_history([Path("0.csv")], PLANT, doubts=Doubts())
+    assert changed.schema.period_s == 120
+    (told,) = [doubt for doubt in odd_sensors(changed) if doubt.kind == "other-period"]
+    assert "every 1 min" in told.what
+    assert 280 < int(told.place.removeprefix("0.csv line ")) < 320
+    assert any(doubt.kind == "other-period" for doubt in inspect_files([Path("0.csv")]).doubts)

@@ -30,14 +30,24 @@ from trainer.data.inspection.guesses.plant_file import Entry, Plant, plant_toml
 from trainer.data.inspection.guesses.roles import Roles, find_roles
 from trainer.data.inspection.tables import Table, read_table
 from trainer.data.inspection.times import lines_at_the_edges
+from trainer.data.oddities import ended, other_periods
 
 RANK = (
     *("ragged-line", "not-utf8", "header-again", "bad-time", "not-a-label", "no-machine", "time-repeats"),
     *("time-goes-back", "time-runs-ahead", "files-contradict", "no-sensors", "long-table", "no-times", "no-labels"),
     *("no-breaks", "mostly-broken", "numbers-two-ways", "time-format", "labels-guessed", "outcome-like"),
     *("column-marked", "state-like", "names-again"),
-    *("rows-lacking", "not-numbers", "text-or-sensor"),
-    *("level-step", "absurd-value", "sentinel-like", "unknown-word", "no-number", "no-break-word", "sensor-missing"),
+    *("rows-lacking", "other-period", "not-numbers", "text-or-sensor"),
+    *(
+        "level-step",
+        "absurd-value",
+        "sentinel-like",
+        "unknown-word",
+        "no-number",
+        "no-break-word",
+        "sensor-ended",
+        "sensor-missing",
+    ),
     *("index-like", "index-column", "time-zone", "few-rows"),
     *("sensor-interpolated", "sensor-stuck", "sensor-same", "grade-alike"),
 )
@@ -123,6 +133,8 @@ def inspect_files(paths: Sequence[Path], given: Schema | None = None) -> Inspect
         *role_doubts(table, roles, given),
         *row_doubts(history),
         *sensor_doubts(sensors, history, table, written),
+        *other_periods(history),
+        *ended(history),
         *grade_doubts(roles, table),
     ]
     plant = _with_sampling(plant, history)

@@ -30,6 +30,8 @@ _OFF_REST = 10.0
 """Times its size from a sensor that rests, from which on a known sentinel is no reading of it."""
 _RISES = 0.95
 """A column that rises in so many of its steps and never falls counts something."""
+_COUNTED = 15
+"""A sensor that rises so often and never falls, a day or a month long, sums something up: breaks, reels, tonnes."""
 _FEW_ROWS = 20
 _AFTER_BREAK = 5
 """Rows after a break in which an outcome may still stand: how long the machine stood is typed in later."""
@@ -164,8 +166,10 @@ def index_like(values: Floats, times_us: Ints | None = None) -> str:
     """Why a column counts rows or time and measures nothing; empty: it does not."""
     known = ~np.isnan(values)
     steps = np.diff(values[known])
-    if known.sum() < _FEW_ROWS or (steps < 0).any() or (steps > 0).mean() < _RISES:
+    if known.sum() < _FEW_ROWS or (steps < 0).any():
         return ""
+    if (steps > 0).mean() < _RISES:
+        return "a count: it never falls, and rises time and again" if (steps > 0).sum() >= _COUNTED else ""
     if (steps == steps[0]).all():
         return "a row number: it rises by the same at each row"
     if times_us is not None:

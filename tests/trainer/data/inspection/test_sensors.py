@@ -146,3 +146,12 @@ def test_a_sensor_that_holds_what_another_holds_is_named_with_it_and_constant_on
     values = noise()
     flat = np.full(ROWS, 1.0)
     assert same_as([("a", values), ("b", values.copy()), ("c", values + 1), ("d", flat), ("e", flat)]) == {"b": "a"}
+
+
+def test_a_count_of_breaks_is_no_sensor_and_a_setpoint_that_is_raised_a_few_times_may_be_one():
+    rises = np.zeros(ROWS)
+    rises[50::60] = 1.0
+    assert index_like(np.cumsum(rises)) == "a count: it never falls, and rises time and again"
+    rises[:] = 0.0
+    rises[200::200] = 1.0
+    assert index_like(np.cumsum(rises)) == ""

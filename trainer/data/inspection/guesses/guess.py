@@ -11,8 +11,10 @@ from trainer.data.inspection.guesses.plant_file import Entry
 from trainer.data.inspection.guesses.roles import Roles
 from trainer.data.inspection.sensors import number_text
 from trainer.data.inspection.tables import Table
+from trainer.data.inspection.times import Times
 
 _LONG_LIST = 8
+_MOST = 0.5
 
 
 def guess_plant(table: Table, roles: Roles, given: Schema | None = None) -> dict[str, dict[str, Entry]]:
@@ -23,7 +25,8 @@ def guess_plant(table: Table, roles: Roles, given: Schema | None = None) -> dict
     if times is not None:
         names = times.names
         columns["time"] = Entry(names[0] if len(names) == 1 else names)
-        sampling["time_format"] = Entry(times.format, _format_why(times.also))
+        if (given is not None and given.time_format is not None) or _is_of_all_files(times, table):
+            sampling["time_format"] = Entry(times.format, _format_why(times.also))
         zone = given.timezone if given is not None and given.timezone != "UTC" else times.zone.zone
         sampling["timezone"] = Entry(zone, times.zone.why)
     for key in ("period_s", "stop_gap_s"):
@@ -147,6 +150,12 @@ def _dialect(table: Table, layout: Layout, said: Dialect) -> dict[str, Entry]:
     if above:
         found["skip_rows"] = Entry(above, "lines above the header")
     return found
+
+
+def _is_of_all_files(times: Times, table: Table) -> bool:
+    """Whether each file writes its times in this format; else it is left out, and recognised in each of them."""
+    of_file = (times.readable[table.files == file] for file in range(len(table.layouts)))
+    return all(own.mean() > _MOST for own in of_file if len(own))
 
 
 def _format_why(also: str) -> str:
