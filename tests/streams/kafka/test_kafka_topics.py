@@ -129,6 +129,14 @@ def test_what_the_check_complains_about_create_mends(
     assert mill.facts()[name].partitions == 2
 
 
+def test_an_input_that_is_compacted_is_taken_and_told_once(mill: Mill, caplog: pytest.LogCaptureFixture) -> None:
+    mill.make(ROWS, 1, cleanup_policy="compact,delete")
+    mill.run("create")
+    mill.run("check")
+    mill.run("check")
+    assert caplog.text.count(f"event=input-compacted topic={mill.prefix}sensor-rows policy=compact,delete") == 1
+
+
 def test_create_ends_when_the_broker_shows_what_it_was_told(mill: Mill, monkeypatch: pytest.MonkeyPatch) -> None:
     mill.make(ROWS, 2)
     mill.make(SCORES, 1)

@@ -31,6 +31,8 @@ _YEAR_MS = 365 * 24 * 3600 * 1000
 _ASKED = ("cleanup.policy", "max.message.bytes", "message.timestamp.type")
 _SHOWN_S = 10.0
 """For so long a broker is given to show what was created or changed."""
+_told: set[str] = set()
+"""Inputs that are compacted, as it was said."""
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +137,17 @@ def check_topics(admin: Any, names: Names, mend: str, *, partitions: int | None 
         small = any(name in facts and facts[name].partitions < wanted for name in names)
         how = f"stop the monitors and run: {mend.replace(' create ', ' grow ', 1)}" if small else f"run: {mend}"
         raise DataError(f"{'; '.join(found)}; {how} --partitions {wanted}")
+    _tell_of_compaction(names.rows, facts[names.rows].cleanup_policy or "")
     return facts
+
+
+def _tell_of_compaction(rows: str, policy: str) -> None:
+    """Once: nothing tells rows that were compacted away from the ends of a writer's transactions."""
+    if "compact" in policy and rows not in _told:
+        _told.add(rows)
+        note = "of rows with a key, a machine's, the broker keeps the last alone: others go before they are read, and "
+        note += "nothing counts them; set cleanup.policy=delete"
+        log.warning("event=input-compacted topic=%s policy=%s note=%r", rows, policy, note)
 
 
 def _refuse_half_grown(names: Names, facts: Mapping[str, Facts], mend: str) -> None:
@@ -197,7 +209,7 @@ def _problem(name: str, names: Names, wanted: int, facts: Facts | None) -> str |
             "event=topic-unclear topic=%s problem=%r expected=%s", name, "cleanup.policy cannot be read", policy
         )
         return None
-    # The input may be compacted as its owner likes. "compact,delete" would forget a machine's state.
+    # The input is its owner's, who is told if it is compacted. "compact,delete" would forget a machine's state.
     if facts.cleanup_policy != policy and name != names.rows:
         return f"topic {name} has cleanup.policy={facts.cleanup_policy}, expected {policy}"
     return None
