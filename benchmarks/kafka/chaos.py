@@ -31,7 +31,7 @@ from benchmarks.kafka.campaign.history import (
 )
 from benchmarks.kafka.campaign.plant import PARTITIONS, Plant, Stuck
 from benchmarks.kafka.campaign.reference import Reference, seen_in
-from sheetbreak.streams.kafka.bulk_producer import Partitioner
+from sheetbreak.streams.kafka.bulk.producer import Partitioner
 from sheetbreak.streams.kafka.group.state_topic import read_state
 from sheetbreak.streams.kafka.options import Security, parse_address
 from sheetbreak.streams.protocol import Record

@@ -14,7 +14,7 @@ from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import KafkaConnectionError, KafkaTimeoutError, TransactionalIdAuthorizationFailedError
 from kafka.net.compat import KafkaNetClient
 
-from sheetbreak.streams.kafka.bulk_producer import BulkProducer
+from sheetbreak.streams.kafka.bulk.producer import BulkProducer
 from sheetbreak.streams.kafka.group.asking import AskingConsumer
 from sheetbreak.streams.kafka.library_log import LastFailure, hint_at, tame_log
 from sheetbreak.streams.kafka.options import Address, KafkaOptions, Security

@@ -13,7 +13,7 @@ from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRange
 from sheetbreak.errors import DataError
 from sheetbreak.streams.kafka.admin.hanging import Waiting
 from sheetbreak.streams.kafka.admin.topics import Facts, Names, check_topics, mend_command
-from sheetbreak.streams.kafka.bulk_producer import Partitioner
+from sheetbreak.streams.kafka.bulk.producer import Partitioner
 from sheetbreak.streams.kafka.clients import (
     BATCH_BYTES,
     MAX_RECORD_BYTES,

@@ -11,7 +11,7 @@ from kafka import OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError
 
 from sheetbreak.errors import DataError, SheetbreakError, StreamFenced, StreamLost, StreamUnavailable
-from sheetbreak.streams.kafka.bulk_producer import KeyAndValue
+from sheetbreak.streams.kafka.bulk.producer import KeyAndValue
 from sheetbreak.streams.kafka.commit_thread import Job
 from sheetbreak.streams.kafka.errors import Decision, decide, stream_error
 from sheetbreak.streams.kafka.group.pace import Portion

@@ -12,7 +12,7 @@ from kafka.partitioner.default import DefaultPartitioner
 from kafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 from kafka.record.util import encode_varint
 
-from sheetbreak.streams.kafka.bulk_producer import BulkProducer, KeyAndValue, Partitioner, _bodies, _varint
+from sheetbreak.streams.kafka.bulk.producer import BulkProducer, KeyAndValue, Partitioner, _bodies, _varint
 from tests.support.kafka_broker import Broker
 
 BATCH_BYTES = 4096

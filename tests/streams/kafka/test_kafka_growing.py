@@ -10,7 +10,7 @@ from sheetbreak.cli.topics import main
 from sheetbreak.errors import DataError
 from sheetbreak.streams.kafka.admin import growing
 from sheetbreak.streams.kafka.admin.growing import Growth
-from sheetbreak.streams.kafka.bulk_producer import Partitioner
+from sheetbreak.streams.kafka.bulk.producer import Partitioner
 from sheetbreak.streams.kafka.group.state_topic import read_state
 from sheetbreak.streams.kafka.options import Security, parse_address
 from sheetbreak.streams.protocol import Snapshot

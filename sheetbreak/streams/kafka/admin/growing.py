@@ -12,7 +12,7 @@ from kafka.structs import ConsumerGroupMetadata, MemberState
 
 from sheetbreak.errors import DataError
 from sheetbreak.streams.kafka.admin.topics import Facts, Names, create_topics, inspect, is_empty, names_for
-from sheetbreak.streams.kafka.bulk_producer import KeyAndValue, Partitioner
+from sheetbreak.streams.kafka.bulk.producer import KeyAndValue, Partitioner
 from sheetbreak.streams.kafka.clients import close_producer, new_admin, new_producer, new_reader
 from sheetbreak.streams.kafka.errors import stream_error
 from sheetbreak.streams.kafka.group.positions import Place, read_place

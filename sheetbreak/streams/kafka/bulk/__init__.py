@@ -1,0 +1,1 @@
+"""Bulk: many records of Kafka at once, where kafka-python takes them one by one."""
