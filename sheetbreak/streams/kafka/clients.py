@@ -14,6 +14,7 @@ from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import KafkaConnectionError, KafkaTimeoutError, TransactionalIdAuthorizationFailedError
 from kafka.net.compat import KafkaNetClient
 
+from sheetbreak.streams.kafka.bulk.consumer import BulkConsumer
 from sheetbreak.streams.kafka.bulk.producer import BulkProducer
 from sheetbreak.streams.kafka.group.asking import AskingConsumer
 from sheetbreak.streams.kafka.library_log import LastFailure, hint_at, tame_log
@@ -149,9 +150,9 @@ def new_row_producer(address: Address, security: Security) -> Any:
 
 
 def new_group_consumer(address: Address, options: KafkaOptions, security: Security) -> Any:
-    """A KafkaConsumer of the group, subscribed to nothing yet. Raises errors of kafka-python."""
+    """A BulkConsumer of the group, subscribed to nothing yet. Raises errors of kafka-python."""
     return _build(
-        AskingConsumer,
+        BulkConsumer,
         KafkaNetClient,
         **_measured_by_none(address, security),
         group_id=options.group,

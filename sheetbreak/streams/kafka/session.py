@@ -31,8 +31,6 @@ from sheetbreak.wire.topics import ACTIONS
 
 _CLOSE_MS = 1_000
 _LOOK_EVERY_S, _GLANCE_EVERY_S = 4.0, SAY_AGAIN_S
-_FIRST_STAMP_MS = 10**12
-"""2001: before Kafka was, so no clock said it; -1 is none at all, and 0 a sender's empty field."""
 _FRESH_S = 0.25
 """A topic is not deleted, made again and filled beyond where we were in so short a time."""
 IDLE_FRESH_S = 4.0
@@ -249,16 +247,11 @@ def poll_rows(consumer: Any, wait_ms: float, *, max_records: int) -> tuple[Mappi
         return {}, jumped
 
 
-def add_rows(records: list[Record], positions: dict[int, int], polled: Mapping[Any, Sequence[Any]]) -> int:
+def add_rows(records: list[Record], positions: dict[int, int], polled: Mapping[Any, Sequence[Record]]) -> int:
     """Take what was polled among the records of a batch, and where it ends among the positions. Returns its bytes."""
     size = 0
     for tp, found in polled.items():
-        partition = tp.partition
-        records += [Record(record.value or b"", partition, record.offset, _stamp(record.timestamp)) for record in found]
-        positions[partition] = found[-1].offset + 1
-        size += sum(len(record.value or b"") for record in found)
+        records += found
+        positions[tp.partition] = found[-1].offset + 1
+        size += sum(len(record.value) for record in found)
     return size
-
-
-def _stamp(timestamp_ms: int) -> int | None:
-    return timestamp_ms if timestamp_ms >= _FIRST_STAMP_MS else None

@@ -14,8 +14,7 @@ from sheetbreak.streams.kafka.group.positions import StableOffsets
 from sheetbreak.streams.kafka.library_log import LastFailure, Rarely, hint_at
 from sheetbreak.streams.kafka.options import Security, parse_address
 from sheetbreak.streams.kafka.reading import last_values
-from sheetbreak.streams.kafka.session import add_rows
-from sheetbreak.streams.protocol import Record, Stream
+from sheetbreak.streams.protocol import Stream
 from tests.support.kafka_broker import Broker
 from tests.support.kafka_rig import KafkaRig
 from tests.support.patience import patiently, wait_for
@@ -119,21 +118,6 @@ def test_a_stable_offset_that_stands_still_is_told_and_one_that_moves_is_not(
     assert len(told) == 1
     assert "partition=0 stable_offset=10 waiting=50" in told[0]
     assert "stable offset stuck at 10" in told[0]
-
-
-@pytest.mark.parametrize(("stamp", "kept"), [(-1, None), (0, None), (1_790_000_000_000, 1_790_000_000_000)])
-def test_a_record_without_a_clock_has_no_age(stamp: int, kept: int | None) -> None:
-    class Raw:
-        value, offset, timestamp = b"x", 3, stamp
-
-    class Tp:
-        partition = 2
-
-    records: list[Record] = []
-    positions: dict[int, int] = {}
-    add_rows(records, positions, {Tp(): [Raw()]})
-    assert records == [Record(b"x", 2, 3, kept)]
-    assert positions == {2: 4}
 
 
 @pytest.fixture
