@@ -34,6 +34,9 @@ PARTITION_FETCH_BYTES = 8 * 1024 * 1024
 together twice as much: with its 50 MiB a batch of four partitions lay beside three more that waited."""
 METADATA_MS = 2_000
 """How old may be what we know of the input: a topic made again or grown is seen so soon."""
+_READER_METADATA_MS = 30_000
+"""The same of a topic that is read outside the group; with kafka-python's five minutes one that was made again might be
+seen so late."""
 _RECONNECT_MS = 1_000
 """At most between two tries. With kafka-python's default, 30 s, we were back 9 s after the broker."""
 
@@ -205,6 +208,7 @@ def new_reader(
         auto_offset_reset="earliest",
         isolation_level=isolation_level,
         max_poll_records=10_000,
+        metadata_max_age_ms=_READER_METADATA_MS,
         fetch_max_wait_ms=idle_wait_ms,
         allow_auto_create_topics=False,
     )
