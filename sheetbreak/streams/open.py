@@ -83,12 +83,17 @@ def scheme_of(address: str, *, option: str = "") -> Scheme:
     """The table's entry for a SOURCE, or for what `option` was given. Raises DataError for another scheme."""
     name, separator, _ = address.partition("://")
     scheme = SCHEMES.get(name) if separator else SCHEMES[_FILES]
+    said = f"{option} {address}".lstrip()
     if scheme is None or (separator and not name):
-        raise DataError(f"{option} {address}".lstrip() + f": expected {in_words()}")
-    if not separator and LIKE_A_BROKER.fullmatch(address) and not Path(address).exists():
-        meant = f"kafka://{address}" + ("" if "/" in address else f"/{ROWS}")
-        raise DataError(f"{option} {address}".lstrip() + f": there is no such file; did you mean {meant}?")
+        raise DataError(f"{said}: expected {in_words()}")
+    _refuse_broker(address, said=said, topic="" if "/" in address else f"/{ROWS}")
     return scheme
+
+
+def _refuse_broker(address: str, *, said: str, topic: str = "") -> None:
+    """Raises DataError for what would be a file's path, but is a broker's address without kafka://."""
+    if LIKE_A_BROKER.fullmatch(address) and not Path(address).exists():
+        raise DataError(f"{said}: there is no such file; did you mean kafka://{address}{topic}?")
 
 
 def open_actions(target: str, *, prefix: str = "", between: Callable[[], None] = lambda: None) -> ActionSink:
@@ -98,8 +103,7 @@ def open_actions(target: str, *, prefix: str = "", between: Callable[[], None] =
     and the action may then have been written or not. Contacts no broker yet. Raises DataError for another target.
     """
     name, separator, _ = target.partition("://")
-    if not separator and LIKE_A_BROKER.fullmatch(target) and not Path(target).exists():
-        raise DataError(f"{target}: there is no such file; did you mean kafka://{target}?")
+    _refuse_broker(target, said=target)
     scheme = SCHEMES.get(name) if separator or not name else SCHEMES[""]
     if scheme is None:
         raise DataError(f"{target}: expected kafka://host:9092, or a file to which actions are added")
