@@ -171,7 +171,7 @@ class TopicDoubts:
 
     def __init__(self, check_topics: Callable[[], object], *, reachable: Callable[[], bool]) -> None:
         self._check, self._reachable = check_topics, reachable
-        self._complaint = self._glimpsed = ""
+        self._complaint, self._glimpsed = _Complaint(), _Complaint()
         self._looked_at, self._glanced_at = float("-inf"), time.monotonic()
 
     def glance(self) -> None:
@@ -186,37 +186,43 @@ class TopicDoubts:
             threading.Thread(target=self._tell, name="kafka-topics", daemon=True).start()
 
     def _tell(self) -> None:
-        before, self._glimpsed = self._glimpsed, ""
-        with contextlib.suppress(KafkaError):
-            try:
-                self._check()
-            except DataError as error:
-                self._glimpsed = str(error)
-                if self._glimpsed == before:
-                    log.error("event=topics-wrong reason=%r note=%r", before, "rows are scored until that is met")
+        if (error := self._glimpsed.again(self._check)) is not None:
+            log.error("event=topics-wrong reason=%r note=%r", str(error), "rows are scored until that is met")
 
     def look(self) -> None:
         """To be called while something does not come to its end; looks now and then.
 
-        Raises DataError when two looks in a row complain of the same: just after its start a broker may not know
-        its topics yet.
+        Raises DataError when two looks in a row complain of the same.
         """
         now = time.monotonic()
         if now - self._looked_at < _LOOK_EVERY_S or not self._reachable():
             return
-        self._looked_at, before, self._complaint = now, self._complaint, ""
-        try:
-            self._check()
-        except DataError as error:
-            if str(error) == before:
-                raise
-            self._complaint = str(error)
-        except KafkaError:
-            return
+        self._looked_at = now
+        if (error := self._complaint.again(self._check)) is not None:
+            raise error
 
     def clear(self) -> None:
         """It came to its end."""
-        self._complaint = ""
+        self._complaint = _Complaint()
+
+
+class _Complaint:
+    """What a look at the topics complained of: just after its start a broker may not know its topics yet."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def again(self, check_topics: Callable[[], object]) -> DataError | None:
+        """Look, and return what is complained of now as it was the last time."""
+        before, self._last = self._last, ""
+        try:
+            check_topics()
+        except DataError as error:
+            self._last = str(error)
+            return error if self._last == before else None
+        except KafkaError:
+            return None
+        return None
 
 
 def drop_producer(session: Session | None) -> None:
