@@ -27,8 +27,7 @@ def odd_sensors(history: History, *, rows: int | None = None) -> Iterator[Doubt]
         yield long
     yield from _few(_states(history, rows), "state-like", "hold states too")
     yield from other_periods(history, rows=rows)
-    endings = [(doubt.place.partition("column ")[2], doubt) for doubt in ended(history, rows=rows)]
-    yield from _few(endings, "sensor-ended", "have no values in the last rows, too")
+    yield from _few(ended(history, rows=rows), "sensor-ended", "have no values in the last rows, too")
     yield from _few(_far(history, rows), "far-cells", "have cells far from their other values, too")
     yield from _few(_steps(history, rows), "level-step", "have a level that steps for good, too")
 
@@ -50,15 +49,16 @@ def other_periods(history: History, *, rows: int | None = None) -> Iterator[Doub
             yield Doubt("other-period", history.place(int(order[part[0]])), what, remedy, count)
 
 
-def ended(history: History, *, rows: int | None = None) -> list[Doubt]:
-    """Sensors that have no value in the last rows, a tenth of them at least: live they will have none."""
+def ended(history: History, *, rows: int | None = None) -> list[tuple[str, Doubt]]:
+    """By sensor, those that have no value in the last rows, a tenth of them at least: live they will have none."""
     found, known = [], ~np.isnan(history.rows.values[:rows])
     for i in np.flatnonzero(known.any(axis=0) & ~known[-max(len(known) // 10, 1) :].any(axis=0)).tolist():
         last = int(np.flatnonzero(known[:, i])[-1])
         what = f"its last value stands here: none in the {len(known) - 1 - last:,} rows that follow"
         remedy = "if it is gone for good, add it to columns.ignore: a sensor without values counts as normal"
-        place = f"{history.place(last)}, column {history.schema.sensors[i]}"
-        found.append(Doubt("sensor-ended", place, what, remedy, len(known) - 1 - last))
+        sensor = history.schema.sensors[i]
+        place = f"{history.place(last)}, column {sensor}"
+        found.append((sensor, Doubt("sensor-ended", place, what, remedy, len(known) - 1 - last)))
     return found
 
 

@@ -134,7 +134,7 @@ def inspect_files(paths: Sequence[Path], given: Schema | None = None) -> Inspect
         *row_doubts(history),
         *sensor_doubts(sensors, history, table, written),
         *other_periods(history),
-        *ended(history),
+        *(doubt for _, doubt in ended(history)),
         *grade_doubts(roles, table),
     ]
     plant = _with_sampling(plant, history)
