@@ -4,7 +4,6 @@ import logging
 import math
 import os
 import signal
-from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
@@ -23,13 +22,6 @@ from tests.support.patience import patiently, wait_for
 from tests.support.stream_checks import answers, commit, expected_answers, parts, poll_until, rows, values_of
 
 TIMEOUT_S = 15.0
-
-
-@pytest.fixture
-def rig(broker: Broker) -> Iterator[KafkaRig]:
-    rig = KafkaRig(broker)
-    yield rig
-    rig.tear_down()
 
 
 @given(

@@ -1,6 +1,5 @@
 """A broker that goes away is waited for: said so, nothing given up, nothing done twice."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,13 +13,6 @@ from tests.support.kafka_broker import Broker, need_java
 from tests.support.kafka_rig import KafkaRig
 from tests.support.patience import patiently, wait_for
 from tests.support.stream_checks import answers, commit, expected_answers, parts, rows, values_of
-
-
-@pytest.fixture
-def rig(broker: Broker) -> Iterator[KafkaRig]:
-    rig = KafkaRig(broker)
-    yield rig
-    rig.tear_down()
 
 
 def until_it_says_unavailable(stream: Stream) -> None:

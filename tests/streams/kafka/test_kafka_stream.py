@@ -4,7 +4,7 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -41,13 +41,6 @@ class GathersOn(Pace):
     def until(self, consumer: Any, *, rows: bool) -> float:
         wait_for(lambda: consumer._coordinator.rejoin_needed)
         return super().until(consumer, rows=rows) + 1.0
-
-
-@pytest.fixture
-def rig(broker: Broker) -> Iterator[KafkaRig]:
-    rig = KafkaRig(broker)
-    yield rig
-    rig.tear_down()
 
 
 @pytest.fixture

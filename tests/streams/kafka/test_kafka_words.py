@@ -1,7 +1,7 @@
 """What is said when Kafka is not as it should be: in words, with the address or the setting, and not too often."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import pytest
 from kafka import KafkaProducer
@@ -15,7 +15,6 @@ from sheetbreak.streams.kafka.library_log import LastFailure, Rarely, hint_at
 from sheetbreak.streams.kafka.options import Security, parse_address
 from sheetbreak.streams.kafka.reading import last_values
 from sheetbreak.streams.protocol import Stream
-from tests.support.kafka_broker import Broker
 from tests.support.kafka_rig import KafkaRig
 from tests.support.patience import patiently, wait_for
 from tests.support.stream_checks import answers, commit, parts, poll_until, restore, rows
@@ -118,13 +117,6 @@ def test_a_stable_offset_that_stands_still_is_told_and_one_that_moves_is_not(
     assert len(told) == 1
     assert "partition=0 stable_offset=10 waiting=50" in told[0]
     assert "stable offset stuck at 10" in told[0]
-
-
-@pytest.fixture
-def rig(broker: Broker) -> Iterator[KafkaRig]:
-    rig = KafkaRig(broker)
-    yield rig
-    rig.tear_down()
 
 
 @pytest.mark.parametrize("codec", ["snappy", "lz4", "zstd", "gzip"])

@@ -3,7 +3,8 @@
 For each record kafka-python reads seven numbers, makes an object, asks it a dozen things and makes another: two thirds
 of all it does for a row. Here a batch is one record to it, whose value are the rows. What it knows about batches
 (checksums, codecs, transactions that were aborted, where the next fetch begins) stays its own. That leans on its
-internals: the version is pinned exactly, and tests/streams/kafka/test_kafka_fetched.py reads the same bytes both ways.
+internals: the version is pinned exactly, and tests/streams/kafka/bulk/test_kafka_fetched.py reads the same bytes both
+ways.
 """
 
 # ruff: noqa: SLF001 - see above

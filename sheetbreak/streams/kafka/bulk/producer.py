@@ -3,8 +3,8 @@
 `send` costs 13 µs a record, as much as reading and decoding one, and a row of an interleaved topic brings three
 (its score, two parts of its state). Here the bytes of a batch are put together in one go and handed to kafka-python
 as the batch that `send` would have made; all that follows (transaction, sequence, retries) is its own. That leans
-on its internals: the version is pinned exactly, and tests/streams/kafka/test_kafka_bulk.py reads back what both ways
-write.
+on its internals: the version is pinned exactly, and tests/streams/kafka/bulk/test_kafka_bulk.py reads back what both
+ways write.
 """
 
 # ruff: noqa: SLF001 - see above; elsewhere (clients.py, membership.py) single lines do, each with its reason

@@ -1,7 +1,5 @@
 """Where a partition goes on when its log, its offsets or its state are not what they were: told, and nothing twice."""
 
-from collections.abc import Iterator
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +9,6 @@ from sheetbreak.streams.kafka.group.positions import Log, Place, Start, read_pla
 from sheetbreak.streams.kafka.group.state_topic import Kept, MachineStates, Written, machine_of
 from sheetbreak.streams.kafka.stream import KafkaStream
 from sheetbreak.streams.protocol import Batch, Snapshot
-from tests.support.kafka_broker import Broker
 from tests.support.kafka_rig import KafkaRig
 from tests.support.patience import patiently, wait_for
 from tests.support.stream_checks import (
@@ -109,13 +106,6 @@ def test_a_record_newer_than_what_was_committed_with_ours_is_somebody_elses() ->
 
 
 # On a real broker
-
-
-@pytest.fixture
-def rig(broker: Broker) -> Iterator[KafkaRig]:
-    rig = KafkaRig(broker)
-    yield rig
-    rig.tear_down()
 
 
 def answer(rig: KafkaRig, count: int, *, snapshots: bool = True) -> None:
