@@ -14,6 +14,10 @@ from tests.support.kafka_rig import KafkaRig
 from tests.support.patience import patiently, wait_for
 from tests.support.stream_checks import answers, commit, expected_answers, parts, rows, values_of
 
+OUTLIVES_S = 60.0
+"""A session that lasts until a broker is back, which may take ten seconds and more: a young one knows its groups at
+once, and counts their members' sessions from then on, long before it answers."""
+
 
 def until_it_says_unavailable(stream: Stream) -> None:
     def away() -> bool:
@@ -49,7 +53,7 @@ def answer_all(rig: KafkaRig, stream: Stream, count: int) -> None:
 
 def test_a_batch_committed_across_an_outage_is_there_once(broker: Broker, rig: KafkaRig) -> None:
     rig.feed(rows(20))
-    stream = rig.open(max_records=10)
+    stream = rig.open(max_records=10, session_s=OUTLIVES_S)
     first = next_batch(stream)
     commit(stream, first, answers(first), parts(0, core=b"1"))
     second = next_batch(stream)
@@ -67,7 +71,7 @@ def test_a_batch_committed_across_an_outage_is_there_once(broker: Broker, rig: K
 
 
 def test_an_idle_monitor_says_that_the_broker_is_away_and_when_it_is_back(broker: Broker, rig: KafkaRig) -> None:
-    stream = rig.open()
+    stream = rig.open(session_s=OUTLIVES_S)
     rig.feed(rows(1))
     batch = next_batch(stream)
     commit(stream, batch, answers(batch), [])
