@@ -11,6 +11,8 @@ FAR = 50.0
 """Widths of a sensor's middle nine tenths from its median: hardly a reading. -9999 is as far where 20 ± 50 is usual."""
 ABSURD = 1e4
 """Widths from which on no reading is: the farthest of the published mill, where a sensor was off, are at 2,504."""
+APART = 5.0
+"""Widths at which the default preset clips: many such cells blind a model."""
 RESTS = 1e-12
 """A sensor that moves by less than this share of its size does not move: that is the rounding of its numbers."""
 
@@ -19,6 +21,11 @@ MANY = 0.003
 """Of the rows: so many far cells, where the default preset clips them, blind a model for their sensor."""
 _TOGETHER = 0.05
 """Of a drop-out's cells, at most so many follow one another; in the published mill, where parts were off, 38 % do."""
+_ALONE = 0.9
+"""Of an outage's cells, at least so many stand in rows where every other sensor reads as usual: the machine went on. In
+the published mill at most 60 % do: where a part is off, sensors beside this one are off, too."""
+_SELDOM = 0.1
+"""Of the rows, at most so many hold an outage; a number that comes more often is a state: a dye that is not dosed."""
 
 
 def far_cells(values: Floats) -> Bools:
@@ -33,7 +40,8 @@ def cells_apart(values: Floats, *widths: float) -> list[Bools]:
 
 
 def no_readings(values: Floats, *, usual: Sequence[Ints]) -> Bools:
-    """(rows, sensors) cells that say nothing of their sensor: absurd ones, known sentinels that are far, drop-outs.
+    """(rows, sensors) cells that say nothing of their sensor: absurd ones, known sentinels that are far, drop-outs
+    and outages.
 
     usual: rows that say what is far, in order of time, of each machine by itself.
     """
@@ -41,21 +49,48 @@ def no_readings(values: Floats, *, usual: Sequence[Ints]) -> Bools:
     none: Bools = distance > ABSURD * width
     named = (distance > FAR * width) & ~none
     none[named] = is_sentinel(values[named])
-    return none | drop_outs(values, usual=usual)
+    single, lasting = drop_outs(values, usual=usual)
+    return none | single | lasting
 
 
-def drop_outs(values: Floats, *, usual: Sequence[Ints]) -> Bools:
-    """(rows, sensors) cells of one number that comes again and again, in single rows and far from the sensor's others:
-    no state of the machine but a reading that failed, whatever stands for it. usual: as for `no_readings`.
+def drop_outs(values: Floats, *, usual: Sequence[Ints]) -> tuple[Bools, Bools]:
+    """(rows, sensors) each, cells of one number that comes again and again, far from the sensor's others: in single
+    rows, and in stretches while all other sensors read as usual.
+
+    No states of the machine but readings that failed, whatever stands for them. usual: as for `no_readings`.
     """
-    found = np.zeros(values.shape, np.bool_)
+    single, lasting = np.zeros((2, *values.shape), np.bool_)
     rows = np.concatenate(usual)
-    for i in np.flatnonzero(~np.isnan(values[rows]).all(axis=0)).tolist():
+    known = np.flatnonzero(~np.isnan(values[rows]).all(axis=0))
+    for i in known.tolist():
         for odd in find_sentinels(values[rows, i]):
             hit = values[:, i] == odd.value
             together = sum(int((hit[own][1:] & hit[own][:-1]).sum()) for own in usual)
-            if odd.count >= MANY * len(rows) and together <= _TOGETHER * odd.count:
-                found[:, i] |= hit
+            if odd.count < MANY * len(rows):
+                continue
+            if together <= _TOGETHER * odd.count:
+                single[:, i] |= hit
+            elif odd.count <= _SELDOM * len(rows) and all(_is_over(hit[own]) for own in usual):
+                lasting[:, i] |= hit
+    if lasting.any():
+        lasting[:, known] &= _alone(values[:, known], lasting[:, known], usual=rows, sound=~single[:, known])
+    return single, lasting
+
+
+def _is_over(hit: Bools) -> bool:
+    """Whether as many rows follow the last of these as there are: what lasts to the end may be a level that stepped."""
+    return bool(np.argmax(hit[::-1]) >= hit.sum())
+
+
+def _alone(values: Floats, cells: Bools, *, usual: Ints, sound: Bools) -> Bools:
+    """(sensors,) whether nearly all of a sensor's `cells` in `usual` rows stand where no other sensor is far from its
+    own middle. sound: cells by which others are judged.
+    """
+    distance, width = _distances(values, usual=values[usual])
+    far = (distance > APART * width) & sound
+    others = far.sum(axis=1, keepdims=True) - far
+    alone = (cells & (others == 0))[usual].sum(axis=0)
+    found: Bools = alone >= _ALONE * cells[usual].sum(axis=0)
     return found
 
 

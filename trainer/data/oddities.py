@@ -10,13 +10,11 @@ from sheetbreak.history.doubts import Doubt
 from sheetbreak.history.joining import History
 from sheetbreak.history.times.sampling import find_period
 from sheetbreak.times import duration
-from trainer.data.far_cells import FAR, MANY, cells_apart, drop_outs
+from trainer.data.far_cells import APART, FAR, MANY, cells_apart, drop_outs
 from trainer.data.inspection.findings import find_steps, in_time, long_table, step_doubt
 from trainer.data.inspection.guesses.status import few_whole, state_of
 from trainer.data.inspection.sensors import number_text
 
-_APART = 5.0
-"""Cells so many widths away, where the default preset clips, blind a model where they are many."""
 _SHOWN = 5
 """Sensors of one kind that are told one by one."""
 
@@ -68,21 +66,23 @@ def _far(history: History, rows: int | None) -> list[tuple[str, Doubt]]:
     if not known.any():
         return []
     far, apart = (np.zeros(values.shape, np.bool_) for _ in range(2))
-    far[:, known], apart[:, known] = cells_apart(values[:, known], FAR, _APART)
-    alone = drop_outs(values, usual=[*in_time(history.rows.take(slice(rows))).values()])
-    blinding = (apart & ~alone).mean(axis=0) >= MANY
+    far[:, known], apart[:, known] = cells_apart(values[:, known], FAR, APART)
+    single, lasting = drop_outs(values, usual=[*in_time(history.rows.take(slice(rows))).values()])
+    failed = single | lasting
+    blinding = (apart & ~failed).mean(axis=0) >= MANY
     far[:, blinding] = apart[:, blinding]
-    far |= alone
+    far |= failed
     counts, found = far.sum(axis=0), []
     for i in np.argsort(-counts, kind="stable")[: int((counts > 0).sum())].tolist():
         first, count = int(np.argmax(far[:, i])), int(counts[i])
         low, high = np.nanpercentile(values[:, i], [5, 95])
         shown = number_text(values[first, i])
         more = f", as are {count - 1:,} cells more" if count > 1 else ""
-        single = alone[first, i] and not blinding[i]
-        how = "far" if blinding[i] or single else "absurdly far"
+        how = "far" if blinding[i] or failed[first, i] else "absurdly far"
         what = f"{shown} is {how} from its other values, of which most lie between {low:.4g} and {high:.4g}{more}"
-        what += ": so many make a model see faults of this sensor late" if blinding[i] else _taken_for(single=single)
+        what += ": so many make a model see faults of this sensor late" if blinding[i] else ""
+        if not blinding[i]:
+            what += _taken_for(single=bool(single[first, i]), lasting=bool(lasting[first, i]))
         remedy = "mend such cells or leave them blank, unless the sensor does read that"
         if (values[far[:, i], i] == values[first, i]).all():
             remedy = f'if it is no reading, name it in --schema: values.missing = ["{shown}"]'
@@ -91,8 +91,12 @@ def _far(history: History, rows: int | None) -> list[tuple[str, Doubt]]:
     return found
 
 
-def _taken_for(*, single: bool) -> str:
-    return ", each in a row by itself: no reading, and not learned from" if single else ": taken for no spread"
+def _taken_for(*, single: bool, lasting: bool) -> str:
+    if single:
+        return ", each in a row by itself: no reading, and not learned from"
+    if lasting:
+        return ", while all other sensors read as usual: no reading, and not learned from"
+    return ": taken for no spread"
 
 
 def _states(history: History, rows: int | None) -> list[tuple[str, Doubt]]:

@@ -30,25 +30,59 @@ def test_a_sensor_that_never_moved_has_a_spread_of_its_own_size() -> None:
     assert starts(values)[[1, 3]] == pytest.approx([2e-5, 2e4])
 
 
+def drops(values: np.ndarray, *usual: np.ndarray) -> np.ndarray:
+    single, lasting = drop_outs(values, usual=usual or [np.arange(len(values))])
+    assert not (single & lasting).any()
+    return single | lasting
+
+
 def test_one_number_again_and_again_in_single_rows_is_a_drop_out_and_a_state_that_lasts_is_none() -> None:
-    values = np.random.default_rng(4).normal(30, 1, (1000, 4))
+    values = np.random.default_rng(4).normal(30, 1, (1000, 5))
     values[10::97, 0] = 0.0  # in single rows
-    values[10:20, 1] = values[500:510, 1] = 0.0  # the machine stood
+    values[20:30, [1, 4]] = values[500:510, [1, 4]] = 0.0  # a part of the machine stood
     values[[5, 700], 2] = 0.0  # hardly ever
     values[10::97, 3] = 27.0  # among its readings
-    found = drop_outs(values, usual=[np.arange(1000)])
-    assert found.sum(axis=0).tolist() == [len(values[10::97]), 0, 0, 0]
+    assert drops(values).sum(axis=0).tolist() == [len(values[10::97]), 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("reads", [0.0, 55.0])
+def test_one_number_in_a_stretch_while_all_others_read_as_usual_is_a_drop_out(reads: float) -> None:
+    values = np.random.default_rng(4).normal(30, 1, (1000, 4))
+    values[200:290, 0] = reads
+    values[10::97, 1] = 0.0  # drop-outs of another sensor, some within the stretch
+    assert drops(values).sum(axis=0).tolist() == [90, len(values[10::97]), 0, 0]
+    values[200:290:5, 2] -= 25.0  # another sensor is far in every fifth row, too: a state of the machine
+    assert drops(values)[:, 0].sum() == 0
+
+
+def test_a_number_in_stretches_of_more_than_a_tenth_of_the_rows_is_a_state() -> None:
+    values = np.random.default_rng(4).normal(30, 1, (1000, 4))
+    values[200:290, 0] = values[200:310, 1] = 0.0
+    assert drops(values[:, [0, 2, 3]]).sum(axis=0).tolist() == [90, 0, 0]
+    assert not drops(values[:, 1:]).any()
+
+
+def test_a_number_in_a_stretch_that_is_not_over_may_be_a_new_level() -> None:
+    values = np.random.default_rng(4).normal(30, 1, (1000, 2))
+    values[850:900, 0] = values[:50, 1] = 0.0
+    assert drops(values).sum(axis=0).tolist() == [50, 50]
+    assert drops(values[:949]).sum(axis=0).tolist() == [0, 50]
+    assert drops(values, np.arange(900), np.arange(900, 1000)).sum(axis=0).tolist() == [
+        0,
+        50,
+    ]  # one machine, then another
 
 
 def test_rows_that_follow_one_another_are_those_of_one_machine() -> None:
     values = np.random.default_rng(4).normal(30, 1, (1000, 1))
     values[100:160:2] = 0.0  # every other row, all of one machine: it stood
-    assert not drop_outs(values, usual=[np.arange(0, 1000, 2), np.arange(1, 1000, 2)]).any()
-    assert drop_outs(values, usual=[np.arange(1000)]).sum() == 30
+    values = np.concatenate([values, values], axis=1)  # a part of it, two sensors
+    assert not drops(values, np.arange(0, 1000, 2), np.arange(1, 1000, 2)).any()
+    assert drops(values).sum() == 60
 
 
 def test_what_rows_to_learn_from_do_not_show_is_no_drop_out() -> None:
     values = np.random.default_rng(4).normal(30, 1, (1000, 1))
     values[600::50] = 0.0
-    assert not drop_outs(values, usual=[np.arange(500)]).any()
-    assert drop_outs(values, usual=[np.arange(1000)])[600, 0]
+    assert not drops(values, np.arange(500)).any()
+    assert drops(values)[600, 0]

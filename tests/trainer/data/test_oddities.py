@@ -117,10 +117,16 @@ def test_nothing_is_odd_about_sensors_that_read_nothing(sensors: int) -> None:
 
 
 def test_drop_outs_are_told_as_not_learned_from_and_a_state_that_lasts_as_what_blinds() -> None:
-    values = sound() + 10
+    values = sound(sensors=5) + 10
     values[0, 3::50, 0] = 0
-    values[0, 100:108, 1] = 0
+    values[0, 100:108, 1:3] = 0
+    values[0, 200:208, 3] = 0
     found = {doubt.place: doubt for doubt in odd_sensors(history(values)) if doubt.kind == "far-cells"}
+    assert len(found) == 4
+    alone = found["0.csv line 202, column s4"]
+    assert alone.count == 8
+    assert "as are 7 cells more, while all other sensors read as usual: no reading, and not learned from" in alone.what
+    assert alone.remedy.endswith('values.missing = ["0"]')
     single, lasting = found["0.csv line 5, column s1"], found["0.csv line 102, column s2"]
     assert single.count == 8
     assert "no reading, and not learned from" in single.what

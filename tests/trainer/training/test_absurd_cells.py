@@ -40,12 +40,16 @@ def absurd(values: np.ndarray, kind: str) -> np.ndarray:
         found[cells, FAULTY] = np.random.default_rng(2).normal(0, 1e9, int(cells.sum()))
     elif kind == "one":
         found[60, FAULTY] = 1e200
+    elif kind == "stretch":
+        found[100:130, FAULTY] = -60
     else:
         found[cells, FAULTY] = float(kind)
     return found
 
 
-@pytest.mark.parametrize(("preset", "kinds"), [("default", ("-9999", "noise", "-30")), ("rows", ("one", "1e35"))])
+@pytest.mark.parametrize(
+    ("preset", "kinds"), [("default", ("-9999", "noise", "-30", "stretch")), ("rows", ("one", "1e35", "stretch"))]
+)
 def test_absurd_cells_in_training_make_no_sensor_blind(preset: str, kinds: tuple[str, ...]) -> None:
     clean = mill_like(ROWS, sensors=SENSORS)
     seen = contribution(clean, preset)
