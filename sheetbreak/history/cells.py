@@ -3,13 +3,15 @@
 import csv
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sheetbreak.missing import graded, is_good
 
 MAX_JOINED = 50
 """Lines that one quoted cell may run over; a quotation that is still open then was never meant as one."""
+
+_BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +81,10 @@ def bare_number(text: str) -> str:
 
 def split_line(line: bytes, separator: str = ",", encoding: str = "utf-8") -> list[str]:
     """The cells of one line; those within, where it is one quoted cell: so a spreadsheet writes a table that it has in
-    a single column. `="007"` is how a text is kept from it. Raises UnicodeDecodeError, and csv.Error where a quotation
-    does not end.
+    a single column. `="007"` is how a text is kept from it. A mark of UTF-8 may stand in the middle of files that were
+    joined. Raises UnicodeDecodeError, and csv.Error where a quotation does not end.
     """
-    text = line.decode(encoding).rstrip("\r\n")
+    text = line.removeprefix(_BOM).decode(encoding).rstrip("\r\n")
     if '"' not in text:
         return text.split(separator)
     cells = next(csv.reader([text], delimiter=separator, strict=True), [])
@@ -182,9 +184,26 @@ def is_header_again(cells: Sequence[str], names: Sequence[str]) -> bool:
     if len(cells) < len(names) or any(cell.strip() for cell in cells[len(names) :]):
         return False
     return all(
-        cell.strip() in name and bool(cell.strip()) == bool(name) and not is_number(cell)
+        cell.strip().casefold() in name.casefold() and bool(cell.strip()) == bool(name) and not is_number(cell)
         for cell, name in zip(cells, names, strict=False)
     )
+
+
+def is_another_header(cells: Sequence[str], names: Sequence[str]) -> bool:
+    """Whether a line is the header of a table with other columns, or in another order: half of it are names of these
+    columns, and nothing is a number.
+    """
+    filled = [cell.strip().casefold() for cell in cells if cell.strip()]
+    known = {name.casefold() for name in names}
+    hits = sum(cell in known for cell in filled)
+    return hits > 1 and 2 * hits >= len(filled) and not any(map(is_number, filled))
+
+
+def is_units_again(cells: Sequence[str], names: Sequence[str], units: Mapping[str, str]) -> bool:
+    """Whether a line holds the units of the columns and nothing else."""
+    pairs = [(cell.strip().strip("[]()"), name) for cell, name in zip(cells, names, strict=False)]
+    filled = [(cell, name) for cell, name in pairs if cell.strip("-")]
+    return bool(filled) and all(units.get(name) == cell for cell, name in filled)
 
 
 # One cell is one of these. "1,234" and "1.234" can be both, of two signs the last is the decimal one.

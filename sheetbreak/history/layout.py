@@ -26,7 +26,6 @@ MAX_ABOVE = 30
 """Lines above a header, at most: titles, the historian's query, units."""
 MAX_NOTES = 8
 """Lines between a header and its rows, at most: descriptions, tags, units, a rule."""
-_BOM = b"\xef\xbb\xbf"
 
 UNSAID = Dialect()
 
@@ -186,13 +185,13 @@ def _joined(head: Sequence[NumberedLine], separator: str, said: Dialect) -> Sequ
 
 
 def _lenient(line: bytes, separator: str, encoding: str) -> list[str]:
-    return cells_of(line.removeprefix(_BOM), separator, encoding) or []
+    return cells_of(line, separator, encoding) or []
 
 
 def _header(line: bytes, name: str, number: int, *, groups: Sequence[str], separator: str, encoding: str) -> list[str]:
     """The names of the columns. groups: cells of the line above, which may tell names apart that come twice."""
     try:
-        cells = split_line(line.removeprefix(_BOM), separator, encoding)
+        cells = split_line(line, separator, encoding)
     except UnicodeDecodeError as cause:
         remedy = 'save the file as UTF-8, or set csv.encoding = "cp1252" in --schema'
         raise DataError(f"{name} line {number}: not {encoding.upper()} ({cause.reason}); {remedy}") from cause

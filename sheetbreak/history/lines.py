@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sheetbreak.errors import DataError, RowError
-from sheetbreak.history.cells import is_header_again
-from sheetbreak.history.layout import Layout
+from sheetbreak.history.cells import cells_of, is_another_header, is_header_again, is_units_again
+from sheetbreak.history.layout import SEPARATORS, Layout
 from sheetbreak.history.times.formats import ISO, TimeReader, join_clock
 from sheetbreak.history.times.recognition import choose_fold
 from sheetbreak.missing import Missing, word_in
@@ -30,7 +30,8 @@ NoNumbers = dict[tuple[str, str], list[int]]
 class CsvDecoder:
     """Decodes lines of one table, given its layout; a line that is not a row is a reject, as on the wire.
 
-    A cell that holds no number is a missing one, and is counted in `no_numbers`; `logs` also logs each sensor once.
+    A cell that holds no number is a missing one, and is counted in `no_numbers`. logs: of a stream: each sensor is also
+    logged once, and a header of other columns ends it with DataError, since the rows below would be misread.
     """
 
     def __init__(self, schema: Schema, layout: Layout, *, logs: bool = False) -> None:
@@ -84,7 +85,7 @@ class CsvDecoder:
                 machine = self._machine_of(row) if self._machine is not None else DEFAULT_MACHINE
                 time_us = self._time_of(row, number - self._layout.first_line, machine)
             except RowError as reject:
-                rejects.append((i, reject.alone()))
+                rejects.append((i, self._why(line, number, reject).alone()))
                 continue
             machines.append(machine)
             times.append(time_us)
@@ -119,6 +120,24 @@ class CsvDecoder:
                 reason="header-again",
             )
         return row
+
+    def _why(self, line: bytes, number: int, reject: RowError) -> RowError:
+        """What a line that is no row is, where it is no spoiled row but stands above rows. Raises DataError in a stream
+        whose rows below would be misread.
+        """
+        for separator in dict.fromkeys([self._layout.separator, *SEPARATORS]):
+            cells, names = cells_of(line, separator, self._layout.encoding) or [], self._header
+            if is_header_again(cells, names) and separator == self._layout.separator:
+                return reject
+            if is_another_header(cells, names):
+                as_wide = len(cells) == len(names) and separator == self._layout.separator
+                message = _other_header(cells, names, separator, line=self._layout.header_line)
+                if self._logs and as_wide:
+                    raise DataError(f"{self._layout.name} line {number}: {message}") from reject
+                return RowError(message, reason="other-header" if as_wide else reject.reason)
+            if separator == self._layout.separator and is_units_again(cells, names, self._layout.units):
+                return RowError("the row of units stands here again; drop that line", reason="units-again")
+        return reject
 
     def _fits(self, row: Sequence[str]) -> bool:
         """Whether only the blank cells are too many that a separator at the end of each line makes."""
@@ -222,6 +241,18 @@ class CsvDecoder:
             first_us = chosen_us
         self.last_us[machine] = first_us
         return first_us
+
+
+def _other_header(cells: Sequence[str], names: Sequence[str], separator: str, *, line: int) -> str:
+    """What is to be said of a header that is not the one in `line`."""
+    if len(cells) != len(names):
+        how = f"a header of {len(cells)} columns stands here, and one of {len(names)} in line {line}"
+    else:
+        pairs = zip(cells, names, strict=True)
+        odd = next(((cell, name) for cell, name in pairs if cell.strip().casefold() != name.casefold()), None)
+        how = f'a header stands here with "{odd[0].strip()[:40]}" where line {line} has "{odd[1]}"' if odd else ""
+        how = how or f'a header stands here with "{separator}" between its cells'
+    return f"{how}; where files were joined, give them one by one"
 
 
 def _label_text(text: str) -> str:

@@ -144,6 +144,55 @@ def test_a_header_that_stands_again_among_the_rows_is_refused_by_its_line_and_mi
     assert "broken_values" not in found.toml
 
 
+UNITS = ";;bar;C;kN/m"
+JOINED = {
+    "with a mark of UTF-8": (["\ufeffZeit;Abriss;Druck;Temp;Zug"], "the header stands here again"),
+    "in capitals": (["ZEIT;ABRISS;DRUCK;TEMP;ZUG"], "the header stands here again"),
+    "in quotes": (['"Zeit";"Abriss";"Druck";"Temp";"Zug"'], "the header stands here again"),
+    "with its units": (["Zeit;Abriss;Druck;Temp;Zug", UNITS], "the header stands here again"),
+    "units alone": ([UNITS], "the row of units stands here again"),
+    "one column less": (["Zeit;Abriss;Druck;Temp"], "a header of 4 columns stands here, and one of 5 in line 1"),
+    "one column more": (["Zeit;Abriss;Druck;Temp;Zug;Q"], "a header of 6 columns stands here, and one of 5 in line 1"),
+    "another separator": (["Zeit,Abriss,Druck,Temp,Zug"], 'a header stands here with "," between its cells'),
+}
+
+
+@pytest.mark.parametrize("kind", JOINED)
+def test_what_stands_above_the_rows_of_a_second_file_is_named_and_costs_no_row(kind: str) -> None:
+    between, said = JOINED[kind]
+    header, *rows = export(below=[UNITS]).splitlines()
+    Path("h.csv").write_text("\n".join([header, *rows[:30], *between, *rows[30:], ""]), encoding="utf-8")
+    found = inspect_files([Path("h.csv")])
+    told = {doubt.place: doubt for doubt in found.doubts if doubt.fatal}
+    assert said in told["h.csv line 32"].what
+    assert "missing" not in found.toml
+    Path("h.toml").write_text(found.toml, encoding="utf-8")
+    schema = load_schema(Path("h.toml"))
+    with pytest.raises(DataError, match=rf"h.csv line 32: {said}"):
+        read_history(Path("h.csv"), schema, doubts=Doubts())
+    Path("whole.csv").write_text("\n".join([header, *rows, ""]), encoding="utf-8")
+    model = read_history(Path("whole.csv"), schema, doubts=Doubts()).schema
+    assert streamed(Path("h.csv"), model) == (ROWS, len(between))
+
+
+@pytest.mark.parametrize(
+    ("other", "odd"), [("Zeit;Abriss;Temp;Druck;Zug", ("Temp", "Druck")), ("Zeit;Abriss;Druck;Temp;Q", ("Q", "Zug"))]
+)
+def test_rows_below_a_header_of_other_columns_are_never_taken_for_those_of_the_first(
+    other: str, odd: tuple[str, str]
+) -> None:
+    header, *rows = export().splitlines()
+    Path("whole.csv").write_text("\n".join([header, *rows, ""]), encoding="utf-8")
+    Path("h.csv").write_text("\n".join([header, *rows[:30], other, *rows[30:], ""]), encoding="utf-8")
+    schema = Schema(time="Zeit", broken="Abriss")
+    said = f'h.csv line 32: a header stands here with "{odd[0]}" where line 1 has "{odd[1]}"; .*give them one by one'
+    with pytest.raises(DataError, match=said):
+        read_history(Path("h.csv"), schema, doubts=Doubts())
+    assert [doubt.kind for doubt in inspect_files([Path("h.csv")]).doubts if doubt.fatal] == ["other-header"]
+    with pytest.raises(DataError, match=said):
+        streamed(Path("h.csv"), read_history(Path("whole.csv"), schema, doubts=Doubts()).schema)
+
+
 @pytest.mark.parametrize(
     "last", ["30.01.2026 2", "30.01.2026 23:00;0;1,2", "31.02.2026 23:00;0;1,2;3;4", "gestern;0;1,2;3;4"]
 )

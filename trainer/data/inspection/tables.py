@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from sheetbreak.errors import DataError
-from sheetbreak.history.cells import Numbers, is_header_again, numbered_lines
+from sheetbreak.history.cells import Numbers, is_another_header, is_header_again, is_units_again, numbered_lines
 from sheetbreak.history.doubts import Doubt
 from sheetbreak.history.folders import files_of
 from sheetbreak.history.layout import POINTS, Layout, recognise_layout, with_numbers
@@ -141,10 +141,17 @@ def _rows(layout: Layout, lines: Sequence[tuple[int, bytes]]) -> Iterator[tuple[
             cells = layout.cells(line)
         except (UnicodeDecodeError, csv.Error):
             continue
-        if not any(cell.strip() for cell in cells) or is_header_again(cells, layout.header):
+        if not any(cell.strip() for cell in cells) or _stands_above(cells, layout):
             continue
         if len(cells) == width or (len(cells) > width and not any(cell.strip() for cell in cells[width:])):
             yield number, cells
+
+
+def _stands_above(cells: Sequence[str], layout: Layout) -> bool:
+    """Whether a line belongs above the rows of a file that was joined to another."""
+    names = layout.header
+    again = is_header_again(cells, names) or is_units_again(cells, names, layout.units)
+    return again or is_another_header(cells, names)
 
 
 def _with_numbers(
