@@ -23,7 +23,7 @@ from sheetbreak.streams.kafka.clients import (
     new_producer,
 )
 from sheetbreak.streams.kafka.group.actions import ActionFeed, has_actions
-from sheetbreak.streams.kafka.group.membership import KnownTopic, known_topic, refresh
+from sheetbreak.streams.kafka.group.membership import FRESH_S, KnownTopic, known_topic, refresh
 from sheetbreak.streams.kafka.options import Address, KafkaOptions, Security, topic_name
 from sheetbreak.streams.protocol import Record
 from sheetbreak.times import SAY_AGAIN_S
@@ -31,8 +31,6 @@ from sheetbreak.wire.topics import ACTIONS
 
 _CLOSE_MS = 1_000
 _LOOK_EVERY_S, _GLANCE_EVERY_S = 4.0, SAY_AGAIN_S
-_FRESH_S = 0.25
-"""A topic is not deleted, made again and filled beyond where we were in so short a time."""
 IDLE_FRESH_S = 4.0
 """While no row comes: twice as old as the client itself lets its metadata become."""
 _FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 0.1, 5.0
@@ -125,7 +123,7 @@ def _actions(options: KafkaOptions) -> str:
     return topic_name(ACTIONS, options.topic_prefix)
 
 
-def refuse_changed_input(session: Session, topic: str, *, older_than_s: float = _FRESH_S) -> None:
+def refuse_changed_input(session: Session, topic: str, *, older_than_s: float = FRESH_S) -> None:
     """Raise OffsetOutOfRangeError when the input is not the topic that we settled in: what was polled is void.
 
     Deleted and made again it has other rows under the same offsets; grown, machines move among partitions. What we

@@ -4,7 +4,9 @@ import logging
 import math
 import os
 import signal
+import time
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -98,11 +100,44 @@ def test_a_single_row_that_outlives_a_transaction_is_told_with_the_option(caplog
     assert "--transaction-timeout" in caplog.text
 
 
+def consumer_of(cluster: Any) -> Any:
+    return SimpleNamespace(_fetcher=SimpleNamespace(config={}), _cluster=cluster)
+
+
+class Metadata:
+    """What a client knows of the brokers, so many seconds old."""
+
+    def __init__(self, age_s: float = 0.0) -> None:
+        self._last_successful_refresh_ms = (time.monotonic() - age_s) * 1000
+        self.asked = 0
+
+    def brokers(self) -> set[int]:
+        return {1}
+
+    def request_update(self) -> None:
+        self.asked += 1
+
+
 def fetch_limits(pace: Pace) -> tuple[int, int, int]:
     """Of the next fetch while rows come: of a partition, of all, and what is waited for."""
-    fetcher, cluster = SimpleNamespace(config={}), SimpleNamespace(brokers=lambda: {1})
-    pace.set(SimpleNamespace(_fetcher=fetcher, _cluster=cluster))
-    return tuple(fetcher.config[name] for name in ("max_partition_fetch_bytes", "fetch_max_bytes", "fetch_min_bytes"))
+    consumer = consumer_of(Metadata())
+    pace.set(consumer)
+    config = consumer._fetcher.config
+    return tuple(config[name] for name in ("max_partition_fetch_bytes", "fetch_max_bytes", "fetch_min_bytes"))
+
+
+@pytest.mark.parametrize(
+    ("rows", "age_s", "asked"),
+    [(True, 60.0, True), (True, -60.0, False), (False, 60.0, False)],
+    ids=["old", "young", "no rows"],
+)
+def test_what_the_topics_are_is_asked_before_a_fetch_is_held(rows: bool, age_s: float, asked: bool) -> None:
+    """An answer that was asked for behind the fetch would come when that ends, and the rows with it wait again."""
+    pace, metadata = Pace(10.0), Metadata(age_s)
+    consumer = consumer_of(metadata)
+    pace.until(consumer, rows=rows)
+    pace.set(consumer)
+    assert metadata.asked == asked
 
 
 @pytest.mark.parametrize(
@@ -124,7 +159,7 @@ def test_fetches_are_halved_where_a_broker_that_is_there_does_not_answer_in_time
 
 
 def test_fetches_grow_again_as_rows_come_and_the_broker_gathers_no_more_than_they_hold() -> None:
-    pace, consumer = Pace(10.0), SimpleNamespace(_cluster=SimpleNamespace(brokers=lambda: {1}))
+    pace, consumer = Pace(10.0), consumer_of(Metadata())
     whole = fetch_limits(pace)[:2]
     for _ in range(20):
         pace.met(TIMED_OUT, asked=True, reachable=lambda: True)

@@ -12,6 +12,7 @@ ways write.
 import time
 import zlib
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from kafka import KafkaProducer, TopicPartition
@@ -48,6 +49,11 @@ class BulkProducer(KafkaProducer):  # type: ignore[misc]  # kafka-python ships n
     """A KafkaProducer with `send_many`, whose transaction can be given up."""
 
     given_up = False
+
+    def __init__(self, **settings: Any) -> None:
+        """As kafka-python's. Raises errors of kafka-python."""
+        super().__init__(**settings)
+        self._sender._maybe_send_pending_request = partial(_send_pending, self._sender)
 
     @property
     def identity(self) -> tuple[int, int]:
@@ -117,6 +123,18 @@ class BulkProducer(KafkaProducer):  # type: ignore[misc]  # kafka-python ships n
         builder._last_offset = count - 1
         records._next_offset = count
         return batch, future
+
+
+def _send_pending(sender: Any) -> bool:
+    """Send the transaction's next request as kafka-python's sender does, and with it the records that may go.
+
+    It waits for the answer before it looks at records: a commit was five round trips one after the other, and is four.
+    """
+    sent = type(sender)._maybe_send_pending_request(sender)
+    manager = sender._transaction_manager
+    if sent and not manager.has_error() and not manager.is_bumping_epoch() and manager.has_producer_id():
+        sender._send_producer_data()
+    return bool(sent)
 
 
 def _bodies(records: Iterable[KeyAndValue], batch_bytes: int) -> Iterable[tuple[bytes, int, KeyAndValue]]:

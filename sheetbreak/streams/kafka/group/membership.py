@@ -22,6 +22,8 @@ from sheetbreak.streams.kafka.group.positions import (
 
 _COMMITTED_MS = 10_000
 """A predecessor's pending offsets are waited for this long; then the poll says StreamUnavailable."""
+FRESH_S = 0.25
+"""A topic is not deleted, made again and filled beyond where we were in so short a time."""
 _ASK_MS = 2_000
 
 log = logging.getLogger(__name__)
@@ -208,11 +210,19 @@ def unread(consumer: Any, topic: str, partitions: Iterable[int], stable: StableO
     return {tp.partition: max(0, written[tp] - at[tp]) for tp in ends if at[tp] is not None}
 
 
-def refresh(consumer: Any, *, older_than_s: float) -> None:
-    """Ask for the consumer's metadata again, unless they are younger. Raises KafkaTimeoutError."""
+def ask_anew(consumer: Any, *, older_than_s: float) -> Any:
+    """Ask for the consumer's metadata again, unless they are younger; waits for nothing.
+
+    Returns the future of the answer, None where nothing is asked.
+    """
     cluster = consumer._cluster  # noqa: SLF001 - as in `known_topic`
-    if time.monotonic() - cluster._last_successful_refresh_ms / 1000 > older_than_s:  # noqa: SLF001
-        asked = cluster.request_update()
+    young = time.monotonic() - cluster._last_successful_refresh_ms / 1000 <= older_than_s  # noqa: SLF001
+    return None if young else cluster.request_update()
+
+
+def refresh(consumer: Any, *, older_than_s: float) -> None:
+    """As `ask_anew`, and wait for the answer. Raises KafkaTimeoutError."""
+    if (asked := ask_anew(consumer, older_than_s=older_than_s)) is not None:
         consumer._net.run(consumer._manager.wait_for, asked, _ASK_MS)  # noqa: SLF001 - as the client itself does
 
 

@@ -12,11 +12,14 @@ from typing import Any
 from kafka.errors import KafkaError, KafkaTimeoutError
 
 from sheetbreak.streams.kafka.clients import PARTITION_FETCH_BYTES
+from sheetbreak.streams.kafka.group.membership import FRESH_S, ask_anew
 
 FETCH_MIN_BYTES = 512 * 1024
 """So much is fetched at once without waiting: some 300 rows, so a backlog never waits."""
 IDLE_WAIT_MS = 1_000
 """How long the broker holds a fetch while no rows come; the first row ends it at once."""
+_SPARE_S = 0.025
+"""From the end of a poll to the look at what it brought."""
 _BESIDE = 0.2
 """Of the latency, for what other brokers' fetches bring; they end at about the same time."""
 _GROWTH = 8
@@ -41,7 +44,11 @@ class Pace:
         self._fetch_bytes = PARTITION_FETCH_BYTES
 
     def set(self, consumer: Any) -> None:
-        """To be called before a poll: how the fetches that it sends are held."""
+        """To be called before a poll: how the fetches that it sends are held.
+
+        What the topics are is to be known with the rows. Asked behind a fetch that is held it would be answered when
+        that is: the rows waited twice.
+        """
         # Read for each fetch that is sent; nothing public changes it.
         config = consumer._fetcher.config  # noqa: SLF001
         config["max_partition_fetch_bytes"], config["fetch_max_bytes"] = self._fetch_bytes, 2 * self._fetch_bytes
@@ -49,6 +56,7 @@ class Pace:
             share = 1 - _BESIDE if _brokers(consumer) > 1 else 1.0
             config["fetch_min_bytes"] = min(FETCH_MIN_BYTES, self._fetch_bytes)
             config["fetch_max_wait_ms"] = max(1, round(self._latency_s * share * 1000))
+            ask_anew(consumer, older_than_s=max(0.0, FRESH_S - self._latency_s - _SPARE_S))
         else:
             config["fetch_min_bytes"], config["fetch_max_wait_ms"] = 1, IDLE_WAIT_MS
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kafka import OffsetAndMetadata, TopicPartition
 from kafka.partitioner.default import DefaultPartitioner
 from kafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 from kafka.record.util import encode_varint
@@ -112,6 +113,28 @@ def test_a_broker_gives_back_what_was_written_in_either_way(broker: Broker, topi
             assert all(future.succeeded() for future in futures)
             assert len(futures) > 10
     assert [(record.key, record.value) for record in broker.read(topic)] == records
+
+
+def test_records_go_while_the_offsets_are_on_their_way(broker: Broker, topic: str) -> None:
+    with producer(broker, topic) as one:
+        client, seen = one._sender._client, list[str]()
+        send = client.send
+
+        def noted(node_id: Any, request: Any, **more: Any) -> Any:
+            name = type(request).__name__
+            seen.append(name)
+            return send(node_id, request, **more).add_both(lambda _: seen.append(f"answer to {name}"))
+
+        client.send = noted
+        for number in range(3):
+            seen.clear()
+            one.begin_transaction()
+            one.add_partitions([TopicPartition(topic, 0)])
+            one.send_many(topic, 0, [(b"k", b"%d" % number)])
+            one.send_offsets_to_transaction({TopicPartition(topic, 0): OffsetAndMetadata(number, "", -1)}, topic)
+            one.commit_transaction()
+            assert seen.index("ProduceRequest") < seen.index("answer to TxnOffsetCommitRequest")
+    assert broker.values(topic) == [b"0", b"1", b"2"]
 
 
 def test_what_was_written_in_bulk_and_aborted_is_never_seen(broker: Broker, topic: str) -> None:
