@@ -32,8 +32,8 @@ MAX_RECORD_BYTES = 1024 * 1024
 PARTITION_FETCH_BYTES = 8 * 1024 * 1024
 """A full batch from one partition; with kafka-python's 1 MiB a backlog comes in batches of a thousand rows. From all
 together twice as much: with its 50 MiB a batch of four partitions lay beside three more that waited."""
-METADATA_MS = 2_000
-"""How old may be what we know of the input: a topic made again or grown is seen so soon."""
+METADATA_MS = 5_000
+"""How old may be what we know of the input while no row comes: a topic made again or grown is seen so soon."""
 _READER_METADATA_MS = 30_000
 """The same of a topic that is read outside the group; with kafka-python's five minutes one that was made again might be
 seen so late."""

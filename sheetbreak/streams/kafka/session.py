@@ -31,7 +31,7 @@ from sheetbreak.wire.topics import ACTIONS
 
 _CLOSE_MS = 1_000
 _LOOK_EVERY_S, _GLANCE_EVERY_S = 4.0, SAY_AGAIN_S
-IDLE_FRESH_S = 4.0
+IDLE_FRESH_S = 10.0
 """While no row comes: twice as old as the client itself lets its metadata become."""
 _FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 0.1, 5.0
 

@@ -19,7 +19,7 @@ from sheetbreak.streams.kafka.clients import new_admin, new_producer
 from sheetbreak.streams.kafka.commit_thread import Watchdog, Worker, can_connect
 from sheetbreak.streams.kafka.errors import stream_error
 from sheetbreak.streams.kafka.group.membership import Membership, group_of, is_stable, unread, unstick
-from sheetbreak.streams.kafka.group.pace import Pace, Portion
+from sheetbreak.streams.kafka.group.pace import IDLE_WAIT_MS, Pace, Portion
 from sheetbreak.streams.kafka.group.positions import Jumps, Place, StableOffsets
 from sheetbreak.streams.kafka.group.state_topic import MachineStates, StateReader
 from sheetbreak.streams.kafka.group.watch import GroupWatch
@@ -43,11 +43,11 @@ from sheetbreak.streams.protocol import Batch, Output, Record, Snapshot
 COMMIT_WAIT_S = 2.0
 """A commit that takes longer says StreamUnavailable, so that the caller can look about; it goes on."""
 _CLOSE_WAIT_S = 5.0
-_ASK_MS = 2_000
+_ASK_MS = 2_000 + IDLE_WAIT_MS
 _BATCH_BYTES = 16 * 1024 * 1024
 """Of records in a batch, beyond which no poll adds more: 10,000 rows of 59 sensors, or 16 records of 1 MB."""
-_PROBE_EVERY_S = 2.0
-"""While no rows come: whether that is because the broker is away."""
+_SILENT_S = 1.0 + IDLE_WAIT_MS / 1000
+"""A broker that is there answers a fetch within this, if only that there is nothing."""
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +85,6 @@ class KafkaStream:
         self._group = GroupWatch(options.group, names.rows, partial(new_admin, address, security))
         self._joined, self._stable = False, StableOffsets()
         self._pace, self._portion = Pace(options.latency_s), Portion(options.max_rows)
-        self._probed_at = float("-inf")
 
     def poll(self, timeout_s: float) -> Batch:
         """Rows that came, which waited for the latency at most, or as many as a batch may hold.
@@ -249,11 +248,11 @@ class KafkaStream:
         return self._batch((), assigned=assigned, revoked=revoked)
 
     def _probe(self, session: Session) -> None:
-        """kafka-python polls on in silence while the broker is away: ask it something. Raises its errors."""
-        if time.monotonic() - self._probed_at >= _PROBE_EVERY_S:
-            refuse_changed_input(session, self._names.rows, older_than_s=IDLE_FRESH_S)
-            session.consumer.end_offsets([TopicPartition(self._names.rows, 0)], timeout_ms=_ASK_MS)
-            self._probed_at = time.monotonic()
+        """kafka-python polls on in silence while the broker is away: one not heard is asked. Raises its errors."""
+        refuse_changed_input(session, self._names.rows, older_than_s=IDLE_FRESH_S)
+        one = TopicPartition(self._names.rows, min(self._membership.places, default=0))
+        if session.consumer.silent_s(one) > _SILENT_S:
+            session.consumer.end_offsets([one], timeout_ms=_ASK_MS)
 
     def _start(self, batch: Batch, outputs: Sequence[Output], snapshots: Sequence[Snapshot]) -> Commit:
         token: Token | None = batch.token

@@ -483,6 +483,33 @@ def test_a_stream_without_rows_asks_seldom_and_one_with_rows_lets_the_broker_gat
         rig.tear_down()
 
 
+def test_a_stream_at_rest_asks_no_broker_that_has_answered_its_fetches(broker: Broker) -> None:
+    rig = KafkaRig(broker)
+    try:
+        stream = rig.open()
+        rig.feed(rows(3))
+        assert values_of(poll_until(stream, 3)) == rows(3)
+        assert stream._session is not None
+        consumer, tp = stream._session.consumer, TopicPartition(rig.prefix + "sensor-rows", 0)
+        wait_for(lambda: not patiently(lambda: stream.poll(0.1)).records and consumer.highwater(tp) == 3)
+        asked = list[object]()
+
+        def noted(*what: object, **_: object) -> dict[Any, int]:
+            asked.append(what)
+            return {}
+
+        consumer.end_offsets = noted
+        for _ in range(5):
+            stream.poll(0.1)
+        assert stream.lag() == {0: 0}
+        assert asked == []
+        consumer._heard_at.clear()  # as when it is away
+        stream.poll(0.1)
+        assert len(asked) == 1
+    finally:
+        rig.tear_down()
+
+
 def test_a_stream_without_rows_hears_that_another_has_its_instance_id(broker: Broker) -> None:
     rig = KafkaRig(broker)
     try:

@@ -9,6 +9,7 @@ ways.
 
 # ruff: noqa: SLF001 - see above
 
+import time
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -27,12 +28,23 @@ _FIRST_STAMP_MS = 10**12
 
 
 class BulkConsumer(AskingConsumer):
-    """A KafkaConsumer whose `poll` gives lists of `Record` by partition."""
+    """A KafkaConsumer whose `poll` gives lists of `Record` by partition. It knows when a broker was heard last."""
 
     def __init__(self, **settings: Any) -> None:
         """Raises errors of kafka-python."""
         super().__init__(**settings)
+        self._heard_at: dict[Any, float] = {}
         self._fetcher.PartitionRecords = PartitionRows
+        self._fetcher._handle_fetch_response = self._hear
+
+    def silent_s(self, tp: Any) -> float:
+        """Seconds since the partition's leader answered a fetch; infinite where it has answered none."""
+        leader = self._cluster.leader_for_partition(tp)
+        return time.monotonic() - self._heard_at.get(leader, float("-inf"))
+
+    def _hear(self, node_id: Any, *answer: Any) -> None:
+        self._heard_at[node_id] = time.monotonic()
+        Fetcher._handle_fetch_response(self._fetcher, node_id, *answer)
 
 
 class PartitionRows(Fetcher.PartitionRecords):  # type: ignore[misc]  # kafka-python ships no types

@@ -6,6 +6,7 @@ to whoever has its rows, also while some monitors are of a version that knows of
 
 import logging
 import time
+from functools import partial
 from typing import Any
 
 from kafka import TopicPartition
@@ -14,12 +15,13 @@ from kafka.errors import OffsetOutOfRangeError, TopicAuthorizationFailedError
 from sheetbreak.streams.kafka.admin.topics import inspect
 from sheetbreak.streams.kafka.clients import new_reader
 from sheetbreak.streams.kafka.group.membership import committed_places, known_topic
-from sheetbreak.streams.kafka.group.pace import IDLE_WAIT_MS
 from sheetbreak.streams.kafka.group.positions import Place
 from sheetbreak.streams.kafka.options import Address, Security
 from sheetbreak.streams.protocol import Record
 
 _ASK_MS = 10_000
+_HELD_MS = 6_000
+"""How long the broker holds a fetch while no action comes; the first one ends it at once."""
 _ASK_EVERY_S = 0.2
 """A question, though it is answered from memory, crosses to the client's thread and back."""
 _told: set[str] = set()
@@ -48,7 +50,8 @@ class ActionFeed:
     def __init__(self, address: Address, security: Security, topic: str) -> None:
         """Raises errors of kafka-python."""
         self._topic = topic
-        self._reader = new_reader(address, security, idle_wait_ms=IDLE_WAIT_MS)
+        self._new_reader = partial(new_reader, address, security, idle_wait_ms=_HELD_MS)
+        self._reader = self._new_reader()
         self._next: dict[TopicPartition, Place] = {}
         self._topic_id = ""
         """Of the topic whose offsets our places are."""
@@ -60,6 +63,9 @@ class ActionFeed:
         Returns what it has committed. Raises errors of kafka-python; then it is to be called again.
         """
         self._next = {}
+        if self._reader.assignment():  # what it asks would wait behind a fetch that the broker holds
+            self._reader.close()
+            self._reader = self._new_reader()
         ours = [TopicPartition(self._topic, tp.partition) for tp in sorted(consumer.assignment())]
         self._reader.assign(ours)
         if not ours:

@@ -24,7 +24,8 @@ _COMMITTED_MS = 10_000
 """A predecessor's pending offsets are waited for this long; then the poll says StreamUnavailable."""
 FRESH_S = 0.25
 """A topic is not deleted, made again and filled beyond where we were in so short a time."""
-_ASK_MS = 2_000
+_ASK_MS = 4_000
+"""What we ask may wait behind a fetch that the broker holds: for IDLE_WAIT_MS (pace.py)."""
 
 log = logging.getLogger(__name__)
 
@@ -197,13 +198,15 @@ def committed_places(
 
 
 def unread(consumer: Any, topic: str, partitions: Iterable[int], stable: StableOffsets) -> dict[int, int]:
-    """Rows of each partition not polled yet, those behind an open transaction among them; asks the broker.
+    """Rows of each partition not polled yet, those behind an open transaction among them.
 
-    stable: is told how far each is decided. Raises errors of kafka-python.
+    The broker is asked where its last fetch said that there are more. stable: is told how far each partition is
+    decided. Raises errors of kafka-python.
     """
-    asked = [TopicPartition(topic, partition) for partition in partitions]
-    ends = consumer.end_offsets(asked, timeout_ms=_ASK_MS) if asked else {}
-    at = {tp: consumer.position(tp, timeout_ms=_ASK_MS) for tp in ends}
+    ours = [TopicPartition(topic, partition) for partition in partitions]
+    at = {tp: consumer.position(tp, timeout_ms=_ASK_MS) for tp in ours}
+    asked = [tp for tp in ours if at[tp] is None or consumer.highwater(tp) != at[tp]]
+    ends = at | (consumer.end_offsets(asked, timeout_ms=_ASK_MS) if asked else {})
     written = {tp: max(end, consumer.highwater(tp) or 0) for tp, end in ends.items()}
     for tp, end in ends.items():
         stable.look(tp.partition, end, written[tp])

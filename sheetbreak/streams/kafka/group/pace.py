@@ -16,7 +16,7 @@ from sheetbreak.streams.kafka.group.membership import FRESH_S, ask_anew
 
 FETCH_MIN_BYTES = 512 * 1024
 """So much is fetched at once without waiting: some 300 rows, so a backlog never waits."""
-IDLE_WAIT_MS = 1_000
+IDLE_WAIT_MS = 2_000
 """How long the broker holds a fetch while no rows come; the first row ends it at once."""
 _SPARE_S = 0.025
 """From the end of a poll to the look at what it brought."""
