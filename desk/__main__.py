@@ -1,7 +1,5 @@
 """Entry point: `python -m desk` is `sheetbreak desk`."""
 
-import sys
+from sheetbreak.cli.commands import command, program
 
-from sheetbreak.cli.commands import command, run
-
-sys.exit(run(command("desk")))
+program(command("desk"))

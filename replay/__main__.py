@@ -1,7 +1,5 @@
 """Entry point: `python -m replay` is `sheetbreak replay`."""
 
-import sys
+from sheetbreak.cli.commands import command, program
 
-from sheetbreak.cli.commands import command, run
-
-sys.exit(run(command("replay")))
+program(command("replay"))

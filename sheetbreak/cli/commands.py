@@ -4,9 +4,10 @@ A command is `main(argv: Sequence[str]) -> int`: it gets its arguments without i
 to standard output, and raises a SheetbreakError for what the user must change. `run` makes exit codes of it:
 
     # trainer/__main__.py
-    sys.exit(run(command("train")))
+    program(command("train"))
 """
 
+import contextlib
 import difflib
 import errno
 import importlib
@@ -19,7 +20,7 @@ import threading
 import traceback
 from collections.abc import Callable, Sequence
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from sheetbreak.cli.logs import log_format_of, log_to_stderr, logs_json
 from sheetbreak.errors import DataError, SheetbreakError, StreamFenced
@@ -72,9 +73,24 @@ COMMANDS = {
 }
 
 
-def main() -> int:
+def main() -> NoReturn:
     """The console script `sheetbreak`."""
-    return run(dispatch)
+    program(dispatch)
+
+
+def program(main: Main) -> NoReturn:
+    """`run` as all that the process does; ends it with the exit code.
+
+    Interrupted it ends at once: a thread of a library that is at work meanwhile, as TensorFlow's are, crashes an
+    interpreter that is taken apart around it, and the code is that of the crash.
+    """
+    code = run(main)
+    if code == INTERRUPTED:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def dispatch(argv: Sequence[str]) -> int:

@@ -318,6 +318,13 @@ def test_help_tells_each_flags_variable_and_default_once(capsys: pytest.CaptureF
     assert "example: sheetbreak try --seed 3" in shown
 
 
+def test_an_interrupted_program_ends_at_once_with_all_that_it_wrote() -> None:
+    """A library that crashes while the interpreter is taken apart, as TensorFlow may, is not waited for."""
+    body = "import atexit, os; atexit.register(os.abort); print('kept', end=''); raise KeyboardInterrupt"
+    found = _python("-c", _program(body))
+    assert (found.returncode, found.stdout) == (130, "kept")
+
+
 REMEDY = "make room, or name another place for what is written"
 
 
@@ -330,7 +337,7 @@ def _raising(error: BaseException) -> Callable[[Sequence[str]], int]:
 
 def _program(body: str) -> str:
     """The source of a program whose main is `body`."""
-    return f"import sys; from sheetbreak.cli.commands import run\ndef main(argv):\n    {body}\nsys.exit(run(main))"
+    return f"import sys; from sheetbreak.cli.commands import program\ndef main(argv):\n    {body}\nprogram(main)"
 
 
 def _python(*argv: str) -> subprocess.CompletedProcess[str]:

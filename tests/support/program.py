@@ -9,10 +9,10 @@ from tests.support.services import plain_environment
 
 # A shell that puts tests in the background has SIGINT ignored, and children inherit that.
 PROGRAM = """
-import signal, sys
+import signal
 from sheetbreak.cli.commands import main
 signal.signal(signal.SIGINT, signal.default_int_handler)
-sys.exit(main())
+main()
 """
 
 
