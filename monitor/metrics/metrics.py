@@ -33,6 +33,8 @@ NAMED_UNSCORED = 1000
 _BATCH_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _OUTCOMES = (SCORED, RESTARTING, WARMING_UP, STOPPED, DEAD_LETTER)
 
+ENDS_A_RUN = ("gap", "short-gap")
+"""Gaps that do; where rows were lost the run goes on."""
 STOPS = ("break", "clock", "gap", "short-gap", "lost-rows")
 
 
@@ -69,7 +71,7 @@ class Metrics:
     ) -> None:
         """clock: monotonic seconds."""
         self._clock = clock
-        self._period_s, self._gap_us = 120.0, 180_000_000
+        self._period_s = 120.0
         self._blind: list[str] = []
         self.sensors = Sensors(sensors, all_series=all_sensor_series)
         self._machines: dict[str, _Machine] = {}
@@ -118,6 +120,7 @@ class Metrics:
         scored: dict[str, int] = {}
         now_s, times_us = self._clock(), rows.times_us.tolist()
         rejected = {place for place, _ in results.rejects}
+        gaps = {place for place, why in results.stops if why in ENDS_A_RUN}
         has_score = (~np.isnan(results.score)).tolist()
         for place, (name, outcome) in enumerate(zip(rows.machines, results.outcome, strict=True)):
             if place in rejected:
@@ -126,10 +129,9 @@ class Metrics:
             machine.rows[outcome] = machine.rows.get(outcome, 0) + 1
             if machine is self._machines.get(""):
                 continue
-            last_us, machine.last_row_us = machine.last_row_us, times_us[place]
+            machine.last_row_us = times_us[place]
             machine.standing.arrived_s = now_s
-            after_gap = last_us is not None and times_us[place] - last_us > self._gap_us
-            if machine.standing.take(outcome, after_gap=after_gap):
+            if machine.standing.take(outcome, after_gap=place in gaps):
                 self._blind.append(name)
             if has_score[place]:
                 scored[name] = place
@@ -199,7 +201,7 @@ class Metrics:
         self._model.clear()
         self._model.labels(manifest.version, manifest.family).set(1)
         self._trained.set(datetime.fromisoformat(manifest.created).timestamp())
-        self._period_s, self._gap_us = manifest.schema.period_s, round(manifest.schema.stop_gap_s * 1e6)
+        self._period_s = manifest.schema.period_s
 
     def take_newly_blind(self) -> list[str]:
         """The machines that became blind since the last call."""

@@ -20,10 +20,12 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def rows_at(minutes: Sequence[float]) -> list[bytes]:
+def rows_at(minutes: Sequence[float], *, broken: bool | None = None) -> list[bytes]:
     values = mill_values(len(minutes))
     return [
-        encode_row("pm1", START_US + int(at * 60e6), values=dict(zip(SENSORS, row.tolist(), strict=True)))
+        encode_row(
+            "pm1", START_US + int(at * 60e6), values=dict(zip(SENSORS, row.tolist(), strict=True)), broken=broken
+        )
         for at, row in zip(minutes, values, strict=True)
     ]
 
@@ -87,6 +89,7 @@ def test_a_machine_known_from_its_state_alone_has_a_state_too(models: Path) -> N
 
 
 ONE_IN_FIFTEEN_LOST = [2.0 * i for i in range(1000) if i % 15]
+ONE_IN_FOUR_LOST = [2.0 * i for i in range(200) if i % 4]
 EVERY_FOUR_MINUTES = [4.0 * i for i in range(200)]
 
 
@@ -103,6 +106,16 @@ def test_a_feed_of_which_no_row_can_warn_is_told_once_and_shown(
     told = [record.message for record in caplog.records if "event=blind" in record.message]
     assert len(told) == 1
     assert "stop-gap-s=180" in told[0]
+
+
+def test_a_feed_whose_labels_show_that_the_machine_ran_on_where_rows_are_lost_is_not_blind(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    save_model(tmp_path, lost_rows_s=660.0)
+    monitor = after(rows_at(ONE_IN_FOUR_LOST, broken=False), tmp_path)
+    assert monitor.sample("sheetbreak_stops_total", machine="pm1", why="lost-rows") == 49
+    assert monitor.sample("sheetbreak_machine_blind", machine="pm1") == 0
+    assert "event=blind" not in caplog.text
 
 
 def test_a_machine_that_stops_now_and_then_is_not_blind(models: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -31,6 +31,7 @@ def save_model(
     sensors: Sequence[str] = SENSORS,
     level: float = 1.5,
     trailing_rows: int = 60,
+    lost_rows_s: float = 0.0,
     now: datetime = datetime(2026, 5, 1, 10, 15, tzinfo=UTC),
 ) -> Manifest:
     """Save a rank-2 projection as the current model: two common causes, as `mill_values` has them."""
@@ -42,7 +43,7 @@ def save_model(
         preset="default",
         family="pca",
         window=1,
-        schema=Schema(sensors=tuple(sensors), time="time", broken="broken", machine="machine"),
+        schema=Schema(sensors=tuple(sensors), time="time", broken="broken", machine="machine", lost_rows_s=lost_rows_s),
         features=FeatureParams("streaming-z", (0.0,) * n, start_sd=(1.0,) * n, warm_up_rows=WARM_UP_ROWS),
         scaler=Scaler((0.0,) * n, (1.0,) * n, clip=5.0),
         score=ScoreParams("clipped-mean", rms=(0.2,) * n),
