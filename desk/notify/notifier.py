@@ -2,17 +2,20 @@
 
 Told anew every minute, since Alertmanager forgets alerts when it is restarted, though not whom it has told of which: an
 alert posted again, by this desk or by its successor, is the same alert and causes no second message. An alert resolves
-by the monitor's `closed` alone: a monitor, a desk or a broker that is silent resolves nothing. A shelved machine has a
-silence, which is there before its alerts are.
+by the monitor's `closed` alone: a monitor, a desk or a broker that is silent resolves nothing; and no sooner than
+Alertmanager is sure to have told of it (openings.py). A shelved machine has a silence, which is there before its
+alerts are.
 """
 
 import logging
 import threading
-from collections.abc import Callable
-from typing import Any, Protocol
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from desk.notify.alertmanager import Alertmanager
 from desk.notify.messages import as_posted
+from desk.notify.openings import TELLS_WITHIN_S, Openings
 from desk.notify.silences import Shelf, keep_silences, shelves
 from desk.service import Desk
 from desk.store.alarms import find_alarm
@@ -20,6 +23,8 @@ from sheetbreak.errors import StreamError
 
 AGAIN_S = 60.0
 _LOOK_S = 1.0
+_SOON_S = 5.0
+"""As often while an alert has ended and Alertmanager is not known to have told of it."""
 _CLOSED_FOR_MS = 3_600_000
 """An end is told for so long, in case this desk's predecessor could not."""
 _MOST = 1000
@@ -55,14 +60,13 @@ class Notifier:
         holds: Callable[[], bool],
         mark: Mark | None = None,
         again_s: float = AGAIN_S,
+        tells_within_s: float = TELLS_WITHIN_S,
     ) -> None:
         self._alertmanager = Alertmanager(url)
         self._desk, self._holds, self._mark, self._again_s = desk, holds, mark, again_s
-        self._announced: set[str] = set()
-        self._told_ms: int | None = None
-        """Up to which message this desk or another one has handed alerts over; None: this desk is not the one."""
-        self._newest_ms = 0
-        """Of the messages that were handed over."""
+        self._openings: Openings | None = None
+        """None: this desk is not the one."""
+        self._tells_within_s = tells_within_s
         self._silenced: frozenset[Shelf] = frozenset()
         """The shelves that Alertmanager knows of."""
         self._problem = ""
@@ -77,25 +81,24 @@ class Notifier:
             waited_s += _LOOK_S
             try:
                 if not self._desk.status.live or not self._holds():
-                    waited_s, self._told_ms, self._desk.status.notifies = self._again_s, None, False
+                    waited_s, self._openings, self._desk.status.notifies = self._again_s, None, False
                     continue
-                if self._told_ms is None:
-                    self._told_ms = self._handed_over()
+                if self._openings is None:
+                    self._openings = Openings(self._handed_over(), tells_within_s=self._tells_within_s)
                 self._silence(anew=waited_s >= self._again_s)
-                alerts = self.alerts()
-                told = tuple((one["labels"], one["annotations"]) for one in alerts)
-                if told != self._last or waited_s >= self._again_s:
-                    self._alertmanager.post_alerts(alerts)
-                    log.info("event=alertmanager-told alerts=%d", len(alerts))
+                handed = self._wanted(self._openings)
+                told = tuple((one.posted["labels"], one.posted["annotations"]) for one in handed)
+                soon = any(one.end_waits for one in handed)
+                if told != self._last or waited_s >= (min(_SOON_S, self._again_s) if soon else self._again_s):
+                    self._hand_over(handed, self._openings)
                     self._last, waited_s = told, 0.0
-                    self._keep_mark()
                 self._desk.status.notify_problem, self._desk.status.notifies = self._problem, True
             except StreamError as error:
                 log.warning("event=notifier-not-elected reason=%r", str(error))
             except (OSError, ValueError, LookupError) as error:  # an answer that is none of Alertmanager's, too
                 self._tell(f"{self._alertmanager.url} does not take alerts: {error}")
 
-    def alerts(self) -> list[dict[str, Any]]:
+    def _wanted(self, openings: Openings) -> list["_Handed"]:
         """What is open, and what has ended lately; of a shelved machine nothing before Alertmanager knows of that."""
         desk, now_ms = self._desk, self._desk.now_ms()
         with desk.store.reading() as db:
@@ -103,25 +106,28 @@ class Notifier:
             found = [(alarm, row) for row in rows if (alarm := find_alarm(db, row["alert_id"])) is not None]
             known = {one.machine for one in self._silenced}
             shelved = {one.machine for one in shelves(db, now_ms=now_ms)} - known
-        posted = []
+        handed = []
         for alarm, row in found:
-            if alarm.machine in shelved and alarm.alert_id not in self._announced:
+            if alarm.machine in shelved and not openings.is_taken(alarm.alert_id):
                 continue
-            # Alertmanager tells of none that it first hears of as ended. Opened and closed since the last look, of this
-            # desk or of the one before: open at first, and its end comes with the next look.
-            unheard = alarm.alert_id not in self._announced
-            sudden = unheard and self._told_ms is not None and row["first_ms"] > self._told_ms
-            closed_ms = None if alarm.is_open or sudden else row["at_ms"]
-            self._announced.add(alarm.alert_id)
-            self._newest_ms = max(self._newest_ms, row["first_ms"])
-            posted.append(
-                as_posted(
-                    alarm, clock=desk.clock, origin=desk.public_origin, now_ms=now_ms, opened_ms=row["first_ms"],
-                    closed_ms=closed_ms,
-                )
+            end_waits = not alarm.is_open and not openings.is_told(alarm.alert_id, row["first_ms"])
+            posted = as_posted(
+                alarm, clock=desk.clock, origin=desk.public_origin, now_ms=now_ms, opened_ms=row["first_ms"],
+                closed_ms=None if alarm.is_open or end_waits else row["at_ms"],
             )  # fmt: skip
-        self._announced &= {alarm.alert_id for alarm, _ in found}
-        return posted
+            handed.append(_Handed(alarm.alert_id, row["first_ms"], posted, end_waits))
+        return handed
+
+    def _hand_over(self, handed: Sequence["_Handed"], openings: Openings) -> None:
+        try:
+            self._alertmanager.post_alerts([one.posted for one in handed])
+        except (OSError, ValueError):
+            openings.failed()
+            raise
+        log.info("event=alertmanager-told alerts=%d", len(handed))
+        told_ms = openings.took([(one.alert_id, one.first_ms) for one in handed], at_s=time.monotonic())
+        if told_ms is not None and self._mark is not None:
+            self._mark.write(told_ms)
 
     def _handed_over(self) -> int:
         """Up to which message alerts are handed over, as this desk becomes the one. Raises StreamError."""
@@ -130,12 +136,7 @@ class Notifier:
             known = self._desk.now_ms() - 1  # what opened before the first desk came is nobody's
             if self._mark is not None:
                 self._mark.write(known)
-        self._newest_ms = known
         return known
-
-    def _keep_mark(self) -> None:
-        if self._mark is not None and self._told_ms is not None and self._newest_ms > self._told_ms:
-            self._mark.write(self._newest_ms)
 
     def _silence(self, *, anew: bool) -> None:
         """Bring Alertmanager's silences to the shelves, where those changed; anew: in any case."""
@@ -158,3 +159,13 @@ class Notifier:
         if self._desk.status.notify_problem != problem:
             log.error("event=alertmanager-away reason=%r", problem)
         self._desk.status.notify_problem = problem
+
+
+class _Handed(NamedTuple):
+    """An alert as it is handed over."""
+
+    alert_id: str
+    first_ms: int
+    posted: dict[str, Any]
+    end_waits: bool
+    """It has ended, and is handed over as open all the same."""

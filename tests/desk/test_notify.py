@@ -28,8 +28,10 @@ from tests.support.patience import PATIENCE_S, patiently, wait_for
 from tests.support.ports import free_port
 from tests.support.services import need
 
+TELLS_WITHIN_S = 3.0
+"""Of the Alertmanager below; much longer than its group_wait."""
 CONFIG = """
-route: {{receiver: shift, group_by: [alert_id], group_wait: 0s, group_interval: 1s, repeat_interval: 12h}}
+route: {{receiver: shift, group_by: [alert_id], group_wait: {wait}, group_interval: 1s, repeat_interval: 12h}}
 receivers:
   - name: shift
     webhook_configs: [{{url: "http://127.0.0.1:{port}/", send_resolved: true}}]
@@ -60,21 +62,40 @@ def told() -> Iterator[tuple[int, list[dict[str, Any]]]]:
 
 
 @pytest.fixture
-def alertmanager(tmp_path: Path, told: tuple[int, list[dict[str, Any]]]) -> Iterator[str]:
-    program = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
-    need(program, "no prometheus-alertmanager on the PATH; run scripts/install-test-tools")
-    (tmp_path / "config.yml").write_text(CONFIG.format(port=told[0]))
-    address = f"127.0.0.1:{free_port()}"
-    command = [str(program), f"--config.file={tmp_path / 'config.yml'}", f"--storage.path={tmp_path / 'data'}"]
-    command += [f"--web.listen-address={address}", "--cluster.listen-address="]
-    with (tmp_path / "alertmanager.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        wait_for(lambda: answers(f"http://{address}/-/ready"), says=(tmp_path / "alertmanager.log").read_text)
-        yield f"http://{address}"
-    finally:
-        process.kill()
-        process.wait()
+def alertmanager(running: "Running") -> str:
+    return running.address
+
+
+@pytest.fixture
+def running(tmp_path: Path, told: tuple[int, list[dict[str, Any]]]) -> Iterator["Running"]:
+    running = Running(tmp_path, webhook_port=told[0])
+    running.start()
+    yield running
+    running.kill()
+
+
+class Running:
+    """An Alertmanager of this machine's package."""
+
+    def __init__(self, folder: Path, *, webhook_port: int) -> None:
+        program = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
+        need(program, "no prometheus-alertmanager on the PATH; run scripts/install-test-tools")
+        self._config, self._webhook_port = folder / "config.yml", webhook_port
+        where = f"127.0.0.1:{free_port()}"
+        self.address = f"http://{where}"
+        self._command = [str(program), f"--config.file={self._config}", f"--storage.path={folder / 'data'}"]
+        self._command += [f"--web.listen-address={where}", "--cluster.listen-address="]
+        self._log = folder / "alertmanager.log"
+
+    def start(self, *, group_wait: str = "1s") -> None:
+        self._config.write_text(CONFIG.format(port=self._webhook_port, wait=group_wait))
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
+        wait_for(lambda: answers(f"{self.address}/-/ready"), says=self._log.read_text)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
 
 
 def answers(url: str) -> bool:
@@ -88,7 +109,7 @@ def answers(url: str) -> bool:
 @contextmanager
 def notifying(rig: DeskRig, url: str, *, mark: Mark | None = None) -> Iterator[None]:
     stop = threading.Event()
-    notifier = Notifier(url, rig.desk, holds=lambda: True, mark=mark, again_s=1.0)
+    notifier = Notifier(url, rig.desk, holds=lambda: True, mark=mark, again_s=1.0, tells_within_s=TELLS_WITHIN_S)
     thread = threading.Thread(target=notifier.run, args=(stop,))
     thread.start()
     try:
@@ -127,17 +148,6 @@ def test_one_message_opens_and_one_ends_whichever_desk_and_whatever_is_silent(
     assert messages[1]["annotations"]["ended"] == "pm1: back to normal."
 
 
-def test_an_alert_of_a_shelved_machine_is_not_announced_until_it_is_unshelved(rig: DeskRig) -> None:
-    notifier = Notifier("http://127.0.0.1:9", rig.desk, holds=lambda: True)
-    rig.take(score(0), action(0, "shelve", until="1999-05-02T00:00:00Z"), score(1, ratio=1.5), alert(1))
-    rig.take(score(1, machine="pm2", ratio=1.5), alert(1, machine="pm2"))
-    assert [one["labels"]["machine"] for one in notifier.alerts()] == ["pm2"]
-    rig.take(action(1, "unshelve"))
-    assert sorted(one["labels"]["machine"] for one in notifier.alerts()) == ["pm1", "pm2"]
-    rig.take(action(1, "shelve", until="1999-05-02T00:00:00Z", comment="again"))  # it was announced: it is not resolved
-    assert sorted(one["labels"]["machine"] for one in notifier.alerts()) == ["pm1", "pm2"]
-
-
 def test_an_alert_that_has_ended_before_it_could_be_told_is_told_and_then_ended(
     rig: DeskRig, alertmanager: str, told: tuple[int, list[dict[str, Any]]]
 ) -> None:
@@ -149,6 +159,33 @@ def test_an_alert_that_has_ended_before_it_could_be_told_is_told_and_then_ended(
     with notifying(rig, alertmanager):
         wait_for(lambda: rig.status.notifies)
         rig.take(score(2, ratio=1.5), alert(2), score(3), alert(3, "closed", opened=2, message="pm1: back to normal."))
+        wait_for(lambda: len(messages) > 1)
+    assert [(one["labels"]["alert_id"], one["status"]) for one in messages] == [
+        ("pm1-2", "firing"),
+        ("pm1-2", "resolved"),
+    ]
+
+
+@pytest.mark.parametrize("killed", ["before it has it", "before it tells"])
+def test_an_alert_that_ends_while_alertmanager_is_away_is_told_once_and_then_ended(
+    killed: str, rig: DeskRig, running: Running, told: tuple[int, list[dict[str, Any]]]
+) -> None:
+    messages = told[1]
+    running.kill()
+    running.start(group_wait="1h")
+    rig.now_ms = time.time_ns() // 1_000_000
+    with notifying(rig, running.address):
+        wait_for(lambda: rig.status.notifies)
+        rig.now_ms = time.time_ns() // 1_000_000
+        if killed == "before it tells":
+            rig.take(score(2, ratio=1.5), alert(2))
+            wait_for(lambda: asked(running.address, "alerts"))
+        running.kill()
+        if killed == "before it has it":
+            rig.take(score(2, ratio=1.5), alert(2))
+        wait_for(lambda: rig.status.notify_problem.endswith("refused>"))
+        rig.take(score(3), alert(3, "closed", opened=2, message="pm1: back to normal."))
+        running.start()
         wait_for(lambda: len(messages) > 1)
     assert [(one["labels"]["alert_id"], one["status"]) for one in messages] == [
         ("pm1-2", "firing"),
@@ -282,7 +319,12 @@ def test_where_silences_are_refused_alerts_are_told_and_those_of_a_shelved_machi
         with notifying(rig, f"http://127.0.0.1:{server.server_port}"):
             wait_for(lambda: posted)
             wait_for(lambda: "takes no silences: HTTP Error 404" in rig.status.notify_problem)
-        assert {one["labels"]["machine"] for one in posted} == {"pm2"}
+            assert {one["labels"]["machine"] for one in posted} == {"pm2"}
+            rig.take(action(1, "unshelve"))
+            wait_for(lambda: {one["labels"]["machine"] for one in posted} == {"pm1", "pm2"})
+            rig.take(action(1, "shelve", until="1999-05-02T00:00:00Z", comment="again"))
+            posted.clear()
+            wait_for(lambda: {one["labels"]["machine"] for one in posted} == {"pm1", "pm2"})  # pm1's is not resolved
     finally:
         server.shutdown()
         thread.join()
