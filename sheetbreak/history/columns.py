@@ -12,7 +12,7 @@ from sheetbreak.errors import DataError
 from sheetbreak.history.cells import is_number
 from sheetbreak.history.doubts import Doubt, Doubts
 from sheetbreak.history.layout import Layout
-from sheetbreak.history.lines import NoNumbers
+from sheetbreak.history.lines import NoNumbers, label_text
 from sheetbreak.missing import Missing
 from sheetbreak.rows import Schema
 
@@ -174,7 +174,7 @@ def tell_sparse_rows(sensors: Sequence[str], values: npt.NDArray[np.float64], na
 
 def tell_broken_words(schema: Schema, words: Mapping[str, int], name: str, doubts: Doubts) -> None:
     """Tell where no row holds one of the words that mean a break."""
-    if any(text.strip().casefold() in words for text in schema.broken_values):
+    if any(label_text(text) in words for text in schema.broken_values):
         return
     found = ", ".join(f'"{text}" ({count:,})' for text, count in sorted(words.items(), key=lambda w: -w[1])[:5])
     what = f"no row holds {' or '.join(schema.broken_values)}; the column holds {found}"

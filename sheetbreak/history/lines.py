@@ -58,7 +58,7 @@ class CsvDecoder:
         self._last_in_doubt: dict[str, list[str]] = {}
         """Of each machine: the last row in such an hour, where rows are less than an hour apart."""
         self._missing = Missing.of(schema.missing)
-        self._broken_values = {_label_text(text) for text in schema.broken_values}
+        self._broken_values = {label_text(text) for text in schema.broken_values}
         self._plain = layout.numbers.decimal == "." and not layout.numbers.thousands
         self._logs = logs
         self._logged: set[str] = set()
@@ -186,7 +186,7 @@ class CsvDecoder:
         assert self._broken is not None
         text = row[self._broken].strip()
         if self._broken_values:
-            plain = _label_text(text)
+            plain = label_text(text)
             if len(self.broken_words) < _MAX_WORDS or plain in self.broken_words:
                 self.broken_words[plain] = self.broken_words.get(plain, 0) + 1
             return BROKEN if plain in self._broken_values else INTACT
@@ -255,5 +255,6 @@ def _other_header(cells: Sequence[str], names: Sequence[str], separator: str, *,
     return f"{how}; where files were joined, give them one by one"
 
 
-def _label_text(text: str) -> str:
+def label_text(text: str) -> str:
+    """One spelling of a word that stands in the place of a label."""
     return (grade_name(text) or "").casefold()

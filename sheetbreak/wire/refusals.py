@@ -9,6 +9,7 @@ _LOOKED_AT = 64 * 1024
 """Bytes of a record that are searched: the rest of a large one says the same."""
 _MOST_NAMES, _LONGEST_NAME = 100, 100
 _NO_NUMBER = re.compile(rb"[\[:,]\s*[-+]?(nan|infinity|inf)\b(?=\s*[,}\]])", re.IGNORECASE)
+_SEPARATORS, _BRACES = re.compile(rb"[,;\t|]"), re.compile(rb"[{}\[\]]")
 _BOM, _UTF16_MARKS = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -27,6 +28,8 @@ def not_json_because(value: bytes) -> str:
             f"its first byte is 0, as a schema registry's serializer writes (schema {number}): "
             "use a plain JSON serializer"
         )
+    if len(_SEPARATORS.findall(head)) > 1 and not _BRACES.search(head):
+        return "it looks like a line of a table: those are read from files, and from pipes whose name ends in .csv"
     found = _NO_NUMBER.search(value[:_LOOKED_AT])
     if found:
         return f"{found[1].decode()} is no JSON number (often NaN): write null"

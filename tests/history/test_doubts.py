@@ -1,5 +1,6 @@
 """Doubts about a history: each is told once, with its number, its place and the remedy that fits."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -140,6 +141,9 @@ def test_labels_may_be_words() -> None:
     assert history.rows.broken.tolist() == [INTACT, BROKEN, INTACT, BROKEN]
     history = read(table("2026-01-05,Lauf,1,2"), schema)
     assert '"lauf" (1)' in told(history, "no-break-word").what
+    numbers = read(table("2026-01-05,0.000,1,2", "2026-01-06,1.000,1,2"), replace(schema, broken_values=("1.000",)))
+    assert numbers.rows.broken.tolist() == [INTACT, BROKEN]
+    assert [doubt.kind for doubt in numbers.doubts if doubt.kind == "no-break-word"] == []
     with pytest.raises(DataError, match=r'"Abriss" is not a label; 0 or 1 is expected.*columns.broken_values'):
         read(table("2026-01-05,Abriss,1,2"))
 

@@ -101,6 +101,31 @@ def test_a_zone_that_is_not_known_is_refused(text: str):
         read([text], Schema(time="time", broken="broken", time_format="%Y-%m-%d %H:%M %Z"))
 
 
+@pytest.mark.parametrize("zone", ["CET", "MESZ", "PST", "Asia/Tokyo", "[Europe/Berlin]"])
+@pytest.mark.parametrize("text", ["2026-05-01 03:00", "01.05.2026 03:00:07", "5/13/26 3:00 PM"])
+def test_a_column_of_times_in_a_zone_that_is_not_known_is_refused_for_the_zone(text: str, zone: str):
+    named = zone.strip("[]")
+    with pytest.raises(DataError, match=rf"column time: .* names {named}, which is no zone that is known; .*timezone"):
+        read([f"{text} {zone}"] * 3)
+
+
+def test_one_row_before_all_others_is_told_with_its_time_and_not_to_sort_the_file():
+    texts = [f"2026-01-05 {i // 30:02}:{i % 30 * 2:02}" for i in range(90)]
+    texts[40] = "1970-01-01 00:00"
+    with pytest.raises(
+        DataError, match=r"line 42: .*; 1970-01-01T00:00:00Z is long before the first row's: mend it or drop"
+    ):
+        read(texts, UTC_PLANT)
+    texts[40] = texts[38]
+    with pytest.raises(DataError, match=r"line 42: .*sort the file by time"):
+        read(texts, UTC_PLANT)
+
+
+def test_times_cut_to_fewer_digits_are_told_as_such():
+    with pytest.raises(DataError, match=r"line 3: the time repeats .*5 rows after it; if the export cut the seconds"):
+        read(["1.767571e+09"] * 10, UTC_PLANT)
+
+
 def test_a_date_alone_among_times_is_its_midnight():
     texts = ["20.03.2026 23:50:00", "21.03.2026", "21.03.2026 00:10:00"]
     rows = read(texts, Schema(time="time", broken="broken"))

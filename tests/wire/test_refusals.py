@@ -94,6 +94,8 @@ WORDS = {
     "Infinity": b'{"machine": "pm1", "time": -Infinity}',
     "schema registry": b"\0\0\0\0\x07" + encoded(),
     "schema 7": b"\0\0\0\0\x07" + b"\x06pm1\x02",
+    "a line of a table": b"time,broken,s1,s2",
+    "a line of a table: those": b"Zeit;Abriss;Druck",
     "empty": b"",
     '"payload"': json.dumps({"schema": {"type": "struct"}, "payload": ROW}).encode(),
     "schemas.enable=false": json.dumps({"schema": None, "payload": ROW}).encode(),
@@ -115,5 +117,5 @@ def test_a_dead_letter_says_in_words_what_came(words: str):
 @pytest.mark.parametrize("value", [b"\0\0\0", b"{", b"nan", b"[1,2", b"\xff", b"\0" * 40, b'{"machine":"NaN"', b"null"])
 def test_nothing_is_said_of_what_looks_like_nothing_known(value: bytes):
     ((_, error),) = decoder().decode([value]).rejects
-    for word in ("UTF-16", "registry", "NaN is", "stands inside"):
+    for word in ("UTF-16", "registry", "NaN is", "stands inside", "table"):
         assert word not in str(error)

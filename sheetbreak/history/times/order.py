@@ -17,6 +17,8 @@ Places = Mapping[str, Sequence[int]]
 """Of each machine: the places of its rows."""
 _HOUR_US = 3_600_000_000
 _MINUTE_US = 60_000_000
+_DAY_US = 24 * _HOUR_US
+"""A row so long before all others is no row that stands in the wrong place."""
 _FEW = 5
 """So many rows with a clock that ran ahead are the odd ones, where more rows stand behind them; else the file is not
 in order."""
@@ -140,15 +142,21 @@ def _out_of_order(
     text = f"the time {what} that of {machine}'s row before"
     if count > 1:
         text += f", as do {count - 1:,} rows after it"
-    remedy = _remedy(back_us, at, before, rows, cells, schema=schema, layout=layout)
+    remedy = _remedy(back_us, at, before, rows, cells, count=count, schema=schema, layout=layout)
     kind = "time-repeats" if repeats else "time-goes-back"
     return Doubt(kind, f"{layout.name} line {numbers[at]}", text, remedy, count, fatal=True)
 
 
-def _remedy(back_us: int, at: int, before: int, rows: RowBatch, cells: Cells, *, schema: Schema, layout: Layout) -> str:
+def _remedy(
+    back_us: int, at: int, before: int, rows: RowBatch, cells: Cells, *, count: int, schema: Schema, layout: Layout
+) -> str:
+    """count: rows whose time repeats or goes back."""
     if schema.clock is None and (clock := _clock_column(cells(at), layout)):
         return f'the time of day stands in column {clock}: columns.time = ["{schema.time}", "{clock}"] in --schema'
-    if back_us == 0 and _minutes_alone(rows.times_us[: at + 1]):
+    first = rows.machines.index(rows.machines[at])
+    if count <= _FEW and rows.times_us[at] < rows.times_us[first] - _DAY_US:
+        return f"{format_time(int(rows.times_us[at]))} is long before the first row's: mend it or drop the row"
+    if back_us == 0 and (2 * count > len(rows) or _minutes_alone(rows.times_us[: at + 1])):
         remedy = "if the export cut the seconds, export times with them, in a finer resolution"
     elif back_us == 0:
         remedy = "the two rows differ: mend the time of one, or drop it"

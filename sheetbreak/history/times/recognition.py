@@ -16,6 +16,7 @@ NAMED_MONTHS = ("%d-%b-%y", "%d-%b-%Y", "%d %b %Y", "%d %b %y", "%b %d %Y")
 CLOCKS = ("", "%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%I:%M:%S.%f %p", "%H.%M", "%H.%M.%S")
 FORMATS = tuple(f"{date} {clock}".strip() for clock in CLOCKS for date in (*DATES, *NAMED_MONTHS, *MORE_DATES, *SELDOM))
 _BETWEEN = re.compile(r"[-./: ]")
+_ZONE = re.compile(r"\s+\[?([A-Za-z][A-Za-z_]*(?:/[A-Za-z_]+)*)\]?$")
 _UNPARTED = re.compile(r"\d{8}|\d[^\W\d_]{3,}\d|\d\s?[年년]\s?\d|\dW\d{3}")
 _FIRST_FEW = (5, 30)
 """Samples that all formats are tried on; those that read one of them are tried on all samples."""
@@ -82,6 +83,15 @@ def _may_be_time(text: str) -> bool:
     return len(_BETWEEN.findall(text.lstrip("+-"))) > 1 or _UNPARTED.search(text) is not None
 
 
+def _zone_named(text: str) -> str:
+    """The zone that stands behind a time that is in a known format without it; "" where none does."""
+    found = _ZONE.search(text)
+    if found is None or found[1].upper() in ("AM", "PM"):
+        return ""
+    plain = text[: found.start()]
+    return found[1] if any(_read_all([plain], time_format, "UTC") for time_format in (ISO, *FORMATS)) else ""
+
+
 def _unknown(texts: Sequence[str], name: str) -> str:
     shown = f'"{texts[0][:40]}"' if texts else "no time"
     remedy = "set sampling.time_format in --schema"
@@ -93,6 +103,10 @@ def _unknown(texts: Sequence[str], name: str) -> str:
     elif texts and is_time_of_day(texts[0]):
         remedy = "a time of day needs its date: where another column holds that, join them in --schema, "
         remedy += 'columns.time = ["Date", "Time"]'
+    elif texts and (zone := _zone_named(texts[0])):
+        remedy = "UTC, GMT, offsets such as +02:00 and what sampling.timezone calls its own are: "
+        remedy += "set that to the plant's zone in --schema, or export times in UTC"
+        return f"{name}: {shown} names {zone}, which is no zone that is known; {remedy}"
     return f"{name}: {shown} is in no format known; {remedy}"
 
 

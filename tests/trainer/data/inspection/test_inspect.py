@@ -237,6 +237,16 @@ def test_a_grade_in_two_spellings_is_told_and_machines_are_told_apart_by_their_t
     assert len(kinds(found)["grade-spellings"]) == len(kinds(found)["grade-alike"]) == 1
 
 
+def test_a_grade_whose_spelling_changes_from_row_to_row_is_one(tmp_path, capsys):
+    def mix(cells: Cells) -> Cells:
+        grades = [["96", "96.0"], ["112", "112.00"]]
+        return [[*row[:2], grades[i * 2 // ROWS][i % 2], *row[2:]] for i, row in enumerate(cells)]
+
+    header = ("time", "broken", "grade", "s1", "s2", "s3", "s4")
+    found = inspect(plant(tmp_path / "h.csv", header=header, change=mix), capsys=capsys)
+    assert found["grades"] == {"96": ROWS // 2, "112": ROWS // 2}
+
+
 def test_a_level_that_steps_on_one_of_two_machines_is_told_with_its_machine_and_line(tmp_path, capsys):
     def heat(cells: Cells) -> Cells:
         other = [

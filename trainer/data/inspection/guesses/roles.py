@@ -126,7 +126,9 @@ def _find_grade(columns: Sequence[Column]) -> Column | None:
         if not strength or hint(column.name, NO_GRADE) or column.texts is None or column.codes is None:
             continue
         names = {grade_name(text) for text in column.texts if text}
-        stays = (np.diff(column.codes) != 0).mean() < 0.1 if column.rows > 1 else True
+        spelled = [grade_name(text) for text in column.texts]
+        one_code = np.array([spelled.index(name) for name in spelled], np.int64)
+        stays = (np.diff(one_code[column.codes]) != 0).mean() < 0.1 if column.rows > 1 else True
         codes = column.is_text or bool((column.known == np.round(column.known)).all())
         if 0 < len(names) <= _MOST_GRADES and stays and codes:
             found.append((strength, column))
