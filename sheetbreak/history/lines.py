@@ -224,11 +224,12 @@ class CsvDecoder:
         try:
             first_us, second_us = self._read_time.both(text)
         except ValueError as cause:
-            known = str(cause) if "zone" in str(cause) else f"a time like {self._read_time.format}"
+            known, remedy = f" like {self._read_time.format}", "mend it or set sampling.time_format in --schema"
+            if "zone" in str(cause):
+                known = f" ({cause})"
+                remedy = "set sampling.timezone in --schema to the plant's zone, or export times in UTC"
             raise RowError(
-                f'column {self._header[self._time]}: "{text[:40]}" is not a time'
-                + (f" ({known})" if "zone" in known else known.removeprefix("a time"))
-                + "; mend it or set sampling.time_format in --schema",
+                f'column {self._header[self._time]}: "{text[:40]}" is not a time{known}; {remedy}',
                 reason="bad-time",
             ) from cause
         if first_us != second_us:

@@ -97,7 +97,7 @@ def test_a_zone_in_the_text_counts_wherever_it_is_read(
 def test_a_zone_that_is_not_known_is_refused(text: str):
     with pytest.raises(ValueError, match="is no zone that is known"):
         TimeReader(ISO, "Europe/Helsinki")(text)
-    with pytest.raises(DataError, match=r"line 2, column time: .*is no zone that is known"):
+    with pytest.raises(DataError, match=r"line 2, column time: .*is no zone that is known.*set sampling.timezone in"):
         read([text], Schema(time="time", broken="broken", time_format="%Y-%m-%d %H:%M %Z"))
 
 

@@ -16,7 +16,16 @@ from trainer.data.labels import Floats
 from trainer.evaluation.folds import LATER
 from trainer.metrics.alarms import judge_deployed
 from trainer.metrics.bootstrap import interval
-from trainer.metrics.evaluation import Evaluation, Figures, Interval, Point, mean_known, resample, summarise
+from trainer.metrics.evaluation import (
+    Evaluation,
+    Figures,
+    Interval,
+    Point,
+    has_enough_breaks,
+    mean_known,
+    resample,
+    summarise,
+)
 from trainer.metrics.hindsight import RecallCurve
 from trainer.metrics.row_metrics import roc_auc
 from trainer.metrics.scored_rows import joined
@@ -152,11 +161,12 @@ def differ(one: Sequence[Sequence[Figures]], other: Sequence[Sequence[Figures]],
     draws = mean_known([a[1] for a in mine]) - mean_known([b[1] for b in theirs])
     both = [(averaged(a), averaged(b)) for a, b, _ in pairs]
     both = [(a, b) for a, b in both if a.points and b.points]  # none where there is no break or no score
+    told = has_enough_breaks([seeds[0] for seeds in one])
     recall = []
     for place in both[0][0].points if both else ():
         gain = mean_known([a.points[place].recall - b.points[place].recall for a, b in both])
-        recall.append(RecallDifference(*place, recall=float(gain[0]), interval=interval(gain[1:])))
-    return Difference(float(np.mean(values)) if values else None, interval(draws), recall)
+        recall.append(RecallDifference(*place, recall=float(gain[0]), interval=interval(gain[1:]) if told else None))
+    return Difference(float(np.mean(values)) if values else None, interval(draws) if told else None, recall)
 
 
 def _on_rows_of(seeds: Sequence[Figures], others: Sequence[Figures], number: int) -> tuple[float | None, Floats]:

@@ -12,7 +12,7 @@ from trainer.evaluation.peers import TITLES
 from trainer.evaluation.tables import confusion_table, deployed_table, fold_table, scorer_table, shares_line
 from trainer.metrics.bootstrap import interval
 from trainer.metrics.confusion import Confusion
-from trainer.metrics.evaluation import Evaluation, Figures, Interval, mean_known, measure, summarise
+from trainer.metrics.evaluation import Evaluation, Figures, Interval, has_enough_breaks, mean_known, measure, summarise
 from trainer.metrics.scored_rows import a_day_counts
 from trainer.training.pipeline import Recipe
 
@@ -47,13 +47,13 @@ def judge_folds(folds: Sequence[Fold]) -> BacktestReport:
     """Evaluate each fold, all of them and the later ones."""
     model = [measure(fold.model, number=fold.number) for fold in folds]
     peers = {name: [measure(fold.peers[name], number=fold.number) for fold in folds] for name in folds[0].peers}
-    aucs = mean_known([one.resampled_auc for one in model[LATER]])
+    aucs, enough = mean_known([one.resampled_auc for one in model[LATER]]), has_enough_breaks(model[LATER])
     return BacktestReport(
         folds=[_judge(model, peers, slice(i, i + 1)) for i in range(len(folds))],
         overall=_judge(model, peers, slice(None)),
         later=_judge(model, peers, LATER),
         auc_gain={
-            name: interval(aucs - mean_known([one.resampled_auc for one in found[LATER]]))
+            name: interval(aucs - mean_known([one.resampled_auc for one in found[LATER]])) if enough else None
             for name, found in peers.items()
         },
         model=model,

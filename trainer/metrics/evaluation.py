@@ -24,7 +24,7 @@ from trainer.metrics.scored_rows import ScoredRows, joined
 
 Interval = tuple[float, float]
 FEWEST_BREAKS = 5
-"""With fewer there is no interval of an area: blocks drawn anew hold the same one or two breaks again and again."""
+"""With fewer there is no interval of areas or hindsight: blocks drawn anew hold the same one or two breaks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Recall:
     chance: float
     """The same for the scores shifted against the breaks, mean over shifts."""
     interval: Interval | None
-    """95 %, from resampled blocks of 4 hours."""
+    """95 %, from resampled blocks of 4 hours; None under FEWEST_BREAKS."""
     threshold: float | None
     """None where no threshold warns of any break, and over several stretches, each of which has its own."""
     time_in_alarm: float
@@ -145,7 +145,7 @@ def summarise(measured: Sequence[Figures], *, deployed: bool = True) -> Evaluati
     was deployed (where `deployed` says that the rows tell) is counted over all of them.
     """
     rows = joined([one.rows for one in measured])
-    told = rows.lead_rows == 0 or int(rows.break_starts.sum()) >= FEWEST_BREAKS
+    told = has_enough_breaks(measured)
     return Evaluation(
         rows=int(rows.judged.sum()),
         positives=int(rows.will_break[rows.judged].sum()),
@@ -158,11 +158,17 @@ def summarise(measured: Sequence[Figures], *, deployed: bool = True) -> Evaluati
         if told
         else None,
         recall=[
-            _recall(point, [one.points[point] for one in measured if one.points])
+            _recall(point, [one.points[point] for one in measured if one.points], told=told)
             for point in next((one.points for one in measured if one.points), {})
         ],
         deployed=judge_deployed(rows) if deployed else None,
     )
+
+
+def has_enough_breaks(measured: Sequence[Figures]) -> bool:
+    """Whether stretches of rows have so many breaks that blocks drawn anew say how far their figures may be off."""
+    rows = joined([one.rows for one in measured])
+    return rows.lead_rows == 0 or int(rows.break_starts.sum()) >= FEWEST_BREAKS
 
 
 def mean_known(values: Sequence[Floats]) -> Floats:
@@ -191,14 +197,14 @@ def _point(
     )
 
 
-def _recall(point: tuple[int, int], found: Sequence[Point]) -> Recall:
+def _recall(point: tuple[int, int], found: Sequence[Point], *, told: bool) -> Recall:
     recall, leads = mean_known([one.recall for one in found]), np.concatenate([one.leads for one in found])
     return Recall(
         horizon_rows=point[0],
         false_alarms_per_day=point[1],
         recall=float(recall[0]),
         chance=float(np.mean([one.chance for one in found])),
-        interval=interval(recall[1:]),
+        interval=interval(recall[1:]) if told else None,
         threshold=found[0].threshold if len(found) == 1 else None,
         time_in_alarm=float(np.mean([one.time_in_alarm for one in found])),
         median_lead_minutes=float(np.median(leads)) if len(leads) else None,

@@ -270,6 +270,16 @@ def test_a_paired_difference_is_what_a_hand_computation_gives() -> None:
     assert recall.interval == pytest.approx(tuple(np.percentile(np.mean(draws, axis=0)[1:], [2.5, 97.5])))
 
 
+def test_of_fewer_than_five_breaks_no_difference_has_an_interval() -> None:
+    rows = rows_like(3, signal=1, silent=0)
+    starts = np.flatnonzero(rows.break_starts)
+    few = rows.break_starts & (np.arange(len(rows.break_starts)) <= starts[3])
+    one, other = ([[measure(replace(r, break_starts=few), number=5)]] for r in (rows, rows_like(4, signal=1, silent=0)))
+    found = differ(one, other, folds=(5,))
+    assert found.roc_auc is not None
+    assert [found.roc_auc_interval, *(recall.interval for recall in found.recall)] == [None] * (1 + len(found.recall))
+
+
 def test_a_scorer_differs_from_itself_by_nothing() -> None:
     figures: list[list[Figures]] = [[measure(rows_like(3, signal=1, silent=0), number=5)]]
     found = differ(figures, figures, folds=(5,))

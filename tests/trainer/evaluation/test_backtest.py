@@ -192,6 +192,10 @@ def test_the_gain_over_a_peer_with_the_same_scores_is_nothing(folds):
     gain = report.auc_gain["opposite"]
     assert gain
     assert gain[0] < 2 * report.later.model.roc_auc - 1 < gain[1]
+    few = [
+        replace(fold, model=replace(fold.model, break_starts=np.zeros_like(fold.model.break_starts))) for fold in copies
+    ]
+    assert judge_folds(few).auc_gain == {"twin": None, "opposite": None}
 
 
 @pytest.fixture(scope="module")

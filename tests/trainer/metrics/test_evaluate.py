@@ -48,6 +48,17 @@ def test_row_metrics_are_means_over_the_folds_and_never_pooled():
     assert found.roc_auc_interval[0] < found.roc_auc < found.roc_auc_interval[1]
 
 
+@pytest.mark.parametrize(
+    ("breaks", "told"), [([100], False), ([100, 300, 500, 700], False), ([90, 300, 500, 700, 900], True)]
+)
+def test_of_fewer_than_five_breaks_no_figure_has_an_interval(breaks: list[int], told: bool):
+    score = np.random.default_rng(5).random(1000)
+    found = evaluate([make_rows(score, breaks=breaks, opened=[])])
+    assert found.recall
+    intervals = [found.roc_auc_interval, found.average_precision_interval, *(one.interval for one in found.recall)]
+    assert [one is not None for one in intervals] == [told] * len(intervals)
+
+
 def test_recall_is_the_mean_over_the_folds_and_what_was_deployed_is_counted_over_all():
     folds = two_folds()
     found = evaluate(folds)
