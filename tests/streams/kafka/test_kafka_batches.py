@@ -101,7 +101,8 @@ def test_a_single_row_that_outlives_a_transaction_is_told_with_the_option(caplog
 
 
 def consumer_of(cluster: Any) -> Any:
-    return SimpleNamespace(_fetcher=SimpleNamespace(config={}), _cluster=cluster)
+    manager = SimpleNamespace(call_soon=lambda ask: ask())
+    return SimpleNamespace(_fetcher=SimpleNamespace(config={}), _cluster=cluster, _manager=manager)
 
 
 class Metadata:
@@ -114,7 +115,7 @@ class Metadata:
     def brokers(self) -> set[int]:
         return {1}
 
-    def request_update(self) -> None:
+    def refresh_metadata(self) -> None:
         self.asked += 1
 
 

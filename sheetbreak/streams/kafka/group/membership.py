@@ -213,20 +213,25 @@ def unread(consumer: Any, topic: str, partitions: Iterable[int], stable: StableO
     return {tp.partition: max(0, written[tp] - at[tp]) for tp in ends if at[tp] is not None}
 
 
-def ask_anew(consumer: Any, *, older_than_s: float) -> Any:
-    """Ask for the consumer's metadata again, unless they are younger; waits for nothing.
-
-    Returns the future of the answer, None where nothing is asked.
+def ask_anew(consumer: Any, *, older_than_s: float) -> None:
+    """Ask for the consumer's metadata again, unless they are younger: before all that is sent from now on, and without
+    waiting for the answer.
     """
-    cluster = consumer._cluster  # noqa: SLF001 - as in `known_topic`
-    young = time.monotonic() - cluster._last_successful_refresh_ms / 1000 <= older_than_s  # noqa: SLF001
-    return None if young else cluster.request_update()
+    if _known_for_s(consumer) > older_than_s:
+        consumer._manager.call_soon(consumer._cluster.refresh_metadata)  # noqa: SLF001 - as the client itself does
 
 
 def refresh(consumer: Any, *, older_than_s: float) -> None:
-    """As `ask_anew`, and wait for the answer. Raises KafkaTimeoutError."""
-    if (asked := ask_anew(consumer, older_than_s=older_than_s)) is not None:
+    """Ask for the consumer's metadata again, unless they are younger, and wait for them. Raises KafkaTimeoutError."""
+    if _known_for_s(consumer) > older_than_s:
+        asked = consumer._cluster.request_update()  # noqa: SLF001 - as in `known_topic`
         consumer._net.run(consumer._manager.wait_for, asked, _ASK_MS)  # noqa: SLF001 - as the client itself does
+
+
+def _known_for_s(consumer: Any) -> float:
+    """Seconds since the consumer's metadata came."""
+    last_ms: float = consumer._cluster._last_successful_refresh_ms  # noqa: SLF001 - as in `known_topic`
+    return time.monotonic() - last_ms / 1000
 
 
 def _start(place: Place, log: Log) -> Start:
