@@ -2,4 +2,4 @@
 
 from sheetbreak.cli.commands import command, program
 
-program(command("monitor"))
+program(command("monitor"), name="monitor")

@@ -2,4 +2,4 @@
 
 from sheetbreak.cli.commands import command, program
 
-program(command("train"))
+program(command("train"), name="train")

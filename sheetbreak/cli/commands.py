@@ -4,7 +4,7 @@ A command is `main(argv: Sequence[str]) -> int`: it gets its arguments without i
 to standard output, and raises a SheetbreakError for what the user must change. `run` makes exit codes of it:
 
     # trainer/__main__.py
-    program(command("train"))
+    program(command("train"), name="train")
 """
 
 import contextlib
@@ -30,6 +30,8 @@ Main = Callable[[Sequence[str]], int]
 log = logging.getLogger(__name__)
 
 DONE, BUG, USER, FENCED, INTERRUPTED = 0, 1, 2, 3, 130
+SERVICES = ("monitor", "replay", "desk")
+"""They run until they are stopped: SIGTERM ends them with 0, also while they still load their libraries."""
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -75,15 +77,17 @@ COMMANDS = {
 
 def main() -> NoReturn:
     """The console script `sheetbreak`."""
-    program(dispatch)
+    program(dispatch, name=next(iter(sys.argv[1:]), ""))
 
 
-def program(main: Main) -> NoReturn:
-    """`run` as all that the process does; ends it with the exit code.
+def program(main: Main, *, name: str) -> NoReturn:
+    """`run` as all that the process does; ends it with the exit code. name: of the command.
 
     Interrupted it ends at once: a thread of a library that is at work meanwhile, as TensorFlow's are, crashes an
     interpreter that is taken apart around it, and the code is that of the crash.
     """
+    if name in SERVICES:
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(DONE))  # until it takes the signal itself
     code = run(main)
     if code == INTERRUPTED:
         for stream in (sys.stdout, sys.stderr):

@@ -325,6 +325,22 @@ def test_an_interrupted_program_ends_at_once_with_all_that_it_wrote() -> None:
     assert (found.returncode, found.stdout) == (130, "kept")
 
 
+@pytest.mark.parametrize(
+    ("command", "library"), [("monitor", "prometheus_client"), ("replay", "numpy"), ("desk", "starlette.routing")]
+)
+def test_a_service_that_is_stopped_while_it_loads_ends_with_0(command: str, library: str) -> None:
+    environment = {**os.environ, "PYTHONPROFILEIMPORTTIME": "1"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "sheetbreak", command, "-"], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=environment,
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        assert any(line.split("|")[-1].strip() == library for line in process.stderr)  # it is loaded now
+        process.terminate()
+        assert "Traceback" not in process.stderr.read()
+        assert process.wait(PATIENCE_S) == 0
+
+
 REMEDY = "make room, or name another place for what is written"
 
 
@@ -337,7 +353,7 @@ def _raising(error: BaseException) -> Callable[[Sequence[str]], int]:
 
 def _program(body: str) -> str:
     """The source of a program whose main is `body`."""
-    return f"import sys; from sheetbreak.cli.commands import program\ndef main(argv):\n    {body}\nprogram(main)"
+    return f"import sys\nfrom sheetbreak.cli.commands import program\ndef main(_):\n    {body}\nprogram(main, name='')"
 
 
 def _python(*argv: str) -> subprocess.CompletedProcess[str]:
