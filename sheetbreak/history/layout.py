@@ -19,6 +19,7 @@ from sheetbreak.history.cells import (
     recognise_numbers,
     split_line,
 )
+from sheetbreak.history.source import check_is_table
 from sheetbreak.rows import Dialect
 
 SEPARATORS = (",", ";", "\t", "|")
@@ -28,7 +29,6 @@ MAX_NOTES = 8
 """Lines between a header and its rows, at most: descriptions, tags, units, a rule."""
 
 UNSAID = Dialect()
-
 _DATE = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}[ T]\d{1,2}[:.]\d{2}")
 POINTS = Numbers()
 NumberedLine = tuple[int, bytes]
@@ -82,6 +82,7 @@ def recognise_layout(
     known: names that its header should have. said: by the schema file, which binds. before: what training recognised,
     which decides where the file itself leaves it open. Raises DataError where there is no header, or one that is none.
     """
+    check_is_table(head[0][1], name)
     header_at, separator = _find_header(head, known=known, said=said, before=before, encoding=encoding, name=name)
     head = _joined(head, separator, said)
     number, line = head[header_at]

@@ -19,6 +19,8 @@ _UTF16 = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _SAMPLE = 4096
 _SEPARATOR = re.compile(rb"[;\t|]|(?<!\d),|,(?!\d)")
 """Between digits a comma is hardly one."""
+_MARKUP = re.compile(rb"<(\?xml|!doctype|!--|html|head|body|table|meta|style)", re.IGNORECASE)
+_JSON = re.compile(rb"\[?\s*\{\s*(\"|$)")
 _NEARLY_ALL = 0.8
 _FEWEST_SIGNS = 4
 """Different ones beyond ASCII: a name with Ž or Š in it is no Japanese."""
@@ -71,6 +73,17 @@ def read_source(path: Path, *, encoding: str | None = None, sheet: str | None = 
         message = "its columns are set apart by blanks alone, at fixed places"
         raise DataError(f"{path}: {message}; save it with a comma, a semicolon or a tab between them")
     return Source(path, text, found, sha256)
+
+
+def check_is_table(start: bytes, name: str) -> None:
+    """Raises DataError for a text that is no table, by how it begins, with what it is."""
+    start = start.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if _MARKUP.match(start):
+        how = "HTML or XML, as some programs write under the name .xls"
+        raise DataError(f"{name}: it is {how}; open it in a spreadsheet program and save it as .xlsx or .csv")
+    if _JSON.match(start):
+        remedy = "export a table: rows as JSON, one a line, are what monitor reads from a file named .ndjson"
+        raise DataError(f"{name}: it is JSON; {remedy}")
 
 
 def _is_set_in_blanks(text: bytes) -> bool:

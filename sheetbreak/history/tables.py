@@ -54,12 +54,25 @@ def workbook_as_csv(
             return _as_csv([_texts(row) for row in book.get_sheet_by_name(sheet).to_python(skip_empty_area=False)]), ()
         sheets = {name: book.get_sheet_by_name(name).to_python(skip_empty_area=False) for name in names}
     except python_calamine.CalamineError as cause:
+        if files := _archived(content):
+            raise DataError(f"{path}: an archive of {files}; unpack it, and give the files or their folder") from cause
         raise DataError(f"{path}: not a workbook that can be read ({cause}); save it as .xlsx or .csv") from cause
     filled = {name: sum(cell != "" for row in rows for cell in row) for name, rows in sheets.items() if len(rows) > 1}
     large = [name for name, cells in filled.items() if _LARGE * max(filled.values()) <= cells]
     if not large:
         raise DataError(f"{path}: no sheet has more than one row; expected a header and one row a sampling period")
     return _as_csv([_texts(row) for row in sheets[large[0]]]), tuple(large[1:])
+
+
+def _archived(content: bytes) -> str:
+    """The first files of a .zip archive, as a message says them; "" where it is none."""
+    import zipfile
+
+    try:
+        names = zipfile.ZipFile(io.BytesIO(content)).namelist()
+    except zipfile.BadZipFile:
+        return ""
+    return ", ".join(names[:3]) + ("…" if len(names) > 3 else "")
 
 
 def _texts(values: Iterable[Any]) -> list[str]:

@@ -1,6 +1,8 @@
 """One history in every form that a plant exports: the same rows come out, bit for bit."""
 
 import gzip
+import io
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -182,6 +184,14 @@ def test_what_is_recognised_is_in_the_schema() -> None:
     assert schema.csv.encoding == "cp1252"
 
 
+def archive(*names: str) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as into:
+        for name in names:
+            into.writestr(name, "time,a\n2026-01-05,1\n")
+    return content.getvalue()
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
@@ -190,6 +200,11 @@ def test_what_is_recognised_is_in_the_schema() -> None:
         (b"PAR1 garbage PAR1", "not a sound Parquet file"),
         (b"PK\x03\x04 garbage", "not a workbook that can be read"),
         (b"\xff\xfe\x00\xd8", "not UTF-16 at byte"),
+        (b"<html><table><tr><td>time</td></tr>\n<tr><td>2026-01-05</td></tr></table></html>\n", "it is HTML or XML"),
+        (b'\xef\xbb\xbf<?xml version="1.0"?>\n<Workbook>\n</Workbook>\n', "it is HTML or XML"),
+        (b'[{"time":"2026-01-05","a":1},\n{"time":"2026-01-06","a":2}]\n', "it is JSON; export a table"),
+        (b'{"time":"2026-01-05","values":{"a":1}}\n' * 3, "it is JSON; export a table"),
+        (archive("a.csv", "b.csv", "c.csv", "d.csv"), "an archive of a.csv, b.csv, c.csv…; unpack it"),
     ],
 )
 def test_a_damaged_file_is_told_by_what_it_is(content: bytes, says: str) -> None:
