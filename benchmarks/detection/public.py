@@ -1,7 +1,7 @@
 """Public plants: BATADAL and Tennessee Eastman, or data laid out as theirs, judged with preset `rows` and no labels.
 
     .venv/bin/python -m benchmarks.detection.public FOLDER [--seeds 3] [--families pca,dense]
-        [--threshold quantile:.99] [--json FILE]
+        [--threshold quantile:.99] [--smooth ROWS] [--json FILE]
 
 FOLDER, or each folder in it, is one of two kinds; docs/benchmarks.md says where to get the two public ones.
 
@@ -54,6 +54,15 @@ Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
 
+class Choice(NamedTuple):
+    """Of all that preset `rows` leaves open."""
+
+    family: str
+    seed: int
+    policy: str
+    smooth: int
+
+
 class Detection(NamedTuple):
     """What flagged rows are worth against labelled ones."""
 
@@ -73,6 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--families", default="pca,dense")
     parser.add_argument("--threshold", default="quantile:.99")
+    parser.add_argument("--smooth", type=int, default=1, help="mean of a row's score and of those before it: rows")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(argv)
     try:
@@ -84,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 print(line)
             for family in options.families.split(","):
                 for seed in range(_seeds(family, options.seeds)):
-                    for one in judge(folder, family=family, seed=seed, policy=options.threshold):
+                    for one in judge(folder, Choice(family, seed, options.threshold, options.smooth)):
                         found.append({"plant": folder.name, "family": family, "seed": seed} | one)
                         print(_line(found[-1]), flush=True)
     except DataError as error:
@@ -141,7 +151,7 @@ def summary(found: list[dict[str, Any]]) -> Iterator[str]:
                 yield f"  fault {name}: {after:.3f} of its rows, {before:.3f} before it; {at_one:.3f} at 1 %"
 
 
-def _judge_pair(folder: Path, *, family: str, seed: int, policy: str) -> Iterator[dict[str, Any]]:
+def _judge_pair(folder: Path, choice: Choice) -> Iterator[dict[str, Any]]:
     files = pair_in(folder)
     assert files is not None
     training, test, described = files
@@ -149,7 +159,7 @@ def _judge_pair(folder: Path, *, family: str, seed: int, policy: str) -> Iterato
     if schema.lead_rows or not schema.broken:
         raise DataError(f"{folder}/schema.toml: it must name the label under [columns] broken, with lead_rows = 0")
     _, tested = read_csv(test, sensors_from=schema)
-    over, alert = _flags(rows, tested, schema, family=family, seed=seed, policy=policy)
+    over, alert = _flags(rows, tested, schema, choice)
     attacked = tested.broken == BROKEN
     by_row, by_alert = detect(over, attacked), detect(alert, attacked)
     yield {
@@ -165,7 +175,7 @@ def _judge_pair(folder: Path, *, family: str, seed: int, policy: str) -> Iterato
     }
 
 
-def _judge_faults(folder: Path, *, family: str, seed: int, policy: str) -> Iterator[dict[str, Any]]:
+def _judge_faults(folder: Path, choice: Choice) -> Iterator[dict[str, Any]]:
     training, normal = (data_file(folder, name) for name in ("d00", "d00_te"))
     if not training or not normal:
         raise DataError(f"{folder}: d00_te.dat is missing; d00.dat and d00_te.dat are normal operation")
@@ -188,19 +198,17 @@ def _judge_faults(folder: Path, *, family: str, seed: int, policy: str) -> Itera
         yield _of_faults(
             fitted[:, columns],
             {name: values[:, columns] for name, values in tested.items()},
-            family=family,
-            seed=seed,
-            policy=policy,
+            choice,
         )
 
 
-def _of_faults(fitted: Floats, tested: dict[str, Floats], *, family: str, seed: int, policy: str) -> dict[str, Any]:
+def _of_faults(fitted: Floats, tested: dict[str, Floats], choice: Choice) -> dict[str, Any]:
     sensors = tuple(f"v{number}" for number in range(1, fitted.shape[1] + 1))
     schema = Schema(sensors=sensors, period_s=TENNESSEE_PERIOD_S, stop_gap_s=1.5 * TENNESSEE_PERIOD_S, lead_rows=0)
     # One machine a file: each is a run of its own, and of preset `rows` nothing passes from one row to the next.
     names = list(tested)
     batch = batch_of([tested[name] for name in names], names)
-    results = _score(batch_of([fitted], ["training"]), batch, schema, family=family, seed=seed, policy=policy)
+    results = _score(batch_of([fitted], ["training"]), batch, schema, choice)
     of = {name: np.array([one == name for one in batch.machines]) for name in names}
     at_one = float(np.quantile(results.score[of["00"]], 0.99))
     rates = {}
@@ -221,21 +229,19 @@ def _of_faults(fitted: Floats, tested: dict[str, Floats], *, family: str, seed: 
     }
 
 
-def _flags(
-    rows: RowBatch, tested: RowBatch, schema: Schema, *, family: str, seed: int, policy: str
-) -> tuple[Bools, Bools]:
+def _flags(rows: RowBatch, tested: RowBatch, schema: Schema, choice: Choice) -> tuple[Bools, Bools]:
     """(tested rows,) twice: over the level; with an open alert."""
     from trainer.data.labels import label_rows
     from trainer.metrics.scored_rows import score_rows
 
-    results = _score(rows, tested, schema, family=family, seed=seed, policy=policy)
+    results = _score(rows, tested, schema, choice)
     scored = score_rows(tested, label_rows(tested, schema), results, schema)
     alert = np.zeros(len(tested), np.bool_)
     alert[scored.row] = scored.alert_open
     return results.over, alert
 
 
-def _score(rows: RowBatch, tested: RowBatch, schema: Schema, *, family: str, seed: int, policy: str) -> Results:
+def _score(rows: RowBatch, tested: RowBatch, schema: Schema, choice: Choice) -> Results:
     """Train as `sheetbreak train --preset rows --test` does, and score the tested rows from a cold start."""
     from trainer.training.backend import configure_tensorflow
 
@@ -246,7 +252,9 @@ def _score(rows: RowBatch, tested: RowBatch, schema: Schema, *, family: str, see
     from trainer.training.pipeline import Recipe, train_pipeline
     from trainer.training.presets import preset_named
 
-    recipe = Recipe(preset=preset_named("rows"), family=family, policy=policy, seed=seed)
+    family, seed, policy, smooth = choice
+    settings = {"smooth": smooth}
+    recipe = Recipe(preset=preset_named("rows"), family=family, policy=policy, seed=seed, settings=settings)
     split = chronological(rows.times_us, (_FIT_SHARE, 1 - _FIT_SHARE, 0.0))
     trained = train_pipeline(rows, schema, labels=label_rows(rows, schema), split=split, recipe=recipe)
     return score_history(tested, trained.artifact)[1]
