@@ -27,7 +27,7 @@ _GROWTH = 8
 _FETCH_GROWTH = 32
 """Slower: what is too much is told each time. From 16 kB to 8 MB in some 200 batches."""
 _LEAST_FETCH_BYTES = 16 * 1024
-"""Half a second on a line of 30 kB/s. What else we ask waits behind a fetch, for 2 s at most."""
+"""Half a second on a line of 30 kB/s. What else we ask waits behind a fetch, for 4 s at most."""
 
 log = logging.getLogger(__name__)
 
