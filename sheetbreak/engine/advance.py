@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from sheetbreak.engine.admission import BACK, BROKE, COLD, KEEP, ON, REST, RUN, SET_BACK, Admitted, Past, Stretch, admit
 from sheetbreak.engine.alerts import Cause
-from sheetbreak.engine.decision import Decided, Rules, decide, joined
+from sheetbreak.engine.decision import Decided, Explain, Rules, decide, joined
 from sheetbreak.engine.features import Features
 from sheetbreak.engine.model import Artifact
 from sheetbreak.engine.scores import Scores, TopSensor
@@ -117,7 +117,7 @@ def _advance(
                 odds=was.odds,
                 raised=was.raised,
                 labels=labels,
-                explain=explained,
+                explain=Explain(explained.cause, explained.leading),
             )
             decided[machine].append(one)
             named += one.named
@@ -304,11 +304,16 @@ class _Explained:
         }
         """By place, a scored row's sensors that stand far from where training had them."""
 
-    def __call__(self, place: int) -> Cause:
+    def cause(self, place: int) -> Cause:
+        """Of a scored row."""
         number = self._number[place]
         [top] = self._scores.top([number], self._features, self._sensors)
         masked = self._features.masked.get(int(self._ends[number]), ())
         return Cause(top, self.imputed.get(place, ()), self._names(masked))
+
+    def leading(self, place: int) -> str:
+        """Of a scored row, the first sensor of its cause."""
+        return self._sensors[self._scores.leading(self._number[place])]
 
     def top(self, places: Sequence[int]) -> dict[int, Sequence[TopSensor]]:
         """Of scored rows, the sensors that lead in each one's score; all at once, which takes a tenth as long a row."""

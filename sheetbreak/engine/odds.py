@@ -138,7 +138,7 @@ def learn(
         elif what == RUN and now == now:
             rows += 1
             labelled += labels[place] != UNKNOWN
-        if place in events and what in OF_ROWS:
+        if events and place in events and what in OF_ROWS:
             odds, rows, labelled = odds.after(rows, labelled=labelled), 0, 0
             told[place] = told_with(odds, raised)
             if events[place]:

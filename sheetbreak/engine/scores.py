@@ -170,6 +170,10 @@ class Scores:
         count = order.shape[1]
         return [tops[first : first + count] for first in range(0, len(tops), count)]
 
+    def leading(self, number: int) -> int:
+        """The sensor with the largest part in a window's score: the first one of its top."""
+        return int(self.contributions[number].argmax())
+
     def in_plant_units(self, features: Features, number: int | slice = slice(None)) -> tuple[Floats, Floats]:
         """Observed and expected values of the last row of one window, or of all: (sensors,) or (m, sensors) each."""
         row = self._ends[number]

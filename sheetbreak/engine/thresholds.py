@@ -151,22 +151,27 @@ class Wheel:
     turns the share down by exp(-gain) at once; the rows between turn it up again.
     """
 
-    __slots__ = ("_rate", "share", "waiting")
+    __slots__ = ("_quiet", "_wanted", "share", "waiting")
 
     def __init__(self, rate: Rate, steering: Steering) -> None:
-        self._rate, self.share, self.waiting = rate, steering.share, list(steering.waiting)
+        self.share, self.waiting = steering.share, list(steering.waiting)
+        self._wanted = rate.per_day / rate.rows_per_day
+        self._quiet = self._factor(0, labelled=False), self._factor(0, labelled=True)  # of all rows but a few
 
     def turn(self, *, labelled: bool) -> None:
         """A scored row goes by. labelled: whether the feed says if the sheet broke at it."""
-        rate, false = self._rate, 0
+        factor = self._quiet[labelled]
         if self.waiting:
-            self.waiting = [rows + 1 for rows in self.waiting]
-            while self.waiting and self.waiting[0] >= JUDGED_ROWS:
-                del self.waiting[0]
-                false += 1
-        wanted = rate.per_day / rate.rows_per_day
-        step = _GAIN * (wanted - false) if labelled else _BLIND_GAIN * (wanted * _BLIND_FACTOR - false)
-        self.share = min(max(self.share * math.exp(step), _LEAST_SHARE), _MOST_SHARE)
+            older = [rows + 1 for rows in self.waiting]
+            self.waiting = [rows for rows in older if rows < JUDGED_ROWS]
+            if len(self.waiting) < len(older):
+                factor = self._factor(len(older) - len(self.waiting), labelled=labelled)
+        self.share = min(max(self.share * factor, _LEAST_SHARE), _MOST_SHARE)
+
+    def _factor(self, false: int, *, labelled: bool) -> float:
+        """How far a row turns it at which so many alarms are known to be false."""
+        wanted = self._wanted
+        return math.exp(_GAIN * (wanted - false) if labelled else _BLIND_GAIN * (wanted * _BLIND_FACTOR - false))
 
     @property
     def steering(self) -> Steering:

@@ -8,7 +8,7 @@ from sheetbreak.engine.scores import TopSensor
 
 def sentence(observed: float, expected: float, *, imputed: tuple[str, ...] = ()) -> str:
     cause = Cause([TopSensor("x51", 0.1, observed, expected)], imputed)
-    row = ScoredRow("pm1", 0, 1.2, 1.0, over=True, cause=lambda: cause, model="v")
+    row = ScoredRow("pm1", 0, 1.2, 1.0, over=True, cause=lambda: cause, leading=lambda: "x51", model="v")
     _, event = judge(AlertPolicy(), IDLE, row, may_open=True)
     assert event is not None
     return event.message

@@ -230,5 +230,7 @@ def test_steps_at_which_nothing_can_open_are_passed_over_as_if_one_by_one(
 
 def _fold(policy: AlertPolicy, state: AlertState, *, over: bool) -> AlertState:
     cause = Cause((TopSensor("x1", 1.0, 1.0, 0.0),))
-    row = ScoredRow("pm1", 0, 9.0 if over else 1.0, LEVEL, over=over, cause=lambda: cause, model="m")
+    row = ScoredRow(
+        "pm1", 0, 9.0 if over else 1.0, LEVEL, over=over, cause=lambda: cause, leading=lambda: "x1", model="m"
+    )
     return judge(policy, state, row, may_open=True)[0]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sheetbreak.engine.admission import BROKE, GAP, REST, RUN, Step
 from sheetbreak.engine.alerts import AlertPolicy, AlertState, Cause
-from sheetbreak.engine.decision import Decided, Rules, decide
+from sheetbreak.engine.decision import Decided, Explain, Rules, decide
 from sheetbreak.engine.odds import UNKNOWN_ODDS
 from sheetbreak.engine.scores import TopSensor
 from sheetbreak.engine.thresholds import JUDGED_ROWS, Rate, Steering, Threshold, Trailing, begin_steering
@@ -21,8 +21,7 @@ ROWS_PER_DAY = 720.0
 POLICY = AlertPolicy()
 
 
-def explain(_place: int) -> Cause:
-    return Cause((TopSensor("x1", 1.0, 0.0, 0.0),))
+EXPLAIN = Explain(lambda _: Cause((TopSensor("x1", 1.0, 0.0, 0.0),)), lambda _: "x1")
 
 
 def steered(per_day: float = 5.0, *, trailing_rows: int = 1440, min_rows: int = 240) -> Threshold:
@@ -73,7 +72,7 @@ def run(
     for first, last in itertools.pairwise(edges):
         one = decide(
             "pm1", steps[first:last], scores, rows_of(labels), rules=rules, trailing=trailing, alert=alert, grade=grade,
-            steering=steering, odds=odds, labels=labels, explain=explain,
+            steering=steering, odds=odds, labels=labels, explain=EXPLAIN,
         )  # fmt: skip
         found.append(one)
         trailing, alert, grade, steering = one.levels.trailing, one.alert, one.levels.grade, one.levels.steering
@@ -182,7 +181,7 @@ def test_an_alarm_that_a_break_follows_is_not_held_against_the_level() -> None:
         labels = [label]
         one = decide(
             "pm1", history([1.0], labels), [1.0], rows_of(labels), rules=rules, trailing=Trailing(10),
-            alert=AlertState(), grade=None, steering=waits, odds=UNKNOWN_ODDS, labels=labels, explain=explain,
+            alert=AlertState(), grade=None, steering=waits, odds=UNKNOWN_ODDS, labels=labels, explain=EXPLAIN,
         )  # fmt: skip
         assert one.levels.steering is not None
         assert one.levels.steering.waiting == left

@@ -11,7 +11,7 @@ import numpy as np
 from sheetbreak.engine.admission import RUN, Admitted
 from sheetbreak.engine.advance import put_together
 from sheetbreak.engine.alerts import IDLE, AlertEvent, AlertPolicy, Cause, Warned
-from sheetbreak.engine.decision import Decided, Rules, decide, raise_alerts
+from sheetbreak.engine.decision import Decided, Explain, Rules, decide, raise_alerts
 from sheetbreak.engine.odds import UNKNOWN_ODDS
 from sheetbreak.engine.scores import TopSensor
 from sheetbreak.engine.state import Results
@@ -19,7 +19,8 @@ from sheetbreak.engine.thresholds import Levels, Threshold, Trailing, begin_stee
 from sheetbreak.rows import RowBatch, Schema
 from trainer.data.labels import Bools, Floats
 
-_UNNAMED = Cause((TopSensor("", 1.0, 0.0, 0.0),))
+_NO_CAUSE = Cause((TopSensor("", 1.0, 0.0, 0.0),))
+_UNNAMED = Explain(lambda _: _NO_CAUSE, lambda _: "")
 """Which sensor leads decides when an open alert is updated, not when one opens or closes."""
 
 
@@ -135,7 +136,7 @@ class ScoredHistory:
                 grade=None,
                 steering=begin_steering(threshold),
                 odds=UNKNOWN_ODDS,
-                explain=_unnamed,
+                explain=_UNNAMED,
             )
             for machine, one in self.admitted.items()
         }
@@ -154,7 +155,7 @@ class ScoredHistory:
                 rules=rules,
                 alert=IDLE,
                 since_break=0,
-                explain=_unnamed,
+                explain=_UNNAMED,
             )
             for machine, levels in self._levels(rules.threshold, rules.policy.restart_rows).items()
         }
@@ -181,7 +182,3 @@ class ScoredHistory:
         if self._kept is not None:
             self._kept[key] = found
         return found
-
-
-def _unnamed(_place: int) -> Cause:
-    return _UNNAMED
