@@ -53,9 +53,9 @@ class StateCodec:
         """The parts of `new` that differ from those of `old` (all of them when there was none)."""
         stem = machine.encode() + b"\0"
         parts = {stem + b"core": self._core(new)}
-        offset = _offset_bytes(new)
-        if offset and (old is None or offset != _offset_bytes(old)):
-            parts[stem + b"offset"] = offset
+        offset = new.memory.features.offset
+        if offset is not None and (old is None or not _same(offset, old.memory.features.offset)):
+            parts[stem + b"offset"] = _offset_bytes(new)
         if new.aside is not None and (old is None or new.aside is not old.aside):
             parts[stem + b"aside"] = self._aside(new.aside)
         if new.raised != (() if old is None else old.raised):
@@ -110,9 +110,9 @@ class StateCodec:
             more["recent_scores"] = state.recent_scores
         kind = Core5 if state.recent_scores else Core4 if state.orders != NO_ORDERS else Core3 if more else Core
         clock, features, alert, now = state.clock, state.memory.features, state.alert, state.alert.open
-        mean, mean_tops = split_bytes(features.mean.astype("<f8"), _KEPT_BYTES)
-        variance, variance_tops = split_bytes(features.variance.astype("<f8"), _KEPT_BYTES)
-        last, last_tops = split_bytes(features.last.astype("<f4"), _LAST_BYTES)
+        mean, mean_tops = split_bytes(features.mean.astype("<f8", copy=False), _KEPT_BYTES)
+        variance, variance_tops = split_bytes(features.variance.astype("<f8", copy=False), _KEPT_BYTES)
+        last, last_tops = split_bytes(features.last.astype("<f4", copy=False), _LAST_BYTES)
         return msgspec.msgpack.encode(
             kind(
                 format=FORMAT if more else IN_PLANT_UNITS,
@@ -127,9 +127,9 @@ class StateCodec:
                 mean=mean,
                 variance=variance,
                 last=last,
-                missing={i: int(features.missing[i]) for i in np.flatnonzero(features.missing).tolist()},
+                missing={i: int(features.missing[i]) for i in features.missing.nonzero()[0].tolist()},
                 rows=features.rows,
-                recent=state.memory.recent.astype("<f4").tobytes(),
+                recent=state.memory.recent.astype("<f4", copy=False).tobytes(),
                 over=alert.over,
                 since_open=alert.since_open,
                 open=(now.alert_id, now.opened_us, now.severity, now.leading, now.since_event, now.quiet)
@@ -239,6 +239,11 @@ def _offset_bytes(state: State) -> bytes:
     return b"" if offset is None else offset.astype("<f8").tobytes()
 
 
+def _same(offset: npt.NDArray[np.float64], other: npt.NDArray[np.float64] | None) -> bool:
+    """Whether two offsets are; a model's states share one array."""
+    return offset is other or (other is not None and offset.tobytes() == other.tobytes())
+
+
 def _odds_as_stored(odds: Odds) -> tuple[str, int, int, int, tuple[int, ...]]:
     outcomes = "".join("+" if hit else "-" for hit in odds.outcomes)
     return outcomes, odds.scored, odds.ahead, odds.since_break, odds.waiting
@@ -270,11 +275,20 @@ def _chunks_to_write(old: Trailing | None, new: Trailing) -> list[int]:
     if old is None or old.rows != rows or count < old.count or count - old.count > rows - CHUNK_SCORES:
         return sorted(every)
     filled = {at % rows // CHUNK_SCORES for at in range(old.count, count)} - {filling}
+    if _only_added(old.ring, new.ring, old.count % rows, place):
+        return sorted(filled)
     common = min(len(old), held)
     before, after = np.frombuffer(old.ring, np.float32)[:common], np.frombuffer(new.ring, np.float32)[:common]
     other = before != after  # a trailing window that began anew
     other[start:place] = False
     return sorted(filled | set((np.flatnonzero(other) // CHUNK_SCORES).tolist()))
+
+
+def _only_added(old: "array[float]", new: "array[float]", begin: int, end: int) -> bool:
+    """Whether two rings differ in the places from `begin` to `end` alone, which nearly every batch shows at once."""
+    before, after = old.tobytes(), new.tobytes()
+    first, behind = begin * old.itemsize, end * old.itemsize
+    return begin <= end and before[:first] == after[:first] and before[behind:] == after[behind:]
 
 
 def _ring(core: Core, stem: bytes, parts: Mapping[bytes, bytes]) -> "array[float]":
