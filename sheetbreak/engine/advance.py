@@ -97,7 +97,7 @@ def _advance(
         contributions[scores.places] = scores.contributions
         if expectation is not None:
             expectation.observed[scores.places], expectation.expected[scores.places] = scores.in_plant_units(features)
-        known = _either(known, smoothed) if number else smoothed
+        known = [was if now is None else now for was, now in zip(known, smoothed, strict=True)] if number else smoothed
         explained = _Explained(windows, features, scores, sensors)
         imputed |= explained.imputed
         drifted |= explained.drifted
@@ -203,10 +203,6 @@ def rules_of(model: Artifact) -> Rules:
     manifest = model.manifest
     foretells = manifest.schema.lead_rows > 0
     return Rules(manifest.threshold, manifest.policy, manifest.break_is_stop and foretells, foretells, model.version)
-
-
-def _either(known: Sequence[float | None], more: Sequence[float | None]) -> list[float | None]:
-    return [was if now is None else now for was, now in zip(known, more, strict=True)]
 
 
 def _by_place(entry: tuple[int, object]) -> int:
