@@ -1,6 +1,6 @@
 """Cells far from the rest of their sensor: none of the spread that a variance begins with, some not learned from."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -61,20 +61,35 @@ def drop_outs(values: Floats, *, usual: Sequence[Ints]) -> tuple[Bools, Bools]:
     """
     single, lasting = np.zeros((2, *values.shape), np.bool_)
     rows = np.concatenate(usual)
-    known = np.flatnonzero(~np.isnan(values[rows]).all(axis=0))
-    for i in known.tolist():
-        for odd in find_sentinels(values[rows, i]):
-            hit = values[:, i] == odd.value
-            together = sum(int((hit[own][1:] & hit[own][:-1]).sum()) for own in usual)
-            if odd.count < MANY * len(rows):
-                continue
-            if together <= _TOGETHER * odd.count:
-                single[:, i] |= hit
-            elif odd.count <= _SELDOM * len(rows) and all(_is_over(hit[own]) for own in usual):
-                lasting[:, i] |= hit
+    for i, hit in _numbers_apart(values, rows):
+        count = int(hit[rows].sum())
+        together = sum(int((hit[own][1:] & hit[own][:-1]).sum()) for own in usual)
+        if together <= _TOGETHER * count:
+            single[:, i] |= hit
+        elif count <= _SELDOM * len(rows) and all(_is_over(hit[own]) for own in usual):
+            lasting[:, i] |= hit
     if lasting.any():
+        known = ~np.isnan(values[rows]).all(axis=0)
         lasting[:, known] &= _alone(values[:, known], lasting[:, known], usual=rows, sound=~single[:, known])
     return single, lasting
+
+
+def numbers_apart(values: Floats) -> Bools:
+    """(rows, sensors) cells of one number that comes again and again, far from all others of its sensor: readings that
+    failed, or a state of the machine.
+    """
+    found = np.zeros(values.shape, np.bool_)
+    for i, hit in _numbers_apart(values, np.arange(len(values))):
+        found[:, i] |= hit
+    return found
+
+
+def _numbers_apart(values: Floats, rows: Ints) -> Iterator[tuple[int, Bools]]:
+    """Each sensor with such a number in `rows`, and which of all rows hold it."""
+    for i in np.flatnonzero(~np.isnan(values[rows]).all(axis=0)).tolist():
+        for odd in find_sentinels(values[rows, i]):
+            if odd.count >= MANY * len(rows):
+                yield i, values[:, i] == odd.value
 
 
 def _is_over(hit: Bools) -> bool:
@@ -86,7 +101,7 @@ def _alone(values: Floats, cells: Bools, *, usual: Ints, sound: Bools) -> Bools:
     """(sensors,) whether nearly all of a sensor's `cells` in `usual` rows stand where no other sensor is far from its
     own middle. sound: cells by which others are judged.
     """
-    distance, width = _distances(values, usual=values[usual])
+    distance, width = _distances(values, usual=np.where(cells | ~sound, np.nan, values)[usual])
     far = (distance > APART * width) & sound
     others = far.sum(axis=1, keepdims=True) - far
     alone = (cells & (others == 0))[usual].sum(axis=0)

@@ -10,7 +10,7 @@ from sheetbreak.history.doubts import Doubt
 from sheetbreak.history.joining import History
 from sheetbreak.history.times.sampling import find_period
 from sheetbreak.times import duration
-from trainer.data.far_cells import APART, FAR, MANY, cells_apart, drop_outs
+from trainer.data.far_cells import APART, FAR, MANY, cells_apart, drop_outs, numbers_apart
 from trainer.data.inspection.findings import find_steps, in_time, long_table, step_doubt
 from trainer.data.inspection.guesses.status import few_whole, state_of
 from trainer.data.inspection.sensors import number_text
@@ -66,7 +66,10 @@ def _far(history: History, rows: int | None) -> list[tuple[str, Doubt]]:
     if not known.any():
         return []
     far, apart = (np.zeros(values.shape, np.bool_) for _ in range(2))
-    far[:, known], apart[:, known] = cells_apart(values[:, known], FAR, APART)
+    repeated = numbers_apart(values)  # many of them would widen what the others are held against
+    rest = np.where(repeated, np.nan, values)
+    far[:, known], apart[:, known] = cells_apart(rest[:, known], FAR, APART)
+    apart |= repeated
     single, lasting = drop_outs(values, usual=[*in_time(history.rows.take(slice(rows))).values()])
     failed = single | lasting
     blinding = (apart & ~failed).mean(axis=0) >= MANY
@@ -75,7 +78,7 @@ def _far(history: History, rows: int | None) -> list[tuple[str, Doubt]]:
     counts, found = far.sum(axis=0), []
     for i in np.argsort(-counts, kind="stable")[: int((counts > 0).sum())].tolist():
         first, count = int(np.argmax(far[:, i])), int(counts[i])
-        low, high = np.nanpercentile(values[:, i], [5, 95])
+        low, high = np.nanpercentile(rest[:, i], [5, 95])
         shown = number_text(values[first, i])
         more = f", as are {count - 1:,} cells more" if count > 1 else ""
         how = "far" if blinding[i] or failed[first, i] else "absurdly far"

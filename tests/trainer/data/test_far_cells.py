@@ -55,6 +55,12 @@ def test_one_number_in_a_stretch_while_all_others_read_as_usual_is_a_drop_out(re
     assert drops(values)[:, 0].sum() == 0
 
 
+def test_two_sensors_at_one_number_at_a_time_are_a_state_however_long_it_lasts() -> None:
+    values = np.random.default_rng(4).normal(30, 1, (1000, 4))
+    values[200:290, :2] = 0.0  # more than a twentieth of the rows: it is in what is usual
+    assert not drops(values).any()
+
+
 def test_a_number_in_stretches_of_more_than_a_tenth_of_the_rows_is_a_state() -> None:
     values = np.random.default_rng(4).normal(30, 1, (1000, 4))
     values[200:290, 0] = values[200:310, 1] = 0.0

@@ -134,6 +134,17 @@ def test_drop_outs_are_told_as_not_learned_from_and_a_state_that_lasts_as_what_b
     assert "see faults of this sensor late" in lasting.what
 
 
+@pytest.mark.parametrize(("rows", "sensors"), [(60, 1), (36, 2)])
+def test_a_number_that_stands_in_many_rows_is_told_beside_what_the_others_are(rows: int, sensors: int) -> None:
+    values = sound() + 10
+    values[0, 100 : 100 + rows, :sensors] = 0
+    found = [doubt for doubt in odd_sensors(history(values)) if doubt.kind == "far-cells"]
+    assert [(doubt.place, doubt.count) for doubt in found] == [
+        (f"0.csv line 102, column s{i + 1}", rows) for i in range(sensors)
+    ]
+    assert all("see faults of this sensor late" in doubt.what and "lie between 28" in doubt.what for doubt in found)
+
+
 def test_a_sensor_without_values_at_the_end_is_told_with_its_last_line_and_one_that_comes_back_is_not() -> None:
     values = sound()
     values[0, 250:, 1] = np.nan
