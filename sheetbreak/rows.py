@@ -4,6 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Annotated
 
 import msgspec
@@ -169,8 +170,14 @@ _ODD, _MIX = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
 def fingerprints(rows: RowBatch) -> npt.NDArray[np.uint16]:
     """(n,) of each row's time and, unless the sheet is broken, values; two that differ are the same once in 65,536."""
     cells = np.where(rows.broken[:, None] == BROKEN, 0.0, rows.values).view(np.uint64)
-    odd = np.arange(1, 2 * cells.shape[1] + 1, 2, dtype=np.uint64) * _ODD
+    odd = _odd_multipliers(cells.shape[1])
     mixed = (cells * odd).sum(axis=1, dtype=np.uint64) + rows.times_us.view(np.uint64) * _MIX
     mixed ^= mixed >> np.uint64(32)
     upper: npt.NDArray[np.uint16] = ((mixed * _MIX) >> np.uint64(48)).astype(np.uint16)
     return upper
+
+
+@lru_cache(maxsize=8)  # a fifth of the fingerprint of a single row
+def _odd_multipliers(width: int) -> npt.NDArray[np.uint64]:
+    """An odd multiplier for each column."""
+    return np.arange(1, 2 * width + 1, 2, dtype=np.uint64) * _ODD

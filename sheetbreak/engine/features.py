@@ -198,6 +198,8 @@ class FeatureFold:
         if self._far is None:
             return {}
         far = np.abs(centre - self._home) > self._far
+        if not far.any():
+            return {}
         return {row: np.flatnonzero(far[row]).tolist() for row in np.flatnonzero(far.any(axis=1)).tolist()}
 
     def _fill(self, states: Sequence[FeatureState], values: Floats, lengths: Sequence[int]) -> "_Filled":

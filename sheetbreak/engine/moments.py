@@ -6,7 +6,9 @@ the rows of twenty machines are hardly more work than one machine's.
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +21,8 @@ _STORED_BITS, _HALF_A_STEP = np.array(0xFFFFFFFFFF000000, np.uint64), np.array(0
 """Mean and variance keep 40 of their 64 bits (28 of the fraction: 4e-9): a machine's core state stays under 1 kB."""
 
 
-class Learning(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class Learning:
     """How mean and variance follow the values."""
 
     alpha: float
@@ -59,8 +62,12 @@ def standardise(
     moments: (2, machines, sensors) means and variances. values: (n, sensors). lengths: rows of each machine. learns:
     (n, sensors) False where mean and variance stay as they are. A number is the same whatever lies beside it.
     """
-    machines, order, sizes = _in_rounds(np.asarray(lengths, np.intp))
-    moments, z, learns = moments.take(machines, axis=1), values[order], learns[order]
+    as_they_are = len(lengths) == 1 or all(rows == 1 for rows in lengths)  # as small batches nearly always are
+    if as_they_are:
+        moments, z, sizes = moments.copy(), values.copy(), np.full(max(lengths, default=0), len(lengths), np.intp)
+    else:
+        machines, order, sizes = _in_rounds(np.asarray(lengths, np.intp))
+        moments, z, learns = moments.take(machines, axis=1), values[order], learns[order]
     centre, spread = np.empty((2, *z.shape))
     begins = np.cumsum(sizes) - sizes
     all_learn = np.logical_and.reduceat(learns.all(axis=1), begins).tolist()
@@ -70,6 +77,8 @@ def standardise(
             beside, take = size, _side_by_side(moments[:, :size], learning)
         rows = slice(begin, begin + size)
         take(z[rows], centre[rows], spread[rows], None if all_of_them else learns[rows])
+    if as_they_are:
+        return Standardised(moments, z, centre, spread)
     back = np.argsort(order)
     return Standardised(moments[:, np.argsort(machines)], z[back], centre[back], spread[back])
 
@@ -92,12 +101,9 @@ def _side_by_side(moments: Floats, learning: Learning) -> Callable[[Floats, Floa
     number or a row. A function, and numpy's by local names: for one machine, looking them up in an object took a third
     as long as the arithmetic.
     """
-    one = moments.shape[1:]
     mean, variance = moments
-    floor = np.broadcast_to(learning.floor, one).copy()
-    highest, lowest = np.full(one, learning.clip_sd), np.full(one, -learning.clip_sd)
-    alpha, keep = np.full(moments.shape, learning.alpha), np.full(one, 1.0 - learning.alpha)
-    half_a_step, stored_bits = (np.full(moments.shape, bits) for bits in (_HALF_A_STEP, _STORED_BITS))
+    constants = _kept_constants if len(mean) <= _KEPT_MACHINES else _constants
+    floor, highest, lowest, alpha, keep, half_a_step, stored_bits = constants(learning, len(mean))
     steps, after = np.empty((2, *moments.shape))
     step, square = steps
     variance_after = after[1]
@@ -126,3 +132,23 @@ def _side_by_side(moments: Floats, learning: Learning) -> Callable[[Floats, Floa
             bitwise_and(bits_after, stored_bits, bits, where=learns)
 
     return take
+
+
+def _constants(learning: Learning, machines: int) -> tuple[Any, ...]:
+    """Of full size: floor, highest and lowest deviation, alpha and what it leaves, and the bits of `as_stored`."""
+    one = machines, len(learning.floor)
+    both = 2, *one
+    return (
+        np.broadcast_to(learning.floor, one).copy(),
+        np.full(one, learning.clip_sd),
+        np.full(one, -learning.clip_sd),
+        np.full(both, learning.alpha),
+        np.full(one, 1.0 - learning.alpha),
+        np.full(both, _HALF_A_STEP),
+        np.full(both, _STORED_BITS),
+    )
+
+
+_kept_constants = lru_cache(maxsize=32)(_constants)
+_KEPT_MACHINES = 64
+"""Of so many side by side they are kept, 9 MB at most: making them is a tenth of the features of a batch of one row."""

@@ -261,9 +261,9 @@ def hold_levels(
             breaks.append(i)
         elif what == SET_BACK:  # what is known of scores and grade is of another time
             trailing, grade = Trailing(threshold.trailing_rows), None
-        if wheel and what not in OF_ROWS and may_be_break(what, place, labels):
-            wheel.waiting.clear()
         if score is None:
+            if wheel and what not in OF_ROWS and may_be_break(what, place, labels):
+                wheel.waiting.clear()
             level.append(NO_SCORE)
             rarity.append(NO_SCORE)
             continue
