@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 
+UNREAD = b"\0unread: "
+"""Stands, with the reason behind it, for a record that a stream could not read. No JSON begins so."""
 _LOOKED_AT = 64 * 1024
 """Bytes of a record that are searched: the rest of a large one says the same."""
 _MOST_NAMES, _LONGEST_NAME = 100, 100
@@ -18,6 +20,8 @@ def not_json_because(value: bytes) -> str:
     head = value[:64]
     if not value:
         return "it is empty"
+    if value.startswith(UNREAD):
+        return value[len(UNREAD) :].decode(errors="replace")
     if head.startswith(_UTF16_MARKS) or re.match(rb"\0?[\s{\[\"]\0[^\0]\0|\0[\s{\[\"]\0[^\0]", head):
         return "it is UTF-16: write UTF-8"
     if head.startswith(_BOM):

@@ -18,11 +18,18 @@ from kafka.consumer.fetcher import Fetcher
 from kafka.errors import CorruptRecordError
 from kafka.record.util import decode_varint
 
+from sheetbreak.streams.kafka.bulk.unpacking import Unreadable, unpack
 from sheetbreak.streams.kafka.group.asking import AskingConsumer
 from sheetbreak.streams.protocol import Record
+from sheetbreak.wire.refusals import UNREAD
 
 _AT_ONCE = 4_096
 """Rows: a batch of many that are empty is taken in parts."""
+_BATCH_BYTES = 64 * 1024 * 1024
+"""Unpacked, at most. The batches of a fetch are up to 8 MB, a broker's own limit is 1 MB: rows shrink to a tenth."""
+_POLL_BYTES = 16 * 1024 * 1024
+"""Unpacked, with which a poll ends: a fetch of small batches may be a hundred times as large as it was sent."""
+_CODECS = ("", "gzip", "snappy", "lz4", "zstd")
 _FIRST_STAMP_MS = 10**12
 """2001: before Kafka was, so no clock said it; -1 is none at all, and 0 a sender's empty field."""
 
@@ -34,8 +41,10 @@ class BulkConsumer(AskingConsumer):
         """Raises errors of kafka-python."""
         super().__init__(**settings)
         self._heard_at: dict[Any, float] = {}
+        self._polled_bytes = 0
         self._fetcher.PartitionRecords = PartitionRows
         self._fetcher._handle_fetch_response = self._hear
+        self._fetcher._append = self._append
 
     def silent_s(self, tp: Any) -> float:
         """Seconds since the partition's leader answered a fetch; infinite where it has answered none."""
@@ -46,6 +55,14 @@ class BulkConsumer(AskingConsumer):
         self._heard_at[node_id] = time.monotonic()
         Fetcher._handle_fetch_response(self._fetcher, node_id, *answer)
 
+    def _append(self, drained: Any, part: Any, max_records: int, update_offsets: bool) -> int:  # noqa: FBT001 - kafka-python's
+        """Add the next rows of a part to those of this poll. Returns how many; or, where they are enough, the most."""
+        self._polled_bytes = self._polled_bytes if drained else 0
+        before = part.bytes_unpacked if part else 0
+        taken: int = Fetcher._append(self._fetcher, drained, part, max_records, update_offsets)
+        self._polled_bytes += part.bytes_unpacked - before if part else 0
+        return taken if self._polled_bytes < _POLL_BYTES else max_records
+
 
 class PartitionRows(Fetcher.PartitionRecords):  # type: ignore[misc]  # kafka-python ships no types
     """What a fetch brought of one partition."""
@@ -53,7 +70,13 @@ class PartitionRows(Fetcher.PartitionRecords):  # type: ignore[misc]  # kafka-py
     def __init__(self, fetch_offset: int, tp: Any, records: Any, **more: Any) -> None:
         """records: kafka-python's, of the fetch."""
         self._rows: list[Record] = []
-        super().__init__(fetch_offset, tp, _Batches(records, tp.partition), **more)
+        self._batches = _Batches(records, tp.partition)
+        super().__init__(fetch_offset, tp, self._batches, **more)
+
+    @property
+    def bytes_unpacked(self) -> int:
+        """Of all batches whose rows have been taken."""
+        return self._batches.bytes_unpacked
 
     def take(self, n: int | None = None) -> list[Record]:
         """Next rows, n at most, of one batch; nothing when there are no more. Raises CorruptRecordError."""
@@ -74,17 +97,29 @@ class _Batches:
 
     def __init__(self, records: Any, partition: int) -> None:
         self._records, self._partition = records, partition
+        self.bytes_unpacked = 0
 
     def next_batch(self) -> "_Batch | None":
         batch = self._records.next_batch()
-        return None if batch is None else _Batch(batch, self._partition)
+        return None if batch is None else _Batch(batch, self)
+
+    def rows_of(self, batch: Any) -> Iterator[Record]:
+        """The batch's rows; what it unpacks to is counted. Raises CorruptRecordError, UnsupportedCodecError."""
+        if batch.magic < 2:
+            return _read_old_rows(batch, self._partition)
+        try:
+            content = _unpack(batch)
+        except Unreadable as why:
+            return _unread(batch, self._partition, str(why))
+        self.bytes_unpacked += len(content)
+        return _read_rows(batch, content, self._partition)
 
 
 class _Batch:
     """A batch, one record long."""
 
-    def __init__(self, batch: Any, partition: int) -> None:
-        self._batch, self._partition = batch, partition
+    def __init__(self, batch: Any, batches: _Batches) -> None:
+        self._batch, self._batches = batch, batches
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._batch, name)
@@ -94,7 +129,7 @@ class _Batch:
         return next(self._batch)
 
     def __iter__(self) -> "Iterator[_Whole]":
-        rows = read_rows(self._batch, self._partition)
+        rows = self._batches.rows_of(self._batch)
         while some := list(islice(rows, _AT_ONCE)):
             yield _Whole(some)
 
@@ -114,16 +149,41 @@ class _Whole:
         return True
 
 
-def read_rows(batch: Any, partition: int) -> Iterator[Record]:
+def _unpack(batch: Any) -> bytes:
+    """What a batch holds, up to a limit. Raises Unreadable, UnsupportedCodecError."""
+    content = bytes(memoryview(batch._buffer)[batch._pos :])
+    codec = batch.compression_type
+    if codec == batch.CODEC_NONE:
+        return content
+    batch._assert_has_codec(codec)
+    try:
+        return unpack(content, codec, limit=_BATCH_BYTES)
+    except Unreadable as why:
+        offsets = f"offsets {batch.base_offset} to {batch.last_offset}"
+        raise Unreadable(f"a batch ({_CODECS[codec]}, {offsets}, {len(content)} bytes) {why}") from why
+
+
+def _unread(batch: Any, partition: int, why: str) -> Iterator[Record]:
+    """In place of each record of a batch that why it was not read. Its checksum is right: it would be no other one
+    another time.
+    """
+    value, stamp = UNREAD + why.encode(), _stamp(batch.max_timestamp)
+    end = batch.next_offset
+    for offset in range(max(batch.base_offset, end - max(1, batch.records_count)), end):
+        yield Record(value, partition, offset, stamp)
+
+
+def _read_old_rows(batch: Any, partition: int) -> Iterator[Record]:
+    """Of Kafka's message formats 0 and 1, which no broker of now keeps."""
+    return (Record(one.value or b"", partition, one.offset, _stamp(one.timestamp)) for one in batch)
+
+
+def _read_rows(batch: Any, buffer: bytes, partition: int) -> Iterator[Record]:
     """The records of a batch of kafka-python's, without keys and headers, by Kafka's protocol (message format 2).
 
-    Raises CorruptRecordError.
+    buffer: what it holds, unpacked. Raises CorruptRecordError.
     """
-    if batch.magic < 2:
-        yield from (Record(one.value or b"", partition, one.offset, _stamp(one.timestamp)) for one in batch)
-        return
-    batch._maybe_uncompress()
-    buffer, at = bytes(batch._buffer), batch._pos
+    at = 0
     first, base = batch.first_timestamp, batch.base_offset
     by_broker, appended = batch.timestamp_type == batch.LOG_APPEND_TIME, _stamp(batch.max_timestamp)
     try:
