@@ -37,13 +37,13 @@ class SignalFlags:
         return asked
 
     def _stop(self, number: int, _frame: FrameType | None) -> None:
+        self.stopping = True  # first: what is raised within some callbacks Python prints and forgets
         if number == signal.SIGINT:
-            if not self.armed or self.interrupted:
+            again, self.interrupted = self.interrupted, True
+            if again or not self.armed:
                 raise KeyboardInterrupt
-            self.interrupted = True
         elif not self.armed:
             raise SystemExit(0)
-        self.stopping = True
 
     def _ask_reload(self, _number: int, _frame: FrameType | None) -> None:
         self._reload = True

@@ -88,6 +88,8 @@ def program(main: Main, *, name: str) -> NoReturn:
     """
     if name in SERVICES:
         signal.signal(signal.SIGTERM, lambda *_: os._exit(DONE))  # until it takes the signal itself
+    if name == "monitor":
+        signal.signal(signal.SIGHUP, lambda *_: None)  # it asks for the current model, which is still to be loaded
     code = run(main)
     if code == INTERRUPTED:
         for stream in (sys.stdout, sys.stderr):

@@ -341,6 +341,11 @@ def test_a_service_that_is_stopped_while_it_loads_ends_with_0(command: str, libr
         assert process.wait(PATIENCE_S) == 0
 
 
+def test_a_reload_that_is_asked_for_while_a_monitor_loads_does_not_end_it() -> None:
+    body = "import os, signal; os.kill(os.getpid(), signal.SIGHUP); return 7"
+    assert _python("-c", _program(body).replace("name=''", "name='monitor'")).returncode == 7
+
+
 REMEDY = "make room, or name another place for what is written"
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from monitor.runtime import SignalFlags
 from sheetbreak.cli import alerts
 from tests.support.mill import mill_csv, mill_rows, save_model
 from tests.support.monitor_process import ALL, Running, command, messages, run
@@ -299,3 +300,12 @@ def test_alerts_are_readable_on_a_terminal_and_by_the_alerts_command(models: Pat
 
 def _wait_for(monitor: Running, event: str) -> None:
     wait_for(lambda: event in monitor.stderr.read_text(), says=monitor.stderr.read_text)
+
+
+@pytest.mark.parametrize(("number", "raised"), [(signal.SIGTERM, SystemExit), (signal.SIGINT, KeyboardInterrupt)])
+def test_a_stop_whose_exception_is_swallowed_stops_all_the_same(number, raised):
+    """Python prints what is raised while a weak reference's callback runs, and goes on."""
+    flags = SignalFlags()
+    with pytest.raises(raised):
+        flags._stop(number, None)
+    assert flags.stopping
