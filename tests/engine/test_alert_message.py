@@ -1,9 +1,10 @@
 """The sentence of an alert, as the shift reads it."""
 
+import numpy as np
 import pytest
 
 from sheetbreak.engine.alerts import IDLE, AlertPolicy, Cause, ScoredRow, judge
-from sheetbreak.engine.scores import TopSensor
+from sheetbreak.engine.scores import Scores, TopSensor, largest_parts
 
 
 def sentence(observed: float, expected: float, *, imputed: tuple[str, ...] = ()) -> str:
@@ -31,3 +32,10 @@ def test_missing_sensors_are_counted_in_the_sentence() -> None:
     assert "(1 sensor is missing)" in sentence(1, 2, imputed=("x1",))
     assert "(2 sensors are missing)" in sentence(1, 2, imputed=("x1", "x2"))
     assert "missing" not in sentence(1, 2)
+
+
+def test_the_sensor_that_leads_is_the_first_of_those_that_are_told_even_of_equals() -> None:
+    scores = object.__new__(Scores)
+    scores.contributions = np.array([[1.0, 3.0, 3.0], [0.0, 0.0, 0.0], [2.0, 1.0, 5.0]])
+    order, _ = largest_parts(scores.contributions, count=1)
+    assert [scores.leading(number) for number in range(3)] == order[:, 0].tolist()
