@@ -172,7 +172,8 @@ class KafkaStream:
         if self._session is None:
             return {}
         try:
-            return unread(self._session.consumer, self._names.rows, self._membership.places, self._stable)
+            consumer, places = self._session.consumer, self._membership.places
+            return unread(consumer, self._names.rows, places, self._stable, silent_s=_SILENT_S)
         except KafkaError as error:
             raise StreamUnavailable(f"lag: {error}") from error
 

@@ -197,15 +197,19 @@ def committed_places(
     return {tp: read_place(found.get(tp)) for tp in partitions}
 
 
-def unread(consumer: Any, topic: str, partitions: Iterable[int], stable: StableOffsets) -> dict[int, int]:
+def unread(
+    consumer: Any, topic: str, partitions: Iterable[int], stable: StableOffsets, *, silent_s: float
+) -> dict[int, int]:
     """Rows of each partition not polled yet, those behind an open transaction among them.
 
-    The broker is asked where its last fetch said that there are more. stable: is told how far each partition is
-    decided. Raises errors of kafka-python.
+    The broker is asked where its last answer to a fetch said that there are more, or is `silent_s` old. stable: is told
+    how far each partition is decided. Raises errors of kafka-python.
     """
     ours = [TopicPartition(topic, partition) for partition in partitions]
     at = {tp: consumer.position(tp, timeout_ms=_ASK_MS) for tp in ours}
-    asked = [tp for tp in ours if at[tp] is None or consumer.highwater(tp) != at[tp]]
+    known = (tp for tp in ours if at[tp] is not None and consumer.silent_s(tp) <= silent_s)
+    ended = {tp for tp in known if consumer.highwater(tp) == at[tp]}
+    asked = [tp for tp in ours if tp not in ended]
     ends = at | (consumer.end_offsets(asked, timeout_ms=_ASK_MS) if asked else {})
     written = {tp: max(end, consumer.highwater(tp) or 0) for tp, end in ends.items()}
     for tp, end in ends.items():
