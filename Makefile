@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SET_UP := $(VENV)/.set-up
 ARGS ?=
-# Four tests at a time (tests/support/side_by_side.py), those with a broker mostly wait; ARGS="-n 0 --pdb" is for one.
+# Four tests at a time (tests/support/running/side_by_side.py), those with a broker mostly wait; ARGS="-n 0 --pdb" is for one.
 PYTEST = $(BIN)/pytest -n 4
 
 .PHONY: help
@@ -38,7 +38,7 @@ quick: $(SET_UP)
 
 .PHONY: shake
 shake: $(SET_UP)
-	PYTHONPATH=$(CURDIR)/tests/support/pauses $(PYTEST) $(ARGS)
+	PYTHONPATH=$(CURDIR)/tests/support/running/pauses $(PYTEST) $(ARGS)
 
 .PHONY: check
 check: $(SET_UP)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support.kafka_broker import broker  # noqa: F401 - one for the whole session
-from tests.support.side_by_side import InGroups, turn_of
+from tests.support.kafka.broker import broker  # noqa: F401 - one for the whole session
+from tests.support.running.side_by_side import InGroups, turn_of
 
 # TensorFlow reads these as it is imported, in this process and in the programs that tests start.
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"

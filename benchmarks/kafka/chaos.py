@@ -36,7 +36,7 @@ from sheetbreak.streams.kafka.group.state_topic import read_state
 from sheetbreak.streams.kafka.options import Security, parse_address
 from sheetbreak.streams.protocol import Record
 from sheetbreak.wire.topics import ACTIONS, ALERTS, DEAD_LETTERS, ROWS, SCORES, STATE
-from tests.support.kafka_broker import Broker, Cluster
+from tests.support.kafka.broker import Broker, Cluster
 
 _ROWS_A_MINUTE = 12_000
 

@@ -1,7 +1,7 @@
 """Protocol of streams: one atomic verb, `commit`, and what it needs to be told; and of sinks of rows.
 
 A stream hands out batches of records as raw bytes and takes back, all or nothing, what became of them. Every
-implementation passes the same checks (tests/support/stream_checks.py).
+implementation passes the same checks (tests/support/streams/checks.py).
 """
 
 from collections.abc import Mapping, Sequence

@@ -8,10 +8,10 @@ import pytest
 
 from sheetbreak.cli.act import main, rows_clock
 from sheetbreak.errors import DataError
-from tests.support.kafka_broker import Broker
-from tests.support.kafka_mill import KafkaMill
-from tests.support.mill import save_model
-from tests.support.patience import wait_for
+from tests.support.kafka.broker import Broker
+from tests.support.kafka.mill import KafkaMill
+from tests.support.models.mill import save_model
+from tests.support.running.patience import wait_for
 
 HOUR_US = 3600 * 1_000_000
 

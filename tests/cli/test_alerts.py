@@ -9,9 +9,9 @@ import pytest
 
 from sheetbreak.cli.alerts import main
 from sheetbreak.errors import DataError
-from tests.support.kafka_broker import Broker
-from tests.support.patience import wait_for
-from tests.support.services import plain_environment
+from tests.support.kafka.broker import Broker
+from tests.support.running.patience import wait_for
+from tests.support.running.services import plain_environment
 
 
 def alert(minute: int, machine: str = "pm1", **fields: object) -> bytes:

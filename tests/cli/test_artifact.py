@@ -10,7 +10,7 @@ import pytest
 
 from sheetbreak.artifact import check_writable, current_version
 from sheetbreak.errors import ArtifactError
-from tests.support.mill import save_model
+from tests.support.models.mill import save_model
 
 
 def test_scoring_leaves_no_trace_of_this_machine_in_its_users_home(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from sheetbreak.bounds import Positive
 from sheetbreak.cli.commands import COMMANDS, Command, command, dispatch, imported, run
 from sheetbreak.cli.options import OptionParser, whole_number
 from sheetbreak.errors import ArtifactError, DataError, StreamFenced, StreamUnavailable
-from tests.support.patience import PATIENCE_S
+from tests.support.running.patience import PATIENCE_S
 
 
 @pytest.mark.parametrize("name", COMMANDS)

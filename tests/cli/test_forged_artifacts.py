@@ -10,10 +10,10 @@ from sheetbreak.cli.models import main
 from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.errors import ArtifactError
 from sheetbreak.streams.protocol import Batch
-from tests.support.forging import forge, forgeries
-from tests.support.making import NOW, low_rank_graph, make_manifest
-from tests.support.mill import mill_rows, save_model
-from tests.support.monitor_rig import Monitor, topic_of
+from tests.support.models.forging import forge, forgeries
+from tests.support.models.making import NOW, low_rank_graph, make_manifest
+from tests.support.models.mill import mill_rows, save_model
+from tests.support.programs.monitor_rig import Monitor, topic_of
 
 
 @pytest.fixture(scope="module")

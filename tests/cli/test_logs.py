@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from sheetbreak.cli.logs import JsonLine, log_format_of
-from tests.support.mill import mill_rows, save_model
+from tests.support.models.mill import mill_rows, save_model
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ("sheetbreak", "monitor", "replay", "trainer")

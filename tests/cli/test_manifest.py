@@ -10,7 +10,7 @@ import pytest
 from sheetbreak.artifact import MANIFEST, load
 from sheetbreak.engine.alerts import AlertPolicy
 from sheetbreak.errors import ArtifactError
-from tests.support.making import make_manifest, save_artifact
+from tests.support.models.making import make_manifest, save_artifact
 
 ADDED = {"policy": ("rearm_rows", "grade_change_rows"), "threshold": ("grade_levels",)}
 """What manifests of the first version of format 1 do not have."""

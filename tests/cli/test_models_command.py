@@ -9,7 +9,7 @@ from sheetbreak.artifact import current_version, list_versions
 from sheetbreak.artifact.promotion import read_decisions, record
 from sheetbreak.cli.models import _HEADINGS, _table, main
 from sheetbreak.errors import ArtifactError, DataError
-from tests.support.mill import save_model
+from tests.support.models.mill import save_model
 
 NOW = datetime(2026, 5, 1, 10, 15, tzinfo=UTC)
 

@@ -12,8 +12,8 @@ from sheetbreak.cli.machines import table_of
 from sheetbreak.cli.options import OptionParser
 from sheetbreak.streams.kafka.admin.machines import Found
 from sheetbreak.wire.summary import Summary
-from tests.support.desk_rig import alert
-from tests.support.mill import START_US
+from tests.support.models.mill import START_US
+from tests.support.programs.desk_rig import alert
 
 MACHINES = [
     Found("pm1", 0, Summary(START_US, "quiet", "96"), ()),

@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.support.kafka_broker import Broker
-from tests.support.services import need
-from tests.support.start_scripts import elsewhere
+from tests.support.kafka.broker import Broker
+from tests.support.outside.start_scripts import elsewhere
+from tests.support.running.services import need
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ("topics", "trainer", "replay", "monitor", "desk")

@@ -12,7 +12,7 @@ import kubernetes_validate
 import pytest
 
 from monitor.config import read_options
-from tests.support.kustomize import Manifest, build, containers, documents, identity, parts, pod_spec
+from tests.support.outside.kustomize import Manifest, build, containers, documents, identity, parts, pod_spec
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 KUBERNETES = DEPLOY / "kubernetes"
@@ -60,7 +60,7 @@ def test_the_schemas_refuse_a_field_that_is_not_there_and_a_value_of_another_typ
 def test_the_kustomizations_are_what_kubectl_makes_of_them(folder: Path) -> None:
     kubectl = shutil.which("kubectl")
     if kubectl is None:
-        pytest.skip("no kubectl here: they are built by tests/support/kustomize.py alone")
+        pytest.skip("no kubectl here: they are built by tests/support/outside/kustomize.py alone")
     done = subprocess.run([kubectl, "kustomize", str(folder)], check=True, capture_output=True, text=True)
     theirs = {identity(one): one for one in parts(done.stdout)}
     assert theirs == {identity(one): one for one in build(folder)}

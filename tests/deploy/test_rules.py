@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.support.patience import PATIENCE_S, wait_for
-from tests.support.ports import free_port
-from tests.support.services import need
-from tests.support.start_scripts import elsewhere
+from tests.support.outside.start_scripts import elsewhere
+from tests.support.running.patience import PATIENCE_S, wait_for
+from tests.support.running.ports import free_port
+from tests.support.running.services import need
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 PROMETHEUS, ALERTMANAGER = DEPLOY / "prometheus", DEPLOY / "alertmanager"

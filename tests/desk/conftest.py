@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.desk_rig import DeskRig
+from tests.support.programs.desk_rig import DeskRig
 
 
 @pytest.fixture

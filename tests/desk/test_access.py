@@ -9,7 +9,7 @@ from desk.access.passwords import add_user, is_right, read_users
 from desk.access.rules import rules_from
 from desk.main import main
 from sheetbreak.errors import DataError
-from tests.support.desk_rig import DeskRig, alert, score
+from tests.support.programs.desk_rig import DeskRig, alert, score
 
 OpenDesk = Callable[..., DeskRig]
 TOKEN = "0123456789abcdef-token"

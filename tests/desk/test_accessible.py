@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.support.browser import Browser
-from tests.support.desk_rig import action, alert, dead_letter, score
-from tests.support.patience import PATIENCE_S, wait_for
-from tests.support.ports import free_port
-from tests.support.services import need, plain_environment
+from tests.support.outside.browser import Browser
+from tests.support.programs.desk_rig import action, alert, dead_letter, score
+from tests.support.running.patience import PATIENCE_S, wait_for
+from tests.support.running.ports import free_port
+from tests.support.running.services import need, plain_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 PATHS = ("/", "/machine?name=pm1", "/alarms", "/alarm?id=pm1-40", "/shift", "/performance", "/dead-letters",

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from desk.board import Standing
-from tests.support.desk_rig import PERIOD_US, DeskRig, action, alert, score
-from tests.support.mill import START_US
+from tests.support.models.mill import START_US
+from tests.support.programs.desk_rig import PERIOD_US, DeskRig, action, alert, score
 
 OpenDesk = Callable[..., DeskRig]
 SECOND = 1000

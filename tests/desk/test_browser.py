@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from tests.support.browser import Browser
-from tests.support.desk_rig import action, alert, at, score
-from tests.support.kafka_broker import Broker
-from tests.support.patience import PATIENCE_S, wait_for
-from tests.support.ports import free_port
-from tests.support.services import plain_environment
+from tests.support.kafka.broker import Broker
+from tests.support.outside.browser import Browser
+from tests.support.programs.desk_rig import action, alert, at, score
+from tests.support.running.patience import PATIENCE_S, wait_for
+from tests.support.running.ports import free_port
+from tests.support.running.services import plain_environment
 
 
 class DeskProcess:

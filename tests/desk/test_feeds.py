@@ -17,10 +17,10 @@ from desk.feeds.lines import LinesFeed
 from desk.messages import Arrived, Score
 from sheetbreak.errors import DataError
 from sheetbreak.streams.kafka.group.membership import is_stable, unstick
-from tests.support.desk_rig import START_MS, action, alert, at, dead_letter, score
-from tests.support.kafka_broker import Broker
-from tests.support.patience import PATIENCE_S, wait_for
-from tests.support.ports import free_port
+from tests.support.kafka.broker import Broker
+from tests.support.programs.desk_rig import START_MS, action, alert, at, dead_letter, score
+from tests.support.running.patience import PATIENCE_S, wait_for
+from tests.support.running.ports import free_port
 
 
 class Taken:

@@ -9,8 +9,8 @@ import pytest
 
 from desk.web import live
 from desk.web.live import EventStream, Hub, Rendered, Slot
-from tests.support.desk_rig import DeskRig, alert, score
-from tests.support.patience import PATIENCE_S
+from tests.support.programs.desk_rig import DeskRig, alert, score
+from tests.support.running.patience import PATIENCE_S
 
 
 class Reader:

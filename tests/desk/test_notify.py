@@ -22,11 +22,11 @@ from desk.notify.silences import shelves
 from sheetbreak.errors import DataError, StreamLost, StreamUnavailable
 from sheetbreak.streams.kafka.group.election import Election
 from sheetbreak.streams.kafka.options import parse_address
-from tests.support.desk_rig import DeskRig, action, alert, score
-from tests.support.kafka_broker import Broker
-from tests.support.patience import PATIENCE_S, patiently, wait_for
-from tests.support.ports import free_port
-from tests.support.services import need
+from tests.support.kafka.broker import Broker
+from tests.support.programs.desk_rig import DeskRig, action, alert, score
+from tests.support.running.patience import PATIENCE_S, patiently, wait_for
+from tests.support.running.ports import free_port
+from tests.support.running.services import need
 
 TELLS_WITHIN_S = 3.0
 """Of the Alertmanager below; much longer than its group_wait."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from desk.pages import PAGES
-from tests.support.desk_rig import DeskRig, action, alert, dead_letter, score
+from tests.support.programs.desk_rig import DeskRig, action, alert, dead_letter, score
 
 EVIL = "<script>alert(1)</script>\"'&"
 

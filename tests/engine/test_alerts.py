@@ -30,7 +30,7 @@ from sheetbreak.engine.state import Results, State
 from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.rows import BROKEN, INTACT, RowBatch
 from sheetbreak.wire.state import StateCodec
-from tests.support.making import PERIOD_US, START_US, make_manifest, make_schema, run, same
+from tests.support.models.making import PERIOD_US, START_US, make_manifest, make_schema, run, same
 
 LEVEL = 4.0
 FIXED = Threshold(LEVEL, "fixed")

@@ -16,7 +16,7 @@ from sheetbreak.engine.advance import advance
 from sheetbreak.engine.state import Results, State
 from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, RowBatch, Schema
 from sheetbreak.wire.state import StateCodec
-from tests.support.making import PERIOD_US, START_US, make_artifact, make_schema, make_values, same
+from tests.support.models.making import PERIOD_US, START_US, make_artifact, make_schema, make_values, same
 
 MODEL = make_artifact()
 SENSORS = 6

@@ -22,7 +22,7 @@ from sheetbreak.engine.state import Results, State, cold_state
 from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, RowBatch, Schema
 from sheetbreak.wire.state import StateCodec
-from tests.support.making import (
+from tests.support.models.making import (
     PERIOD_US,
     START_US,
     dense_graph,

@@ -18,7 +18,16 @@ from sheetbreak.engine.state import Missing
 from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.rows import BROKEN, INTACT, RowBatch
 from sheetbreak.wire.state import StateCodec
-from tests.support.making import PERIOD_US, START_US, dense_graph, make_artifact, make_schema, make_values, run, same
+from tests.support.models.making import (
+    PERIOD_US,
+    START_US,
+    dense_graph,
+    make_artifact,
+    make_schema,
+    make_values,
+    run,
+    same,
+)
 
 SENSORS, WARM_UP = 6, 20
 NAN = float("nan")

@@ -14,7 +14,7 @@ from sheetbreak.engine.scores import Scaler
 from sheetbreak.engine.state import State
 from sheetbreak.rows import RowBatch
 from sheetbreak.wire.state import StateCodec
-from tests.support.making import make_artifact, make_batch, make_schema, same
+from tests.support.models.making import make_artifact, make_batch, make_schema, same
 
 SENSORS = 6
 MEDIANS = (0.5,) * SENSORS

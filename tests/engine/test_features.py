@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sheetbreak.engine.features import LARGEST, MASK_AFTER_ROWS, FeatureFold, FeatureParams, Features, FeatureState
-from tests.support.making import same
+from tests.support.models.making import same
 
 Floats = npt.NDArray[np.float64]
 SENSORS = 3

@@ -17,7 +17,7 @@ from sheetbreak.engine.thresholds import Threshold, Trailing, level_now
 from sheetbreak.errors import DataError
 from sheetbreak.rows import RowBatch
 from tests.engine.test_alerts import dial, rows_of
-from tests.support.histories import mill_like, schema_of
+from tests.support.data.histories import mill_like, schema_of
 from tests.trainer.training.test_threshold_policies import evidence_of
 from trainer.data.splits import chronological
 from trainer.training.pipeline import Recipe, Trained, train_pipeline

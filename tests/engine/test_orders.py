@@ -13,7 +13,7 @@ from sheetbreak.engine.advance import advance
 from sheetbreak.engine.state import Acknowledged, Missing, Orders, cold_state
 from sheetbreak.wire.state import StateCodec
 from sheetbreak.wire.state_core import Core
-from tests.support.making import PERIOD_US, START_US, make_artifact, make_batch, make_schema
+from tests.support.models.making import PERIOD_US, START_US, make_artifact, make_batch, make_schema
 
 ROWS = 90
 MODELS = {window: make_artifact(window=window) for window in (1, 3)}

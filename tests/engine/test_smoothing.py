@@ -16,7 +16,7 @@ from sheetbreak.rows import RowBatch
 from sheetbreak.wire.state import StateCodec
 from sheetbreak.wire.state_core import Core
 from tests.engine.test_engine import streams
-from tests.support.making import make_artifact, make_batch, make_manifest, run, same
+from tests.support.models.making import make_artifact, make_batch, make_manifest, run, same
 
 PLAIN = make_artifact()
 

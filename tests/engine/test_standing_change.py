@@ -13,8 +13,8 @@ from sheetbreak.engine.scores import Scaler
 from sheetbreak.engine.state import State
 from sheetbreak.rows import RowBatch
 from sheetbreak.wire.messages import encode_scores
-from tests.support.histories import mill_like, schema_of
-from tests.support.making import make_artifact, make_batch
+from tests.support.data.histories import mill_like, schema_of
+from tests.support.models.making import make_artifact, make_batch
 from trainer.data.inputs import fit_features
 
 SENSORS, HALF_LIFE, CHANGED = 6, 20.0, 60

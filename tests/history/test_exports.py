@@ -15,7 +15,7 @@ from sheetbreak.history.reader import read_history
 from sheetbreak.history.schema_file import load_schema
 from sheetbreak.rows import Schema
 from sheetbreak.streams.files.table import open_file
-from tests.support.workbook import Cell, workbook
+from tests.support.data.workbook import Cell, workbook
 from trainer.data.inspection.inspection import inspect_files
 
 ROWS = 60

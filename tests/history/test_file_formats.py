@@ -18,7 +18,7 @@ from sheetbreak.history.doubts import Doubts
 from sheetbreak.history.joining import History
 from sheetbreak.history.reader import read_history
 from sheetbreak.rows import Dialect, RowBatch, Schema
-from tests.support.workbook import Cell, workbook
+from tests.support.data.workbook import Cell, workbook
 
 PLANT = Schema(time="time", broken="broken", grade="grade", ignore=("remark",))
 HEADER = ("time", "broken", "grade", "Temperatur", "s2", "remark")

@@ -14,7 +14,7 @@ from sheetbreak.history.reader import read_history
 from sheetbreak.history.schema_file import load_schema
 from sheetbreak.rows import Schema
 from sheetbreak.streams.open import open_stream
-from tests.support.workbook import workbook
+from tests.support.data.workbook import workbook
 from trainer.data.inspection.inspection import inspect_files
 
 HELSINKI = ZoneInfo("Europe/Helsinki")

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from sheetbreak.wire.actions import encode_action, make_action
-from tests.support.kafka_broker import Broker
-from tests.support.kafka_mill import KafkaMill
-from tests.support.kafka_operator import Operator
-from tests.support.mill import START_US
-from tests.support.monitor_process import run
-from tests.support.patience import PATIENCE_S, wait_for
+from tests.support.kafka.broker import Broker
+from tests.support.kafka.mill import KafkaMill
+from tests.support.kafka.operator import Operator
+from tests.support.models.mill import START_US
+from tests.support.programs.monitor_process import run
+from tests.support.running.patience import PATIENCE_S, wait_for
 
 KILLS = 3
 

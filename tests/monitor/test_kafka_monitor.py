@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.kafka_broker import Broker
-from tests.support.kafka_mill import KafkaMill
-from tests.support.mill import save_model
-from tests.support.patience import PATIENCE_S, wait_for
+from tests.support.kafka.broker import Broker
+from tests.support.kafka.mill import KafkaMill
+from tests.support.models.mill import save_model
+from tests.support.running.patience import PATIENCE_S, wait_for
 
 MakeMill = Callable[..., KafkaMill]
 KILLS = 12

@@ -7,8 +7,8 @@ import pytest
 
 from sheetbreak.streams.protocol import Batch
 from sheetbreak.wire.rows import encode_row
-from tests.support.mill import SENSORS, START_US, WARM_UP_ROWS, mill_rows, mill_values, save_model
-from tests.support.monitor_rig import Monitor, outputs_of, topic_of
+from tests.support.models.mill import SENSORS, START_US, WARM_UP_ROWS, mill_rows, mill_values, save_model
+from tests.support.programs.monitor_rig import Monitor, outputs_of, topic_of
 
 STATES = ("quiet", "warning", "warming_up", "stopped", "no_rows")
 

@@ -10,10 +10,10 @@ from typing import BinaryIO
 
 import pytest
 
-from tests.support.mill import mill_csv, mill_rows, save_model
-from tests.support.monitor_process import ALL, command, run
-from tests.support.patience import PATIENCE_S
-from tests.support.services import plain_environment
+from tests.support.models.mill import mill_csv, mill_rows, save_model
+from tests.support.programs.monitor_process import ALL, command, run
+from tests.support.running.patience import PATIENCE_S
+from tests.support.running.services import plain_environment
 
 ROWS = 12_000
 

@@ -9,8 +9,8 @@ from monitor.loop import FENCED_AGAIN_S, POLL_S, RESTING_POLL_S, RESTS_AFTER_S
 from sheetbreak.errors import StreamFenced, StreamLost, StreamUnavailable
 from sheetbreak.streams.memory import CommitPoint
 from sheetbreak.streams.protocol import Batch, Output
-from tests.support.mill import mill_rows, save_model
-from tests.support.monitor_rig import Crash, CrashAt, Monitor, message, topic_of
+from tests.support.models.mill import mill_rows, save_model
+from tests.support.programs.monitor_rig import Crash, CrashAt, Monitor, message, topic_of
 
 GARBAGE = [b"{", b"\xff\xfe", b'{"machine":"pm1"}', b'{"machine":"pm1","time":"now","values":{}}', b"null"]
 

@@ -8,8 +8,8 @@ import pytest
 from monitor.machines import SILENT_DAYS
 from monitor.metrics.metrics import NAMED_UNSCORED
 from sheetbreak.streams.protocol import Batch
-from tests.support.mill import mill_rows, save_model
-from tests.support.monitor_rig import Monitor, outputs_of, topic_of
+from tests.support.models.mill import mill_rows, save_model
+from tests.support.programs.monitor_rig import Monitor, outputs_of, topic_of
 
 DAY_S = 86_400.0
 

@@ -21,9 +21,9 @@ from sheetbreak.artifact.promotion import record
 from sheetbreak.errors import DataError, RowError, StreamUnavailable
 from sheetbreak.streams.memory import MemoryStream
 from sheetbreak.wire.actions import encode_action, make_action
-from tests.support.mill import SENSORS, WARM_UP_ROWS, mill_rows, save_model
-from tests.support.monitor_rig import FakeClock, Monitor, outputs_of, topic_of, with_cell
-from tests.support.patience import PATIENCE_S, wait_for
+from tests.support.models.mill import SENSORS, WARM_UP_ROWS, mill_rows, save_model
+from tests.support.programs.monitor_rig import FakeClock, Monitor, outputs_of, topic_of, with_cell
+from tests.support.running.patience import PATIENCE_S, wait_for
 
 CONTRACT = {
     "sheetbreak_rows": {"machine", "outcome"},

@@ -14,10 +14,10 @@ import pytest
 
 from monitor.runtime import SignalFlags
 from sheetbreak.cli import alerts
-from tests.support.mill import mill_csv, mill_rows, save_model
-from tests.support.monitor_process import ALL, Running, command, messages, run
-from tests.support.patience import PATIENCE_S, wait_for
-from tests.support.ports import free_port
+from tests.support.models.mill import mill_csv, mill_rows, save_model
+from tests.support.programs.monitor_process import ALL, Running, command, messages, run
+from tests.support.running.patience import PATIENCE_S, wait_for
+from tests.support.running.ports import free_port
 
 
 @pytest.fixture

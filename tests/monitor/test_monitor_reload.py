@@ -10,8 +10,8 @@ import pytest
 from sheetbreak.artifact import use
 from sheetbreak.artifact.promotion import JOURNAL, record
 from sheetbreak.streams.protocol import Batch
-from tests.support.mill import SENSORS, mill_rows, save_model
-from tests.support.monitor_rig import Monitor, outputs_of, topic_of
+from tests.support.models.mill import SENSORS, mill_rows, save_model
+from tests.support.programs.monitor_rig import Monitor, outputs_of, topic_of
 
 
 def later(days: int) -> dt.datetime:

@@ -9,8 +9,8 @@ from monitor.main import warm_up
 from sheetbreak.artifact import load
 from sheetbreak.streams.memory import MemoryTopic
 from sheetbreak.streams.protocol import Batch, Output
-from tests.support.mill import mill_csv, mill_rows, save_model
-from tests.support.monitor_rig import Crash, CrashAt, Monitor, message, outputs_of, topic_of
+from tests.support.models.mill import mill_csv, mill_rows, save_model
+from tests.support.programs.monitor_rig import Crash, CrashAt, Monitor, message, outputs_of, topic_of
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ import pytest
 from monitor.operators import waiting_in
 from sheetbreak.streams.memory import CommitPoint, MemoryTopic
 from sheetbreak.wire.actions import encode_action, make_action
-from tests.support.mill import PERIOD_US, SENSORS, START_US, mill_rows, save_model
-from tests.support.monitor_process import ALL, messages, run
-from tests.support.monitor_rig import Crash, CrashAt, Monitor, outputs_of, topic_of, with_cell
+from tests.support.models.mill import PERIOD_US, SENSORS, START_US, mill_rows, save_model
+from tests.support.programs.monitor_process import ALL, messages, run
+from tests.support.programs.monitor_rig import Crash, CrashAt, Monitor, outputs_of, topic_of, with_cell
 
 ROWS = 300
 STUCK = range(120, 240)

@@ -18,7 +18,7 @@ from sheetbreak.streams.protocol import Batch, Output, Record
 from sheetbreak.wire.rows import WireDecoder
 from sheetbreak.wire.state import StateCodec
 from sheetbreak.wire.topics import OUTPUTS
-from tests.support.making import make_artifact, make_rows
+from tests.support.models.making import make_artifact, make_rows
 
 MODEL = make_artifact()
 CODEC = StateCodec(MODEL.manifest.schema)

@@ -22,8 +22,8 @@ from sheetbreak.artifact import save
 from sheetbreak.errors import ArtifactError, DataError
 from sheetbreak.history.reader import PROCESSMINER
 from sheetbreak.rows import Schema
-from tests.support.mill import SENSORS, WARM_UP_ROWS, mill_csv, mill_values, save_model
-from tests.support.services import plain_environment
+from tests.support.models.mill import SENSORS, WARM_UP_ROWS, mill_csv, mill_values, save_model
+from tests.support.running.services import plain_environment
 
 BREAKS = (150, 151, 290)
 ROWS = 360

@@ -14,7 +14,7 @@ import sheetbreak
 from sheetbreak.artifact import use
 from sheetbreak.cli.models import main
 from sheetbreak.errors import ArtifactError, DataError
-from tests.support.mill import SENSORS, mill_csv, save_model
+from tests.support.models.mill import SENSORS, mill_csv, save_model
 
 SOON, LATER = datetime(2026, 5, 1, 10, 15, tzinfo=UTC), datetime(2026, 5, 2, 10, 15, tzinfo=UTC)
 

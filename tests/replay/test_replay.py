@@ -22,7 +22,7 @@ from sheetbreak.history.schema_file import load_schema
 from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, Dialect, RowBatch, Schema
 from sheetbreak.times import parse_time, to_us
 from sheetbreak.wire.rows import WireDecoder
-from tests.support.replaying import MINUTE_US, SENSORS, START_US, Time, decoded, history_of, played
+from tests.support.programs.replaying import MINUTE_US, SENSORS, START_US, Time, decoded, history_of, played
 
 # --- which rows
 

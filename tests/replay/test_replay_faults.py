@@ -23,7 +23,7 @@ from replay.faults import (
 from sheetbreak.errors import DataError, RowError
 from sheetbreak.rows import Schema
 from sheetbreak.wire.rows import WireDecoder
-from tests.support.replaying import MINUTE_US, SENSORS, START_US, Time, decoded, history_of, played
+from tests.support.programs.replaying import MINUTE_US, SENSORS, START_US, Time, decoded, history_of, played
 
 
 def make_fault(kind: str, sensors: list[str], first: int, rows: int, size: float) -> Fault:

@@ -13,9 +13,9 @@ from replay.main import main
 from sheetbreak.errors import DataError
 from sheetbreak.streams.kafka.options import Security, parse_address
 from sheetbreak.streams.kafka.row_sink import KafkaSink
-from tests.support.kafka_broker import Broker
-from tests.support.patience import PATIENCE_S
-from tests.support.services import plain_environment
+from tests.support.kafka.broker import Broker
+from tests.support.running.patience import PATIENCE_S
+from tests.support.running.services import plain_environment
 
 
 class GivenUp(Exception):

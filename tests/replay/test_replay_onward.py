@@ -11,7 +11,7 @@ from replay.start_time import onward_us
 from sheetbreak.errors import DataError
 from sheetbreak.rows import Schema
 from sheetbreak.times import parse_time
-from tests.support.kafka_broker import Broker
+from tests.support.kafka.broker import Broker
 
 HOUR_US = 3_600_000_000
 SCHEMA = Schema(sensors=("flow",), stop_gap_s=180.0)

@@ -16,8 +16,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.support.patience import PATIENCE_S, wait_for
-from tests.support.services import plain_environment
+from tests.support.running.patience import PATIENCE_S, wait_for
+from tests.support.running.services import plain_environment
 
 NEVER = "0.001x"
 """A speed at which the second row is due in more than a day."""

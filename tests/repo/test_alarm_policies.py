@@ -6,7 +6,7 @@ import pytest
 from benchmarks.detection.alarm_policies import search
 from benchmarks.detection.alarm_search import JUDGED, Candidate, Fold, neighbours
 from sheetbreak.engine.alerts import AlertPolicy
-from tests.support.histories import mill_like, schema_of
+from tests.support.data.histories import mill_like, schema_of
 from trainer.data.labels import label_rows
 from trainer.data.splits import chronological
 from trainer.metrics.alarms import judge_deployed

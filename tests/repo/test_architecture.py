@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.services import plain_environment
+from tests.support.running.services import plain_environment
 
 PACKAGES = ("sheetbreak", "trainer", "monitor", "replay", "desk")
 MOST_ENTRIES = 13

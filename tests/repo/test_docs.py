@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from prometheus_client import Metric
 
-from tests.support.mill import mill_rows, save_model
-from tests.support.monitor_rig import Monitor, topic_of
+from tests.support.models.mill import mill_rows, save_model
+from tests.support.programs.monitor_rig import Monitor, topic_of
 
 RECIPES = ("family", "threshold policy", "metric", "field of the alert", "stream", "command")
 

@@ -18,7 +18,7 @@ from sheetbreak.engine.scores import Scaler, ScoreParams
 from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.rows import RowBatch
 from sheetbreak.wire.messages import encode_alert, encode_scores
-from tests.support.making import PERIOD_US, START_US, make_manifest
+from tests.support.models.making import PERIOD_US, START_US, make_manifest
 from trainer.data.history import admit_history
 from trainer.data.labels import label_rows
 from trainer.metrics.alarms import judge_deployed

@@ -11,7 +11,7 @@ from sheetbreak.engine.advance import advance
 from sheetbreak.wire.messages import encode_scores
 from sheetbreak.wire.rows import WireDecoder
 from sheetbreak.wire.state import StateCodec
-from tests.support.mill import mill_rows, save_model
+from tests.support.models.mill import mill_rows, save_model
 
 BEFORE, AFTER = 90, 120
 MACHINE = "pm1"

@@ -8,9 +8,9 @@ import pytest
 from sheetbreak.errors import StreamLost
 from sheetbreak.streams.memory import CommitPoint, MemoryStream, MemoryTopic
 from sheetbreak.streams.protocol import Snapshot
-from tests.support.stream_checks import *  # noqa: F403 - the checks run here, on the rigs below
-from tests.support.stream_checks import Rig, answers, expected_answers, rows, values_of
-from tests.support.stream_rigs import CsvRig, FileRig, MemoryRig, PipeRig
+from tests.support.streams.checks import *  # noqa: F403 - the checks run here, on the rigs below
+from tests.support.streams.checks import Rig, answers, expected_answers, rows, values_of
+from tests.support.streams.rigs import CsvRig, FileRig, MemoryRig, PipeRig
 
 RIGS: dict[str, Callable[[Path], Rig]] = {
     "memory": MemoryRig,

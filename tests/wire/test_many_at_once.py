@@ -11,7 +11,7 @@ from sheetbreak.engine.advance import advance
 from sheetbreak.times import format_time, format_times
 from sheetbreak.wire.messages import encode_score, encode_scores
 from sheetbreak.wire.rows import WireDecoder
-from tests.support.mill import mill_rows, save_model
+from tests.support.models.mill import mill_rows, save_model
 
 FIRST_US, LAST_US = -62_100_000_000 * 1_000_000, 253_000_000_000 * 1_000_000
 """Within the years 2 to 9987."""

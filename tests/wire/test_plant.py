@@ -10,7 +10,7 @@ from sheetbreak.engine.advance import advance
 from sheetbreak.rows import Schema
 from sheetbreak.wire.messages import Plant, encode_alert, encode_score
 from sheetbreak.wire.readable import readable_line
-from tests.support.making import make_artifact, make_batch
+from tests.support.models.making import make_artifact, make_batch
 
 HELSINKI = Plant.of(Schema(timezone="Europe/Helsinki", units={"x1": "bar"}))
 

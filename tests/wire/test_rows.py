@@ -15,7 +15,7 @@ from sheetbreak.errors import RowError
 from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, Decoded, Schema
 from sheetbreak.times import format_time, parse_time
 from sheetbreak.wire.rows import MAX_MACHINE_CHARS, WireDecoder, encode_row
-from tests.support.making import START, START_US, make_batch, make_rows, make_schema
+from tests.support.models.making import START, START_US, make_batch, make_rows, make_schema
 
 SENSORS = ("x1", "x2", "größe ✓", "a.b c")
 SCHEMA = Schema(sensors=SENSORS)

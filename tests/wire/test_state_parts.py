@@ -20,8 +20,8 @@ from sheetbreak.engine.state import State, cold_state
 from sheetbreak.engine.thresholds import Steering, Trailing
 from sheetbreak.wire.state import CHUNK_SCORES, StateCodec
 from sheetbreak.wire.state_core import Core
-from tests.support.making import same
-from tests.support.mill import save_model
+from tests.support.models.making import same
+from tests.support.models.mill import save_model
 
 SCORES = st.sampled_from([0.0, 0.5, 1.5])  # often the score that was in its place before
 

@@ -17,8 +17,8 @@ from kafka.errors import KafkaError
 from benchmarks.kafka.campaign.plant import PATIENCE_S, SESSION_S, TRANSACTION_S, Plant, Stuck, run_sheetbreak
 from sheetbreak.errors import SheetbreakError
 from sheetbreak.wire.topics import ACTIONS, ROWS
-from tests.support.kafka_broker import Cluster
-from tests.support.mill import save_model
+from tests.support.kafka.broker import Cluster
+from tests.support.models.mill import save_model
 
 _MOST_PARTITIONS = 5
 _SECOND_MODEL = datetime(2026, 6, 1, tzinfo=UTC)

@@ -20,10 +20,10 @@ from sheetbreak.streams.kafka.group.asking import AskingConsumer
 from sheetbreak.streams.open import open_actions
 from sheetbreak.wire.actions import make_action
 from sheetbreak.wire.topics import ACTIONS, ROWS, SCORES
-from tests.support.kafka_broker import Broker
-from tests.support.mill import START_US, mill_rows, save_model
-from tests.support.monitor_process import command
-from tests.support.services import plain_environment
+from tests.support.kafka.broker import Broker
+from tests.support.models.mill import START_US, mill_rows, save_model
+from tests.support.programs.monitor_process import command
+from tests.support.running.services import plain_environment
 
 MACHINES = 6
 PARTITIONS = 2

@@ -15,9 +15,9 @@ from sheetbreak.streams.files.sink import Sink
 from sheetbreak.streams.files.state_log import StateLog
 from sheetbreak.streams.files.stream import FileStream
 from sheetbreak.streams.protocol import Output, Record, Snapshot
-from tests.support.patience import PATIENCE_S
-from tests.support.stream_checks import answers, expected_answers, rows, values_of
-from tests.support.stream_rigs import FileRig, PipeRig
+from tests.support.running.patience import PATIENCE_S
+from tests.support.streams.checks import answers, expected_answers, rows, values_of
+from tests.support.streams.rigs import FileRig, PipeRig
 
 
 def test_a_record_says_its_line_and_blank_lines_count(tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ from sheetbreak.errors import DataError
 from sheetbreak.rows import Dialect, RowBatch, Schema
 from sheetbreak.streams.open import open_stream
 from sheetbreak.streams.protocol import Record
-from tests.support.patience import PATIENCE_S
-from tests.support.workbook import Cell, workbook
+from tests.support.data.workbook import Cell, workbook
+from tests.support.running.patience import PATIENCE_S
 
 MODEL = Schema(sensors=("s1", "s2"), time="time", broken="broken", time_format="%d/%m/%Y %H:%M")
 START = datetime(2026, 3, 5, tzinfo=UTC)

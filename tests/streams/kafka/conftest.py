@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.kafka_broker import Broker
-from tests.support.kafka_rig import KafkaRig
+from tests.support.kafka.broker import Broker
+from tests.support.kafka.rig import KafkaRig
 
 
 @pytest.fixture

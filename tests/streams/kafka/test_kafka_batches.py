@@ -18,10 +18,10 @@ from sheetbreak.streams.kafka.commit_thread import Job, Watchdog
 from sheetbreak.streams.kafka.group.pace import Pace, Portion
 from sheetbreak.streams.kafka.transaction import Commit, PublishFailed
 from sheetbreak.streams.protocol import Batch, Record
-from tests.support.kafka_broker import Broker
-from tests.support.kafka_rig import KafkaRig
-from tests.support.patience import patiently, wait_for
-from tests.support.stream_checks import answers, commit, expected_answers, parts, poll_until, rows, values_of
+from tests.support.kafka.broker import Broker
+from tests.support.kafka.rig import KafkaRig
+from tests.support.running.patience import patiently, wait_for
+from tests.support.streams.checks import answers, commit, expected_answers, parts, poll_until, rows, values_of
 
 TIMEOUT_S = 15.0
 

@@ -30,9 +30,9 @@ from sheetbreak.streams.kafka.errors import stream_error
 from sheetbreak.streams.kafka.group.membership import is_stable, unstick
 from sheetbreak.streams.kafka.options import Address, KafkaOptions, Security, parse_address
 from sheetbreak.streams.kafka.transaction import PublishFailed, Writes, publish
-from tests.support.kafka_broker import Broker
-from tests.support.kafka_operator import Operator
-from tests.support.patience import PATIENCE_S, wait_for
+from tests.support.kafka.broker import Broker
+from tests.support.kafka.operator import Operator
+from tests.support.running.patience import PATIENCE_S, wait_for
 
 HANG_S = 5.0
 """Without the cure a call hangs for ever; with it both return less than a second after the broker's return."""

@@ -18,9 +18,9 @@ import pytest
 from kafka import KafkaProducer, TopicPartition
 
 from sheetbreak.streams.kafka.group.asking import AskingConsumer
-from tests.support.kafka_broker import Broker, ends_of
-from tests.support.kafka_counter import FENCED
-from tests.support.patience import PATIENCE_S, wait_for
+from tests.support.kafka.broker import Broker, ends_of
+from tests.support.kafka.counter import FENCED
+from tests.support.running.patience import PATIENCE_S, wait_for
 
 SESSION_S = 6
 """The least that a broker allows."""
@@ -71,7 +71,7 @@ class Mill:
 
     def start(self, instance: str = "one") -> "subprocess.Popen[str]":
         url = self.broker.url(self.prefix + "sensor-rows")
-        command = [sys.executable, "-m", "tests.support.kafka_counter", url, self.prefix, instance, str(SESSION_S)]
+        command = [sys.executable, "-m", "tests.support.kafka.counter", url, self.prefix, instance, str(SESSION_S)]
         with (self.folder / f"{len(self.processes)}.log").open("w") as log:
             process = subprocess.Popen(command, cwd=REPOSITORY, stdout=log, stderr=subprocess.STDOUT, text=True)
         self.processes.append(process)

@@ -9,10 +9,10 @@ from sheetbreak.streams.kafka.options import KafkaOptions, Security
 from sheetbreak.streams.kafka.stream import open_kafka
 from sheetbreak.streams.protocol import Batch, Stream
 from sheetbreak.wire.topics import OUTPUTS
-from tests.support.kafka_broker import Broker, need_java
-from tests.support.kafka_rig import KafkaRig
-from tests.support.patience import patiently, wait_for
-from tests.support.stream_checks import answers, commit, expected_answers, parts, rows, values_of
+from tests.support.kafka.broker import Broker, need_java
+from tests.support.kafka.rig import KafkaRig
+from tests.support.running.patience import patiently, wait_for
+from tests.support.streams.checks import answers, commit, expected_answers, parts, rows, values_of
 
 OUTLIVES_S = 60.0
 """A session that lasts until a broker is back, which may take ten seconds and more: a young one knows its groups at

@@ -15,10 +15,10 @@ from sheetbreak.streams.kafka.clients import new_admin
 from sheetbreak.streams.kafka.options import KafkaOptions, Security, parse_address, security_from
 from sheetbreak.streams.kafka.stream import KafkaStream, open_kafka
 from sheetbreak.wire.topics import OUTPUTS
-from tests.support.kafka_broker import Broker, need_java
-from tests.support.patience import wait_for
-from tests.support.services import need
-from tests.support.stream_checks import answers, commit, expected_answers, parts, poll_until, restore, rows
+from tests.support.kafka.broker import Broker, need_java
+from tests.support.running.patience import wait_for
+from tests.support.running.services import need
+from tests.support.streams.checks import answers, commit, expected_answers, parts, poll_until, restore, rows
 
 PASSWORD = "correct-horse-battery"
 PREFIX = "SHEETBREAK_KAFKA_"

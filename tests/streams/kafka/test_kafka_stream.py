@@ -16,12 +16,12 @@ from sheetbreak.streams.kafka.group.pace import IDLE_WAIT_MS, Pace
 from sheetbreak.streams.kafka.group.state_topic import wrap
 from sheetbreak.streams.kafka.reading import follow
 from sheetbreak.streams.protocol import Batch, Output, Stream
-from tests.support.kafka_broker import Broker
-from tests.support.kafka_counter import Counter
-from tests.support.kafka_rig import KafkaRig
-from tests.support.patience import PATIENCE_S, patiently, wait_for
-from tests.support.stream_checks import *  # noqa: F403 - the checks run here, on a broker
-from tests.support.stream_checks import (
+from tests.support.kafka.broker import Broker
+from tests.support.kafka.counter import Counter
+from tests.support.kafka.rig import KafkaRig
+from tests.support.running.patience import PATIENCE_S, patiently, wait_for
+from tests.support.streams.checks import *  # noqa: F403 - the checks run here, on a broker
+from tests.support.streams.checks import (
     actions_of,
     answers,
     commit,

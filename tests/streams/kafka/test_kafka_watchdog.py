@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from sheetbreak.streams.kafka.commit_thread import Watchdog, can_connect
-from tests.support.patience import PATIENCE_S, wait_for
+from tests.support.running.patience import PATIENCE_S, wait_for
 
 TICK_S = 0.01
 LIMIT_S = 0.1

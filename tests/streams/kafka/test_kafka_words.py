@@ -15,9 +15,9 @@ from sheetbreak.streams.kafka.library_log import LastFailure, Rarely, hint_at
 from sheetbreak.streams.kafka.options import Security, parse_address
 from sheetbreak.streams.kafka.reading import last_values
 from sheetbreak.streams.protocol import Stream
-from tests.support.kafka_rig import KafkaRig
-from tests.support.patience import patiently, wait_for
-from tests.support.stream_checks import answers, commit, parts, poll_until, restore, rows
+from tests.support.kafka.rig import KafkaRig
+from tests.support.running.patience import patiently, wait_for
+from tests.support.streams.checks import answers, commit, parts, poll_until, restore, rows
 
 
 def test_an_answer_that_kafka_python_wraps_is_decided_by_what_it_means() -> None:

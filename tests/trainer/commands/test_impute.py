@@ -19,9 +19,9 @@ from sheetbreak.engine.scores import Float32s, Scaler
 from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.history.reader import read_csv
 from sheetbreak.rows import RowBatch
-from tests.support.histories import mill_like, schema_of, with_values
-from tests.support.making import make_artifact, make_manifest
-from tests.support.mill import mill_csv, save_model
+from tests.support.data.histories import mill_like, schema_of, with_values
+from tests.support.models.making import make_artifact, make_manifest
+from tests.support.models.mill import mill_csv, save_model
 from trainer.commands.impute import fill_cells
 from trainer.data.history import fold_history
 from trainer.latent.imputation import MODEL, SHORT_RUN, STOPPED, WARMING_UP, hold_last, impute, windows_around

@@ -17,9 +17,9 @@ from sheetbreak.history.reader import PROCESSMINER, read_csv
 from sheetbreak.history.schema_file import load_schema
 from sheetbreak.rows import INTACT, Schema
 from sheetbreak.times import parse_time
-from tests.support.histories import SCHEMA_TOML, mill_like, write_csv
-from tests.support.making import save_artifact
-from tests.support.mill import mill_csv, save_model
+from tests.support.data.histories import SCHEMA_TOML, mill_like, write_csv
+from tests.support.models.making import save_artifact
+from tests.support.models.mill import mill_csv, save_model
 from trainer.commands.generate import csv_lines, times_of
 from trainer.data.history import fold_history
 from trainer.data.inputs import compute_inputs

@@ -11,9 +11,9 @@ import pytest
 from sheetbreak.artifact import current_version, list_versions, load, read_manifest
 from sheetbreak.artifact.promotion import read_decisions
 from sheetbreak.cli.models import main as models_main
-from tests.support.histories import SCHEMA_TOML, mill_like, write_csv
-from tests.support.patience import PATIENCE_S
-from tests.support.services import plain_environment
+from tests.support.data.histories import SCHEMA_TOML, mill_like, write_csv
+from tests.support.running.patience import PATIENCE_S
+from tests.support.running.services import plain_environment
 from trainer.commands.train import main
 
 MODELS = Path("models")
@@ -89,7 +89,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 import numpy as np
 from sheetbreak.artifact import MODEL, current_version, load, write
-from tests.support.making import low_rank_graph, make_manifest
+from tests.support.models.making import low_rank_graph, make_manifest
 from trainer.commands.parts.promotion import carry_out, give_verdict
 
 models = Path("models")

@@ -18,7 +18,7 @@ from sheetbreak.history.reader import read_csv
 from sheetbreak.history.schema_file import load_schema
 from sheetbreak.rows import BROKEN
 from sheetbreak.times import format_time
-from tests.support.histories import SCHEMA_TOML, mill_like, write_csv
+from tests.support.data.histories import SCHEMA_TOML, mill_like, write_csv
 from trainer.commands.train import main
 from trainer.families import FAMILIES
 from trainer.training.presets import PRESETS

@@ -12,7 +12,7 @@ from sheetbreak.cli.commands import run
 from sheetbreak.engine.advance import advance
 from sheetbreak.history.reader import read_csv
 from sheetbreak.rows import RowBatch
-from tests.support.histories import mill_like, write_csv
+from tests.support.data.histories import mill_like, write_csv
 from trainer.commands.train import main
 
 PLANT = '[columns]\ntime = "time"\nbroken = "broken"\nmachine = "machine"\n'

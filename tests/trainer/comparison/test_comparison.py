@@ -11,7 +11,7 @@ import pytest
 from sheetbreak.engine.alerts import AlertPolicy
 from sheetbreak.errors import DataError
 from sheetbreak.times import format_time
-from tests.support.histories import SCHEMA_TOML, mill_like, schema_of, with_labels, with_values, write_csv
+from tests.support.data.histories import SCHEMA_TOML, mill_like, schema_of, with_labels, with_values, write_csv
 from trainer.commands.compare import main
 from trainer.comparison.ledger import Ledger, ground_digest
 from trainer.comparison.pool import Pool

@@ -13,7 +13,7 @@ from sklearn.ensemble import IsolationForest
 import trainer
 from sheetbreak.errors import DataError
 from sheetbreak.rows import BROKEN
-from tests.support.histories import SCHEMA_TOML, mill_like, schema_of, write_csv
+from tests.support.data.histories import SCHEMA_TOML, mill_like, schema_of, write_csv
 from trainer.commands.compare import main
 from trainer.comparison.outside import outside_scorers
 from trainer.comparison.scorers import named_scorers

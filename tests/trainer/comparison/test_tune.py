@@ -17,7 +17,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from sheetbreak.errors import DataError
 from sheetbreak.rows import BROKEN, RowBatch
-from tests.support.histories import SCHEMA_TOML, mill_like, schema_of, with_labels, with_values, write_csv
+from tests.support.data.histories import SCHEMA_TOML, mill_like, schema_of, with_labels, with_values, write_csv
 from tests.trainer.comparison.test_comparison import rows_like
 from trainer.commands.tune import main
 from trainer.comparison.ledger import Ledger

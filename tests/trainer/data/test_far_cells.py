@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.support.histories import mill_like, schema_of, with_values
+from tests.support.data.histories import mill_like, schema_of, with_values
 from trainer.data.far_cells import drop_outs, far_cells
 from trainer.data.inputs import fit_features
 

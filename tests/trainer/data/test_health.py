@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sheetbreak.rows import BROKEN, INTACT, RowBatch
-from tests.support.histories import STEP_US, mill_like, schema_of, with_values
+from tests.support.data.histories import STEP_US, mill_like, schema_of, with_values
 from trainer.data.health import (
     LINE_ROWS,
     PARTS,

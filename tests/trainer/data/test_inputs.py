@@ -6,7 +6,7 @@ import pytest
 from sheetbreak.engine.features import FeatureFold
 from sheetbreak.errors import DataError
 from sheetbreak.rows import BROKEN
-from tests.support.histories import mill_like, schema_of, with_values
+from tests.support.data.histories import mill_like, schema_of, with_values
 from trainer.data.inputs import compute_inputs, fit_features, fit_scaler
 from trainer.data.labels import label_rows
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from sheetbreak.wire.labels import Label
-from tests.support.making import PERIOD_US, START_US, make_batch, make_schema
+from tests.support.models.making import PERIOD_US, START_US, make_batch, make_schema
 from trainer.data.labels import label_rows
 from trainer.data.operators import apply_labels
 

@@ -9,7 +9,7 @@ from sheetbreak.history.doubts import Doubt, Doubts
 from sheetbreak.history.joining import History
 from sheetbreak.history.reader import read_history
 from sheetbreak.history.schema_file import load_schema
-from tests.support.histories import SCHEMA_TOML, mill_like, with_values, write_csv
+from tests.support.data.histories import SCHEMA_TOML, mill_like, with_values, write_csv
 from trainer.data.reading import without_sentinels
 
 ROWS, SENSORS = 400, 6

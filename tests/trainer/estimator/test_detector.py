@@ -18,8 +18,8 @@ from sklearn.preprocessing import StandardScaler
 
 from sheetbreak.errors import DataError
 from sheetbreak.rows import BROKEN
-from tests.support.histories import mill_like
-from tests.support.services import plain_environment
+from tests.support.data.histories import mill_like
+from tests.support.running.services import plain_environment
 from trainer.data.history import score_history
 from trainer.estimator import SheetBreakDetector
 from trainer.estimator.frames import read_frame

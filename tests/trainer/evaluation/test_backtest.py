@@ -22,7 +22,7 @@ from sklearn.metrics import (
 from sheetbreak.errors import DataError
 from sheetbreak.rows import BROKEN, RowBatch
 from sheetbreak.times import format_time
-from tests.support.histories import mill_like, schema_of, with_values
+from tests.support.data.histories import mill_like, schema_of, with_values
 from trainer.commands.backtest import _progress, main
 from trainer.evaluation.backtest import judge_folds, report_text
 from trainer.evaluation.baselines import ecod, mean_abs_z

@@ -13,7 +13,7 @@ from sheetbreak.engine.scores import Float32s
 from sheetbreak.engine.thresholds import Rate, Threshold
 from sheetbreak.rows import RowBatch, Schema
 from sheetbreak.times import format_time
-from tests.support.making import PERIOD_US, START_US, make_manifest, make_schema
+from tests.support.models.making import PERIOD_US, START_US, make_manifest, make_schema
 from trainer.data.labels import label_rows
 from trainer.evaluation.gate import Gate, Judged, compare
 

@@ -11,7 +11,7 @@ from sheetbreak.artifact import load
 from sheetbreak.engine.advance import advance
 from sheetbreak.rows import BROKEN, INTACT, RowBatch
 from sheetbreak.times import parse_time
-from tests.support.mill import PERIOD_US, START_US, mill_values, save_model
+from tests.support.models.mill import PERIOD_US, START_US, mill_values, save_model
 from trainer.data.labels import label_rows
 from trainer.evaluation.folds import LATER, rolling_origin
 from trainer.evaluation.scores_file import write_header, write_scores

@@ -10,7 +10,7 @@ from sheetbreak.cli.commands import run
 from sheetbreak.engine.alerts import AlertPolicy
 from sheetbreak.errors import DataError
 from sheetbreak.rows import RowBatch, Schema
-from tests.support.histories import SCHEMA_TOML, mill_like, write_csv
+from tests.support.data.histories import SCHEMA_TOML, mill_like, write_csv
 from trainer.commands.train import main as train
 from trainer.commands.whatif import main
 from trainer.data.history import admit_history

@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 import pytest
 
-from tests.support.scored_examples import make_rows
+from tests.support.data.scored_examples import make_rows
 from trainer.commands import families
 from trainer.comparison.tables import compared_table, difference_table, point_heads
 from trainer.evaluation.anomaly_tables import anomaly_folds, anomaly_table

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sheetbreak.engine.features import FeatureFold, FeatureParams
 from sheetbreak.engine.scores import Scaler, ScoreParams
-from tests.support.making import make_artifact
+from tests.support.models.making import make_artifact
 from trainer.latent.generation import generate, in_plant_units, joined
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.scored_examples import make_rows, scored_rows, slow_starts, slow_window, slow_word
+from tests.support.data.scored_examples import make_rows, scored_rows, slow_starts, slow_window, slow_word
 from trainer.metrics.alarms import judge_deployed
 from trainer.metrics.hindsight import even_shifts
 from trainer.metrics.scored_rows import ScoredRows

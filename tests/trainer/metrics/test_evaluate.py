@@ -12,9 +12,9 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from sheetbreak.artifact import load
 from sheetbreak.engine.advance import advance
 from sheetbreak.rows import BROKEN, INTACT, RowBatch
-from tests.support.histories import mill_like, schema_of
-from tests.support.mill import PERIOD_US, SENSORS, START_US, mill_values, save_model
-from tests.support.scored_examples import make_rows, scored_rows
+from tests.support.data.histories import mill_like, schema_of
+from tests.support.data.scored_examples import make_rows, scored_rows
+from tests.support.models.mill import PERIOD_US, SENSORS, START_US, mill_values, save_model
 from trainer.data.labels import label_rows
 from trainer.evaluation.tables import deployed_table, evaluation_table, fold_table, scorer_table
 from trainer.metrics.alarms import share_interval

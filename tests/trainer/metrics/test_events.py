@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.scored_examples import make_rows, scored_rows, slow_counts, slow_episodes, slow_starts, slow_window
+from tests.support.data.scored_examples import (
+    make_rows,
+    scored_rows,
+    slow_counts,
+    slow_episodes,
+    slow_starts,
+    slow_window,
+)
 from trainer.metrics.events import HORIZONS, tally_blocks, tally_copies, timeline
 from trainer.metrics.scored_rows import ScoredRows
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.scored_examples import make_rows, scored_rows, slow_counts, slow_starts
+from tests.support.data.scored_examples import make_rows, scored_rows, slow_counts, slow_starts
 from trainer.data.labels import Floats
 from trainer.metrics.bootstrap import draw_blocks
 from trainer.metrics.events import HORIZONS

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from tests.support.scored_examples import make_rows, scored_rows
+from tests.support.data.scored_examples import make_rows, scored_rows
 from trainer.metrics.bootstrap import BLOCK_S, DRAWS, blocks_of, draw_blocks, interval
 from trainer.metrics.row_metrics import average_precision, roc_auc, weighted_metrics
 

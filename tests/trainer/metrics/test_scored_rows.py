@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.scored_examples import make_rows, scored_rows
+from tests.support.data.scored_examples import make_rows, scored_rows
 from trainer.metrics.scored_rows import joined, rows_with_open_alert
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from tests.support.histories import mill_like, schema_of
+from tests.support.data.histories import mill_like, schema_of
 from trainer.data.labels import label_rows
 from trainer.report.page import Plot, Table
 from trainer.report.plots.health import health_section

@@ -15,9 +15,9 @@ from sheetbreak.errors import DataError
 from sheetbreak.history.reader import read_csv
 from sheetbreak.rows import RowBatch
 from sheetbreak.times import format_time, parse_time
-from tests.support.browser import Browser
-from tests.support.histories import mill_like
-from tests.support.scored_examples import make_rows
+from tests.support.data.histories import mill_like
+from tests.support.data.scored_examples import make_rows
+from tests.support.outside.browser import Browser
 from trainer.commands import backtest, train
 from trainer.metrics.evaluation import measure, summarise
 from trainer.report.compare_page import compare_page

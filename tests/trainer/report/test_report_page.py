@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.scored_examples import make_rows
+from tests.support.data.scored_examples import make_rows
 from trainer.metrics.evaluation import Figures, measure, summarise
 from trainer.metrics.hindsight import BUDGETS, RATES
 from trainer.report.figures_table import figures_table

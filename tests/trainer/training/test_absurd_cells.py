@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sheetbreak.rows import INTACT, RowBatch
-from tests.support.histories import mill_like, schema_of, with_values
+from tests.support.data.histories import mill_like, schema_of, with_values
 from trainer.data.history import score_history
 from trainer.data.labels import label_rows
 from trainer.data.splits import chronological

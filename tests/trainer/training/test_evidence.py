@@ -11,7 +11,7 @@ from sheetbreak.engine.model import Artifact, Manifest
 from sheetbreak.engine.scores import Float32s, Scaler, ScoreParams, Scorer
 from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.rows import BROKEN, RowBatch
-from tests.support.histories import STEP_US, mill_like, schema_of
+from tests.support.data.histories import STEP_US, mill_like, schema_of
 from trainer.data.history import score_history
 from trainer.data.inputs import compute_inputs
 from trainer.data.labels import Labels, label_rows

@@ -6,7 +6,7 @@ import pytest
 from sheetbreak.engine.features import FeatureParams
 from sheetbreak.engine.scores import Reconstruct, Scaler, ScoreParams
 from sheetbreak.rows import RowBatch, Schema
-from tests.support.histories import STEP_US, mill_like
+from tests.support.data.histories import STEP_US, mill_like
 from trainer.data.inputs import Inputs, compute_inputs
 from trainer.data.labels import Ints
 from trainer.data.splits import chronological

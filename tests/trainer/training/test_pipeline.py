@@ -21,7 +21,7 @@ from sheetbreak.engine.windows import Windows
 from sheetbreak.errors import DataError
 from sheetbreak.rows import BROKEN, INTACT, UNKNOWN, RowBatch
 from sheetbreak.wire.state import StateCodec
-from tests.support.histories import mill_like, schema_of, with_labels, with_values
+from tests.support.data.histories import mill_like, schema_of, with_labels, with_values
 from trainer.data.splits import Split, chronological, random_rows
 from trainer.families import FAMILIES
 from trainer.training.pipeline import Recipe, Trained, train_pipeline

@@ -14,7 +14,7 @@ from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.rows import RowBatch
 from tests.engine.test_alerts import POLICIES
 from tests.engine.test_engine import streams
-from tests.support.making import make_artifact, make_schema
+from tests.support.models.making import make_artifact, make_schema
 from trainer.data.history import admit_history
 from trainer.training.alarm_replay import ScoredHistory
 

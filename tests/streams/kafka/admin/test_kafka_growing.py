@@ -14,10 +14,10 @@ from sheetbreak.streams.kafka.bulk.producer import Partitioner
 from sheetbreak.streams.kafka.group.state_topic import read_state
 from sheetbreak.streams.kafka.options import Security, parse_address
 from sheetbreak.streams.protocol import Snapshot
-from tests.support.kafka_broker import Broker
-from tests.support.kafka_rig import KafkaRig
-from tests.support.patience import PATIENCE_S, patiently, wait_for
-from tests.support.stream_checks import answers, commit, poll_until, restore
+from tests.support.kafka.broker import Broker
+from tests.support.kafka.rig import KafkaRig
+from tests.support.running.patience import PATIENCE_S, patiently, wait_for
+from tests.support.streams.checks import answers, commit, poll_until, restore
 
 MACHINES = [b"pm%d" % number for number in range(12)]
 

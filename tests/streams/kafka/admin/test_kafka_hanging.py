@@ -13,10 +13,10 @@ from sheetbreak.streams.kafka.admin.hanging import Open, hanging_among
 from sheetbreak.streams.kafka.group import actions, membership
 from sheetbreak.streams.kafka.stream import KafkaStream
 from sheetbreak.streams.protocol import Batch, Output
-from tests.support.kafka_broker import Broker
-from tests.support.kafka_rig import KafkaRig
-from tests.support.patience import PATIENCE_S, patiently, wait_for
-from tests.support.stream_checks import commit, restore
+from tests.support.kafka.broker import Broker
+from tests.support.kafka.rig import KafkaRig
+from tests.support.running.patience import PATIENCE_S, patiently, wait_for
+from tests.support.streams.checks import commit, restore
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import pytest
 
 from sheetbreak.cli.machines import main
 from sheetbreak.errors import DataError
-from tests.support.kafka_broker import Broker
-from tests.support.kafka_mill import KafkaMill
-from tests.support.patience import PATIENCE_S, patiently, wait_for
+from tests.support.kafka.broker import Broker
+from tests.support.kafka.mill import KafkaMill
+from tests.support.running.patience import PATIENCE_S, patiently, wait_for
 
 
 def test_a_retired_machine_is_gone_and_the_others_go_on(

@@ -13,10 +13,10 @@ from sheetbreak.streams.kafka.admin.topics import Facts, inspect
 from sheetbreak.streams.kafka.clients import new_admin
 from sheetbreak.streams.kafka.options import Security, parse_address
 from sheetbreak.wire.topics import ACTIONS, ROWS, SCORES, STATE, TOPICS
-from tests.support.kafka_broker import Broker
-from tests.support.kafka_operator import Operator
-from tests.support.kafka_rig import KafkaRig
-from tests.support.patience import patiently, wait_for
+from tests.support.kafka.broker import Broker
+from tests.support.kafka.operator import Operator
+from tests.support.kafka.rig import KafkaRig
+from tests.support.running.patience import patiently, wait_for
 
 _serial = itertools.count()
 

@@ -14,7 +14,7 @@ from kafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchB
 from kafka.record.util import encode_varint
 
 from sheetbreak.streams.kafka.bulk.producer import BulkProducer, KeyAndValue, Partitioner, _bodies, _varint
-from tests.support.kafka_broker import Broker
+from tests.support.kafka.broker import Broker
 
 BATCH_BYTES = 4096
 

@@ -17,8 +17,8 @@ from sheetbreak.streams.kafka.bulk.unpacking import Unreadable, unpack
 from sheetbreak.streams.protocol import Record
 from sheetbreak.wire.rows import WireDecoder
 from tests.streams.kafka.bulk.test_kafka_fetched import TP, Written, batch
-from tests.support import patience
-from tests.support.kafka_broker import Broker
+from tests.support.kafka.broker import Broker
+from tests.support.running import patience
 
 MIB = 1024 * 1024
 CODECS = {1: "gzip", 2: "snappy", 3: "lz4", 4: "zstd"}

@@ -9,9 +9,9 @@ from sheetbreak.streams.kafka.group.positions import Log, Place, Start, read_pla
 from sheetbreak.streams.kafka.group.state_topic import Kept, MachineStates, Written, machine_of
 from sheetbreak.streams.kafka.stream import KafkaStream
 from sheetbreak.streams.protocol import Batch, Snapshot
-from tests.support.kafka_rig import KafkaRig
-from tests.support.patience import patiently, wait_for
-from tests.support.stream_checks import (
+from tests.support.kafka.rig import KafkaRig
+from tests.support.running.patience import patiently, wait_for
+from tests.support.streams.checks import (
     actions_of,
     answers,
     commit,

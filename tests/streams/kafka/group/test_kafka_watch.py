@@ -10,10 +10,10 @@ from kafka.errors import KafkaTimeoutError
 from sheetbreak.errors import StreamFenced
 from sheetbreak.streams.kafka import clients, session
 from sheetbreak.streams.kafka.group import watch
-from tests.support.kafka_broker import Broker
-from tests.support.kafka_rig import KafkaRig
-from tests.support.patience import PATIENCE_S, patiently, wait_for
-from tests.support.stream_checks import answers, commit, poll_until
+from tests.support.kafka.broker import Broker
+from tests.support.kafka.rig import KafkaRig
+from tests.support.running.patience import PATIENCE_S, patiently, wait_for
+from tests.support.streams.checks import answers, commit, poll_until
 
 
 def test_partitions_that_came_while_it_was_away_are_a_static_members_too(
