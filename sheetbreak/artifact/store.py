@@ -126,7 +126,7 @@ def _load(directory: Path) -> Artifact:
     for name, sha256 in manifest.files.items():
         with open_plain(directory / name) as file:
             if name in (MODEL, GOLDEN):  # what is used is what was hashed
-                content[name] = file.read(_MODEL_BYTES)
+                content[name] = file.read(min(os.fstat(file.fileno()).st_size, _MODEL_BYTES))
                 found = hashlib.sha256(content[name]).hexdigest()
             else:
                 found = hashlib.file_digest(file, "sha256").hexdigest()

@@ -4,8 +4,10 @@ A test that fails here after an upgrade is good news: read what it says, and tak
 """
 
 import contextlib
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ from sheetbreak.streams.kafka.clients import (
     new_reader,
 )
 from sheetbreak.streams.kafka.errors import stream_error
+from sheetbreak.streams.kafka.group.asking import AskingConsumer
 from sheetbreak.streams.kafka.group.membership import is_stable, unstick
 from sheetbreak.streams.kafka.options import Address, KafkaOptions, Security, parse_address
 from sheetbreak.streams.kafka.transaction import PublishFailed, Writes, publish
@@ -287,3 +290,32 @@ def test_a_partition_without_a_leader_is_named_where_kafka_python_fails_with_a_k
             with pytest.raises(KafkaError, match=f"{there.topic} 7: no leader") as error:
                 ask([there, leaderless], timeout_ms=500)
             assert isinstance(stream_error(error.value, "poll"), StreamUnavailable)
+
+
+@pytest.mark.parametrize("cured", [False, True])
+def test_a_poll_that_waits_in_vain_keeps_what_its_caller_held_without_our_consumer_only(
+    broker: Broker, cured: bool
+) -> None:
+    topic = broker.create_topics() + "sensor-rows"
+    kind = AskingConsumer if cured else KafkaConsumer
+    consumer = kind(bootstrap_servers=broker.address, auto_offset_reset="earliest", fetch_max_wait_ms=20_000)
+    consumer.assign([TopicPartition(topic, 0)])
+    assert consumer.position(TopicPartition(topic, 0)) == 0  # it knows where it is, and has nothing else to wait for
+    gc.collect()
+    gc.disable()
+    try:
+        held = [weakref.ref(poll_with_records_in_hand(consumer)) for _ in range(3)]
+    finally:
+        gc.enable()
+        consumer.close()
+    assert [one() is None for one in held] == [cured] * 3
+
+
+class Records:
+    """Some, which can be seen to go."""
+
+
+def poll_with_records_in_hand(consumer: Any) -> Records:
+    in_hand = Records()
+    assert consumer.poll(200) == {}
+    return in_hand

@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from kafka import KafkaConsumer
-from kafka.errors import LeaderNotAvailableError
+from kafka.errors import KafkaTimeoutError, LeaderNotAvailableError
 
 _LEADER_MS, _NAP_S = 5_000, 0.1
 """An election takes a moment: so long a leader is waited for where the caller does not say how long."""
@@ -18,6 +19,11 @@ class AskingConsumer(KafkaConsumer):  # type: ignore[misc]  # kafka-python ships
     then fails with a KeyError. tests/streams/kafka/test_kafka_client.py says whether the pinned version still does.
     """
 
+    def __init__(self, **settings: Any) -> None:
+        """As kafka-python's. Raises its errors."""
+        super().__init__(**settings)
+        self._net.run = partial(_run, self._net.run)
+
     def beginning_offsets(self, partitions: Sequence[Any], timeout_ms: float | None = None) -> Any:
         """As KafkaConsumer's. Raises LeaderNotAvailableError, too."""
         return _ask(super().beginning_offsets, partitions, timeout_ms)
@@ -25,6 +31,20 @@ class AskingConsumer(KafkaConsumer):  # type: ignore[misc]  # kafka-python ships
     def end_offsets(self, partitions: Sequence[Any], timeout_ms: float | None = None) -> Any:
         """As KafkaConsumer's. Raises LeaderNotAvailableError, too."""
         return _ask(super().end_offsets, partitions, timeout_ms)
+
+
+def _run(run: Callable[..., Any], *call: Any) -> Any:
+    """kafka-python's way to wait, whose timeout keeps none of the frames that it came through.
+
+    A poll that waits in vain ends with that error, within. It lay in a future, and that in one of those frames: a
+    circle, in which all that had been fetched, and what our own callers held of it, stayed until a collection of
+    garbage; large records, being few, call for none.
+    """
+    try:
+        return run(*call)
+    except KafkaTimeoutError as error:
+        text = error.with_traceback(None).args
+    raise KafkaTimeoutError(*text)
 
 
 def _ask(question: Callable[..., Any], partitions: Sequence[Any], timeout_ms: float | None) -> Any:
