@@ -115,8 +115,17 @@ class Process:
         ]
 
 
-def monitor(url: str, *, models: Path, prefix: str, instance: str, log: Path, checkout: Path | None = None) -> Process:
-    """The real monitor as a process; its group and its topics have the prefix."""
-    command = [sys.executable, "-m", "monitor", url, "--models", str(models), "--metrics-port", "0"]
+def monitor(
+    url: str,
+    *,
+    models: Path,
+    prefix: str,
+    instance: str,
+    log: Path,
+    checkout: Path | None = None,
+    metrics_port: int = 0,
+) -> Process:
+    """The real monitor as a process; its group and its topics have the prefix. metrics_port: 0 is none."""
+    command = [sys.executable, "-m", "monitor", url, "--models", str(models), "--metrics-port", str(metrics_port)]
     options = ["--group", prefix + "group", "--instance-id", instance, "--topic-prefix", prefix]
     return Process([*command, *options], log=log, checkout=checkout)
