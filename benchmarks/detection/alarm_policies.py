@@ -67,7 +67,7 @@ def score_folds(rows: RowBatch, schema: Schema, *, seeds: int) -> Floats:
     from trainer.training.backend import configure_tensorflow
 
     configure_tensorflow()
-    from trainer.training.pipeline import Recipe, train_pipeline
+    from trainer.training.pipeline import Recipe, choose_threshold, fit_pipeline
     from trainer.training.presets import preset_named
 
     preset = preset_named("default")
@@ -77,7 +77,8 @@ def score_folds(rows: RowBatch, schema: Schema, *, seeds: int) -> Floats:
         for i, split in enumerate(splits):
             begin = time.perf_counter()
             recipe = Recipe(preset=preset, seed=seed, policy="quantile:.99")  # any: scores do not depend on it
-            scores[seed, i] = train_pipeline(rows, schema, labels=labels, split=split, recipe=recipe).results.score
+            fit = fit_pipeline(rows, schema, labels=labels, split=split, recipe=recipe)
+            scores[seed, i] = choose_threshold(fit).results.score
             _say(f"seed {seed}, fold {i + 1} of {len(splits)}: scored in {time.perf_counter() - begin:.0f} s")
     return scores
 

@@ -249,14 +249,14 @@ def _score(rows: RowBatch, tested: RowBatch, schema: Schema, choice: Choice) -> 
     from trainer.data.history import score_history
     from trainer.data.labels import label_rows
     from trainer.data.splits import chronological
-    from trainer.training.pipeline import Recipe, train_pipeline
+    from trainer.training.pipeline import Recipe, choose_threshold, fit_pipeline
     from trainer.training.presets import preset_named
 
     family, seed, policy, smooth = choice
     settings = {"smooth": smooth}
     recipe = Recipe(preset=preset_named("rows"), family=family, policy=policy, seed=seed, settings=settings)
     split = chronological(rows.times_us, (_FIT_SHARE, 1 - _FIT_SHARE, 0.0))
-    trained = train_pipeline(rows, schema, labels=label_rows(rows, schema), split=split, recipe=recipe)
+    trained = choose_threshold(fit_pipeline(rows, schema, labels=label_rows(rows, schema), split=split, recipe=recipe))
     return score_history(tested, trained.artifact)[1]
 
 

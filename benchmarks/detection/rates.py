@@ -48,7 +48,7 @@ def measure(csv: Path, *, seeds: int, family: str, policies: list[str]) -> list[
     from trainer.training.backend import configure_tensorflow
 
     configure_tensorflow()
-    from trainer.training.pipeline import Recipe, train_pipeline
+    from trainer.training.pipeline import Recipe, choose_threshold, fit_pipeline
     from trainer.training.presets import preset_named
     from trainer.training.threshold_policies import parse_policy
 
@@ -59,7 +59,7 @@ def measure(csv: Path, *, seeds: int, family: str, policies: list[str]) -> list[
     for seed in range(seeds):
         for number, split in enumerate(rolling_origin(rows.times_us), start=1):
             recipe = Recipe(preset=preset, family=family, seed=seed)
-            trained = train_pipeline(rows, schema, labels=labels, split=split, recipe=recipe)
+            trained = choose_threshold(fit_pipeline(rows, schema, labels=labels, split=split, recipe=recipe))
             past = trained.held_out.before(int(split.validation.max()) + 1)
             for policy in policies:
                 try:

@@ -20,7 +20,7 @@ from tests.engine.test_alerts import dial, rows_of
 from tests.support.data.histories import mill_like, schema_of
 from tests.trainer.training.test_threshold_policies import evidence_of
 from trainer.data.splits import chronological
-from trainer.training.pipeline import Recipe, Trained, train_pipeline
+from trainer.training.pipeline import Recipe, Trained, choose_threshold, fit_pipeline
 from trainer.training.presets import preset_named
 from trainer.training.threshold_evidence import known_grades
 from trainer.training.threshold_policies import GRADE_ROWS, POLICIES, Evidence, parse_policy
@@ -157,7 +157,8 @@ def trained() -> Trained:
 def _train(rows: RowBatch, policy: str, **settings) -> Trained:
     recipe = Recipe(preset=preset_named("rows"), family="pca", policy=policy, **settings)
     split = chronological(rows.times_us, (0.8, 0.1, 0.1))
-    return train_pipeline(rows, SCHEMA, labels=recipe.preset.labels(rows, SCHEMA), split=split, recipe=recipe)
+    fit = fit_pipeline(rows, SCHEMA, labels=recipe.preset.labels(rows, SCHEMA), split=split, recipe=recipe)
+    return choose_threshold(fit)
 
 
 def test_a_training_by_grade_gives_each_grade_about_the_share_of_alarms_that_was_asked_for(trained: Trained) -> None:
@@ -183,4 +184,4 @@ def test_a_history_without_a_grade_is_refused_before_any_work(policy: str, alert
     rows, recipe = mill_like(100), Recipe(preset=preset_named("rows"), family="pca", policy=policy, alert=alert)
     split = chronological(rows.times_us, (0.8, 0.1, 0.1))
     with pytest.raises(DataError, match="the history has no grade; name its column in the schema file"):
-        train_pipeline(rows, schema_of(6), labels=recipe.preset.labels(rows, SCHEMA), split=split, recipe=recipe)
+        fit_pipeline(rows, schema_of(6), labels=recipe.preset.labels(rows, SCHEMA), split=split, recipe=recipe)

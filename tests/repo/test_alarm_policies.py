@@ -12,7 +12,7 @@ from trainer.data.splits import chronological
 from trainer.metrics.alarms import judge_deployed
 from trainer.metrics.bootstrap import DRAWS
 from trainer.metrics.scored_rows import score_rows
-from trainer.training.pipeline import Recipe, train_pipeline
+from trainer.training.pipeline import Recipe, choose_threshold, fit_pipeline
 from trainer.training.presets import preset_named
 
 SCHEMA = schema_of(6)
@@ -28,7 +28,7 @@ def fold_of(score: np.ndarray) -> Fold:
 @pytest.mark.parametrize("alert", [AlertPolicy(), AlertPolicy(open_after=2, close_after=3, rearm_rows=20)])
 def test_what_was_deployed_is_what_a_backtest_counts(alert: AlertPolicy) -> None:
     recipe = Recipe(preset=preset_named("default"), family="pca", policy="trailing", alert=alert)
-    trained = train_pipeline(ROWS, SCHEMA, labels=LABELS, split=SPLIT, recipe=recipe)
+    trained = choose_threshold(fit_pipeline(ROWS, SCHEMA, labels=LABELS, split=SPLIT, recipe=recipe))
     expected = judge_deployed(score_rows(ROWS, LABELS, trained.honest, SCHEMA).of_file_rows(SPLIT.test))
     found = fold_of(trained.held_out.score).figures(Candidate(alert))
     assert expected.alerts > 2

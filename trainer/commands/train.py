@@ -68,7 +68,7 @@ def main(argv: Sequence[str]) -> int:
     from trainer.data.history import score_history
     from trainer.evaluation.holdout import Held, check_useful, held_out_text, judge_held_out
     from trainer.output.progress import Progress
-    from trainer.training.pipeline import Recipe, check_recipe, settings_given, train_pipeline
+    from trainer.training.pipeline import Recipe, check_recipe, choose_threshold, fit_pipeline, settings_given
     from trainer.training.presets import preset_named
 
     preset = preset_named(options.preset)
@@ -85,7 +85,7 @@ def main(argv: Sequence[str]) -> int:
     split, split_text = _split(rows, labels, recipe, options)
     started = datetime.now(UTC)
     log_dir = options.models / "tensorboard" / f"{started:%Y%m%dT%H%M%SZ}" if preset.event_files else None
-    trained = train_pipeline(
+    fit = fit_pipeline(
         rows,
         schema,
         labels=labels,
@@ -94,6 +94,7 @@ def main(argv: Sequence[str]) -> int:
         progress=lambda epochs: Progress(sys.stderr, epochs=epochs),
         log_dir=log_dir,
     )
+    trained = choose_threshold(fit)
     held = {"validation": Held(rows, labels, trained.results, split.validation)}
     if test is not None:
         _, results = score_history(test, trained.artifact)

@@ -21,7 +21,7 @@ from trainer.evaluation.folds import rolling_origin
 from trainer.evaluation.peers import fit_inputs, outside_score, peer_score
 from trainer.metrics.evaluation import Figures, measure
 from trainer.metrics.scored_rows import ScoredRows, score_rows, unscored_rows
-from trainer.training.pipeline import Recipe, train_pipeline
+from trainer.training.pipeline import Recipe, choose_threshold, fit_pipeline
 from trainer.training.presets import Preset
 
 
@@ -103,7 +103,7 @@ def run_task(task: Task, ground: Ground) -> Outcome:
 def _by_model(recipe: Recipe, ground: Ground, split: Split) -> tuple[ScoredRows, str]:
     """The test rows as a model trained by the recipe scores them, with its own labels to learn from; its threshold."""
     own = recipe.preset.labels(ground.rows, ground.schema).leaving_out(ground.labels.left_out)
-    trained = train_pipeline(ground.rows, ground.schema, labels=own, split=split, recipe=recipe)
+    trained = choose_threshold(fit_pipeline(ground.rows, ground.schema, labels=own, split=split, recipe=recipe))
     scored = score_rows(ground.rows, ground.labels, trained.honest, ground.schema)
     return scored.of_file_rows(split.test), trained.artifact.manifest.threshold.policy
 

@@ -126,7 +126,7 @@ class SheetBreakDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # 
         ready_tensorflow()
         from trainer.data.history import score_history
         from trainer.data.splits import chronological
-        from trainer.training.pipeline import train_pipeline
+        from trainer.training.pipeline import choose_threshold, fit_pipeline
 
         if not 0 < self.validation < 1:
             raise DataError(f"validation is {self.validation}, expected a share of the rows between 0 and 1")
@@ -135,7 +135,8 @@ class SheetBreakDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # 
         rows = rows.take(np.argsort(rows.times_us, kind="stable"))
         split = chronological(rows.times_us, (1 - self.validation, self.validation, 0.0))
         labels = recipe.preset.labels(rows, schema)
-        trained = train_pipeline(rows, schema, labels=labels, split=split, recipe=recipe, fewest=self.fewest_rows)
+        fit = fit_pipeline(rows, schema, labels=labels, split=split, recipe=recipe, fewest=self.fewest_rows)
+        trained = choose_threshold(fit)
         self.schema_: Schema = schema
         self._manifest, self._graph = trained.artifact.manifest, trained.files[_GRAPH]
         self.model_ = self._model()

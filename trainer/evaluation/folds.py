@@ -19,7 +19,7 @@ from trainer.metrics.scored_rows import ScoredRows, score_rows
 from trainer.output.progress import Progress
 from trainer.training.alarm_replay import ScoredHistory
 from trainer.training.fit import EpochLoss
-from trainer.training.pipeline import Recipe, train_pipeline
+from trainer.training.pipeline import Recipe, choose_threshold, fit_pipeline
 
 ORIGINS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 VALIDATED = 0.05
@@ -85,9 +85,10 @@ def run_fold(
     """
     begin = time.perf_counter()
     try:
-        trained = train_pipeline(
+        fit = fit_pipeline(
             rows, schema, labels=labels, split=split, recipe=recipe, progress=progress(f"fold {number} of 8")
         )
+        trained = choose_threshold(fit)
         seconds = time.perf_counter() - begin
         peers = cheap_peers(rows, schema, labels=labels, split=split, trained=trained)
         if baselines:

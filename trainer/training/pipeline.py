@@ -157,28 +157,6 @@ class Fit:
         )
 
 
-def train_pipeline(
-    rows: RowBatch,
-    schema: Schema,
-    *,
-    labels: Labels,
-    split: Split,
-    recipe: Recipe,
-    progress: Callable[[int], Progress] | None = None,
-    log_dir: Path | None = None,
-    fewest: int = MIN_TRAINING_WINDOWS,
-) -> Trained:
-    """Train on split.fit, choose the threshold with split.validation, and score all `rows` in their order.
-
-    progress: makes a display for so many epochs. fewest: windows to learn from. Raises DataError if the rows do not
-    hold what is needed.
-    """
-    fit = fit_pipeline(
-        rows, schema, labels=labels, split=split, recipe=recipe, progress=progress, log_dir=log_dir, fewest=fewest
-    )
-    return judge_fit(fit)
-
-
 def fit_pipeline(
     rows: RowBatch,
     schema: Schema,
@@ -190,7 +168,11 @@ def fit_pipeline(
     log_dir: Path | None = None,
     fewest: int = MIN_TRAINING_WINDOWS,
 ) -> Fit:
-    """The first half of `train_pipeline`, with its arguments: all that the scores need, and no threshold."""
+    """Fit on the break-free rows of split.fit and score all `rows` in their order; `choose_threshold` does the rest.
+
+    progress: makes a display for so many epochs. fewest: windows to learn from. Raises DataError if the rows do not
+    hold what is needed.
+    """
     preset = recipe.preset
     settings, choose = check_recipe(recipe, schema)
     window, training = settings.input.window, settings.training
@@ -242,8 +224,8 @@ def fit_pipeline(
     )
 
 
-def judge_fit(fit: Fit) -> Trained:
-    """The second half: rows held out in turn from a second model, by which the threshold is chosen and promises.
+def choose_threshold(fit: Fit) -> Trained:
+    """Choose the threshold, by the scores of rows held out in turn from a second model and of split.validation.
 
     Raises DataError if the rows do not hold what is needed.
     """

@@ -98,12 +98,13 @@ def test_the_same_rows_learn_and_score_the_same_in_whatever_table_they_come(
 def test_what_train_would_fit_on_these_rows_is_what_is_fitted(fitted: SheetBreakDetector) -> None:
     """Manifest and level, from the pipeline that the command runs."""
     from trainer.data.splits import chronological
-    from trainer.training.pipeline import train_pipeline
+    from trainer.training.pipeline import choose_threshold, fit_pipeline
 
     rows, schema = read_frame(PAST, None)
     labels = preset_named("default").labels(rows, schema)
     split = chronological(rows.times_us, (0.8, 0.2, 0.0))
-    trained = train_pipeline(rows, schema, labels=labels, split=split, recipe=SheetBreakDetector(family="pca").recipe())
+    recipe = SheetBreakDetector(family="pca").recipe()
+    trained = choose_threshold(fit_pipeline(rows, schema, labels=labels, split=split, recipe=recipe))
     assert fitted.model_.manifest == trained.artifact.manifest
     assert schema.period_s == 120
     assert fitted.offset_ == -trained.artifact.manifest.threshold.level

@@ -30,7 +30,7 @@ from trainer.evaluation.folds import Fold, rolling_origin, run_fold
 from trainer.evaluation.peers import TITLES
 from trainer.output.progress import Progress
 from trainer.output.text import WIDTH
-from trainer.training.pipeline import Recipe, train_pipeline
+from trainer.training.pipeline import Recipe, choose_threshold, fit_pipeline
 from trainer.training.presets import preset_named
 
 Display = Callable[[str], Callable[[int], Progress] | None]
@@ -83,7 +83,7 @@ def write_csv(path: Path, rows: RowBatch, *, labelled: bool = True) -> Path:
 def test_a_fold_scores_its_rows_as_a_training_on_its_past_does():
     fold = fold_of(ROWS, 5, recipe())
     labels = recipe().preset.labels(ROWS, SCHEMA)
-    trained = train_pipeline(ROWS, SCHEMA, labels=labels, split=fold.split, recipe=recipe())
+    trained = choose_threshold(fit_pipeline(ROWS, SCHEMA, labels=labels, split=fold.split, recipe=recipe()))
     np.testing.assert_array_equal(fold.model.score, trained.results.score[fold.split.test])
     np.testing.assert_array_equal(fold.model.over, trained.honest.over[fold.split.test])
     assert fold.model.row.tolist() == fold.split.test.tolist()
@@ -153,7 +153,7 @@ def test_the_published_model_is_trained_by_its_own_recipe_and_judged_by_our_labe
 def test_ecod_is_fitted_on_break_free_rows_of_the_past_raw_or_as_z():
     fold = fold_of(ROWS, 3, recipe(), baselines=True)
     labels = recipe().preset.labels(ROWS, SCHEMA)
-    trained = train_pipeline(ROWS, SCHEMA, labels=labels, split=fold.split, recipe=recipe())
+    trained = choose_threshold(fit_pipeline(ROWS, SCHEMA, labels=labels, split=fold.split, recipe=recipe()))
     past = fold.split.fit[labels.normal[fold.split.fit]]
     scored = fold.split.test[fold.model.scored]
     values = ROWS.values.astype(np.float32).astype(np.float64)
@@ -166,7 +166,7 @@ def test_ecod_is_fitted_on_break_free_rows_of_the_past_raw_or_as_z():
 def test_mean_abs_z_is_taken_of_the_features_that_the_model_gets():
     fold = fold_of(ROWS, 3, recipe())
     labels = recipe().preset.labels(ROWS, SCHEMA)
-    trained = train_pipeline(ROWS, SCHEMA, labels=labels, split=fold.split, recipe=recipe())
+    trained = choose_threshold(fit_pipeline(ROWS, SCHEMA, labels=labels, split=fold.split, recipe=recipe()))
     scored = fold.model.scored
     expected = mean_abs_z(trained.inputs.features[fold.split.test[scored]].astype(float))
     np.testing.assert_array_equal(fold.peers["mean-abs-z"].score[scored], expected)
@@ -296,7 +296,8 @@ def test_what_operators_said_is_kept_from_every_fit_and_what_was_masked_is_missi
     split = rolling_origin(rows.times_us)[1]
     assert set(range(*alarm.indices(len(rows)))) <= set(split.fit.tolist())
     assert set(range(*mask.indices(len(rows)))) & set(split.test.tolist())
-    by_hand = train_pipeline(masked, SCHEMA, labels=labels, split=split, recipe=recipe()).honest.score[split.test]
+    trained = choose_threshold(fit_pipeline(masked, SCHEMA, labels=labels, split=split, recipe=recipe()))
+    by_hand = trained.honest.score[split.test]
     with (tmp_path / "s.csv").open() as file:
         lines = [line for line in csv.DictReader(file) if (line["fold"], line["split"]) == ("2", "test")]
     assert [line["score"] for line in lines] == ["" if math.isnan(one) else repr(float(one)) for one in by_hand]

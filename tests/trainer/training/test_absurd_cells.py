@@ -8,7 +8,7 @@ from tests.support.data.histories import mill_like, schema_of, with_values
 from trainer.data.history import score_history
 from trainer.data.labels import label_rows
 from trainer.data.splits import chronological
-from trainer.training.pipeline import Recipe, train_pipeline
+from trainer.training.pipeline import Recipe, choose_threshold, fit_pipeline
 from trainer.training.presets import preset_named
 
 SENSORS, FAULTY = 6, 2
@@ -18,13 +18,14 @@ ROWS = 900
 
 def contribution(history: RowBatch, preset: str) -> float:
     """Of the faulty sensor, by a model of this history, in the first rows of a fault of some spreads."""
-    model = train_pipeline(
+    fit = fit_pipeline(
         history,
         SCHEMA,
         labels=label_rows(history, SCHEMA),
         split=chronological(history.times_us, (0.6, 0.2, 0.2)),
         recipe=Recipe(preset=preset_named(preset), family="pca"),
-    ).artifact
+    )
+    model = choose_threshold(fit).artifact
     live = mill_like(400, sensors=SENSORS, break_every=None)
     values = live.values.copy()
     values[300:, FAULTY] += 12

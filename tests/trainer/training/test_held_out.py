@@ -11,7 +11,7 @@ from trainer.data.inputs import Inputs, compute_inputs
 from trainer.data.labels import Ints
 from trainer.data.splits import chronological
 from trainer.training.held_out import BLOCKS, HELD_SHARE, score_held_out
-from trainer.training.pipeline import Recipe, Trained, train_pipeline
+from trainer.training.pipeline import Recipe, Trained, choose_threshold, fit_pipeline
 from trainer.training.presets import preset_named
 
 
@@ -69,7 +69,7 @@ def trained_on_noise(family: str) -> Trained:
     rows, preset = noise(500, 1), preset_named("rows")
     split = chronological(rows.times_us, (0.8, 0.2, 0.0))
     recipe = Recipe(preset=preset, family=family)
-    return train_pipeline(rows, schema, labels=preset.labels(rows, schema), split=split, recipe=recipe)
+    return choose_threshold(fit_pipeline(rows, schema, labels=preset.labels(rows, schema), split=split, recipe=recipe))
 
 
 @pytest.mark.parametrize("family", ["dense", "pca"])

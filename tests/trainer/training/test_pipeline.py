@@ -24,7 +24,7 @@ from sheetbreak.wire.state import StateCodec
 from tests.support.data.histories import mill_like, schema_of, with_labels, with_values
 from trainer.data.splits import Split, chronological, random_rows
 from trainer.families import FAMILIES
-from trainer.training.pipeline import Recipe, Trained, train_pipeline
+from trainer.training.pipeline import Recipe, Trained, choose_threshold, fit_pipeline
 from trainer.training.presets import PRESETS, preset_named
 
 SCHEMA = schema_of(6)
@@ -42,7 +42,7 @@ def train(rows: RowBatch, recipe: Recipe, *, split: Split | None = None, lead_ro
     if split is None:
         cut = (0.6, 0.2, 0.2)
         split = random_rows(labels) if recipe.preset.random_split else chronological(rows.times_us, cut)
-    return train_pipeline(rows, schema, labels=labels, split=split, recipe=recipe)
+    return choose_threshold(fit_pipeline(rows, schema, labels=labels, split=split, recipe=recipe))
 
 
 @pytest.fixture(scope="module")
