@@ -75,7 +75,7 @@ def main(argv: Sequence[str]) -> int:
     configure_tensorflow(tell=sys.stderr)
     from trainer.comparison.ledger import Ledger
     from trainer.comparison.outside import outside_scorers
-    from trainer.comparison.result import judge
+    from trainer.comparison.result import compare_scorers
     from trainer.comparison.scorers import named_scorers
     from trainer.comparison.tasks import Ground, Task
     from trainer.comparison.text import comparison_json, comparison_text, seconds_text
@@ -97,7 +97,7 @@ def main(argv: Sequence[str]) -> int:
         if seed in scorer.seeds(options.seeds)
     ]
     outcomes = _run(tasks, ground, Ledger(options.work, ground), options)
-    found = judge(scorers, outcomes, seeds=options.seeds, folds=list(ground.splits))
+    found = compare_scorers(scorers, outcomes, seeds=options.seeds, folds=list(ground.splits))
     facts = f"{history.name}: {len(rows):,} rows, {counted_labels(rows, schema)}; preset {preset.name}"
     print(f"{facts}\n")
     print(wrap_lines(said.words), end="")

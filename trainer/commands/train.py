@@ -37,7 +37,7 @@ from trainer.training.versions import library_versions
 if TYPE_CHECKING:
     from trainer.data.labels import Labels
     from trainer.data.splits import Split
-    from trainer.evaluation.gate import Judged
+    from trainer.evaluation.gate import RowsToCompare
     from trainer.evaluation.holdout import Held
     from trainer.training.pipeline import Recipe, Trained
 
@@ -112,7 +112,7 @@ def main(argv: Sequence[str]) -> int:
         options.promote,
         options.models,
         replace(trained.artifact, manifest=made),
-        lambda: _to_judge(trained, rows, labels, held=None if test is None else held["test"]),
+        lambda: _to_compare(trained, rows, labels, held=None if test is None else held["test"]),
         asked_per_day=trained.promise.promised_per_day,
     )
     files = found.files | {"evaluation/epochs.csv": epochs_file(trained)}
@@ -169,13 +169,13 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _to_judge(trained: "Trained", rows: RowBatch, labels: "Labels", *, held: "Held | None") -> "Judged":
+def _to_compare(trained: "Trained", rows: RowBatch, labels: "Labels", *, held: "Held | None") -> "RowsToCompare":
     """Rows on which a new model and the current one are compared. held: those of a test file, where there is one."""
-    from trainer.evaluation.gate import Judged
+    from trainer.evaluation.gate import RowsToCompare
 
     if held is not None:
-        return Judged(rows=held.rows, labels=held.labels, other_file=True)
-    return Judged(rows=rows, labels=labels, known=trained.held_out.with_score(trained.results.score))
+        return RowsToCompare(rows=held.rows, labels=held.labels, other_file=True)
+    return RowsToCompare(rows=rows, labels=labels, known=trained.held_out.with_score(trained.results.score))
 
 
 def _graded(manifest: Manifest) -> str:

@@ -112,7 +112,7 @@ class Comparison:
         return self.scorers[0]
 
 
-def judge(scorers: Sequence[Scorer], outcomes: Outcomes, *, seeds: int, folds: Sequence[int]) -> Comparison:
+def compare_scorers(scorers: Sequence[Scorer], outcomes: Outcomes, *, seeds: int, folds: Sequence[int]) -> Comparison:
     """Every scorer over the folds; later ones are those of LATER. outcomes: of every scorer, seed and fold."""
     found: list[Compared] = []
     first = _outcomes_of(scorers[0], outcomes, seeds=seeds, folds=folds)

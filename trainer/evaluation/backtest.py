@@ -18,7 +18,7 @@ from trainer.training.pipeline import Recipe
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class Summary:
     """The model and its peers over some folds."""
 
     model: Evaluation
@@ -31,10 +31,10 @@ class Judged:
 class BacktestReport:
     """Every figure of a backtest."""
 
-    folds: list[Judged]
-    overall: Judged
+    folds: list[Summary]
+    overall: Summary
     """Metrics are means over the folds; what was deployed is counted over all of them."""
-    later: Judged
+    later: Summary
     """The same over the later four."""
     auc_gain: dict[str, Interval | None]
     """By peer: 95 % interval of the model's ROC AUC minus the peer's, mean over the later folds."""
@@ -49,9 +49,9 @@ def judge_folds(folds: Sequence[Fold]) -> BacktestReport:
     peers = {name: [measure(fold.peers[name], number=fold.number) for fold in folds] for name in folds[0].peers}
     aucs, enough = mean_known([one.resampled_auc for one in model[LATER]]), has_enough_breaks(model[LATER])
     return BacktestReport(
-        folds=[_judge(model, peers, slice(i, i + 1)) for i in range(len(folds))],
-        overall=_judge(model, peers, slice(None)),
-        later=_judge(model, peers, LATER),
+        folds=[_summary(model, peers, slice(i, i + 1)) for i in range(len(folds))],
+        overall=_summary(model, peers, slice(None)),
+        later=_summary(model, peers, LATER),
         auc_gain={
             name: interval(aucs - mean_known([one.resampled_auc for one in found[LATER]])) if enough else None
             for name, found in peers.items()
@@ -81,11 +81,11 @@ def report_json(
                 "test_rows": len(fold.split.test),
                 "test_from": _time(rows, fold, first=True),
                 "test_until": _time(rows, fold, first=False),
-                **_json(judged),
+                **_json(summary),
                 "threshold": fold.threshold,
                 "seconds": round(fold.seconds, 2),
             }
-            for fold, judged in zip(folds, report.folds, strict=True)
+            for fold, summary in zip(folds, report.folds, strict=True)
         ],
         "overall": _json(report.overall),
         "later": {**_json(report.later), "auc_gain_interval": report.auc_gain},
@@ -94,7 +94,7 @@ def report_json(
 
 def report_text(report: BacktestReport, *, recipe: Recipe, schema: Schema) -> str:
     """Tables of each fold, the deployed policy, the peers; where no row foretells another, the first two are one."""
-    by_name = {str(number): judged for number, judged in enumerate(report.folds, start=1)}
+    by_name = {str(number): summary for number, summary in enumerate(report.folds, start=1)}
     by_name |= {f"all {len(report.folds)}": report.overall, f"last {len(report.folds[LATER])}": report.later}
     own = f"{recipe.preset.name}, {recipe.family}"
     scorers = {own: (report.overall.model, report.later.model)}
@@ -107,14 +107,14 @@ def report_text(report: BacktestReport, *, recipe: Recipe, schema: Schema) -> st
     by_scorer = scorer_table(scorers, gains, period_s=schema.period_s, events=schema.lead_rows > 0)
     if not schema.lead_rows:
         lines = [
-            anomaly_folds({name: (judged.model, judged.confusion) for name, judged in by_name.items()}),
+            anomaly_folds({name: (summary.model, summary.confusion) for name, summary in by_name.items()}),
             f"By chance: an AUC of .50, an AP of {share}. Over several folds they are means, all",
             "else is counted.",
             "",
             confusion_table(report.overall.confusion, lead_rows=0),
         ]
         return "\n".join([*lines, "", by_scorer])
-    by_fold = {name: judged.model for name, judged in by_name.items()}
+    by_fold = {name: summary.model for name, summary in by_name.items()}
     hindsight = [
         "Warned: with each fold's best threshold in hindsight; by chance: with the same",
         f"scores moved against the breaks, and an AUC of .50, an AP of {share}. Lines of",
@@ -135,17 +135,17 @@ def report_text(report: BacktestReport, *, recipe: Recipe, schema: Schema) -> st
     )
 
 
-def _judge(model: Sequence[Figures], peers: Mapping[str, Sequence[Figures]], which: slice) -> Judged:
-    return Judged(
+def _summary(model: Sequence[Figures], peers: Mapping[str, Sequence[Figures]], which: slice) -> Summary:
+    return Summary(
         model=summarise(model[which]),
         confusion=Confusion.total(Confusion.of(one.rows) for one in model[which]),
         peers={name: summarise(found[which], deployed=False) for name, found in peers.items()},
     )
 
 
-def _json(judged: Judged) -> dict[str, Any]:
-    peers = {name: found.as_json() for name, found in judged.peers.items()}
-    return {**judged.model.as_json(), "confusion": judged.confusion.as_json(), "baselines": peers}
+def _json(summary: Summary) -> dict[str, Any]:
+    peers = {name: found.as_json() for name, found in summary.peers.items()}
+    return {**summary.model.as_json(), "confusion": summary.confusion.as_json(), "baselines": peers}
 
 
 def _time(rows: RowBatch, fold: Fold, *, first: bool) -> str | None:

@@ -93,7 +93,7 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class RowsToCompare:
     """Rows to compare on: of the history that was trained on, or of a test file."""
 
     rows: RowBatch
@@ -103,7 +103,7 @@ class Judged:
     other_file: bool = False
 
 
-def compare(new: Artifact, old: Artifact, judged: Judged, *, asked_per_day: float | None) -> Gate:
+def compare(new: Artifact, old: Artifact, on: RowsToCompare, *, asked_per_day: float | None) -> Gate:
     """Hold a new model against the current one. asked_per_day: false alarms, None where none were asked for.
 
     new: with what its training was in its manifest.
@@ -115,16 +115,16 @@ def compare(new: Artifact, old: Artifact, judged: Judged, *, asked_per_day: floa
     )
     if differ:
         return Gate(checks=[schema], compared_with=named)
-    until = _seen(new, old, judged)
+    until = _seen(new, old, on)
     if isinstance(until, str):
         return Gate(checks=[schema, Check("rows", False, until)], compared_with=named)
     fitted_us, seen_us = until
-    later = np.flatnonzero(judged.rows.times_us > seen_us)
+    later = np.flatnonzero(on.rows.times_us > seen_us)
     threshold = _at_the_asked_rate(new.manifest.threshold, old.manifest.threshold)
-    one = _scored_rows(new, judged, judged.known, later=later, fitted_us=fitted_us, threshold=new.manifest.threshold)
-    other = _scored_rows(old, judged, None, later=later, fitted_us=fitted_us, threshold=threshold)
+    one = _scored_rows(new, on, on.known, later=later, fitted_us=fitted_us, threshold=new.manifest.threshold)
+    other = _scored_rows(old, on, None, later=later, fitted_us=fitted_us, threshold=threshold)
     breaks = int(one.break_starts.sum())
-    facts = _facts(judged.rows, later, breaks=breaks, days=one.days)
+    facts = _facts(on.rows, later, breaks=breaks, days=one.days)
     enough = Check("rows", breaks >= FEWEST_BREAKS, _rows_words(facts, seen_us, named))
     if not enough.passed:
         return Gate(checks=[schema, enough], compared_with=named, later=facts)
@@ -151,7 +151,7 @@ def compare(new: Artifact, old: Artifact, judged: Judged, *, asked_per_day: floa
     )
 
 
-def _seen(new: Artifact, old: Artifact, judged: Judged) -> tuple[int, int] | str:
+def _seen(new: Artifact, old: Artifact, on: RowsToCompare) -> tuple[int, int] | str:
     """Times of the last row that either was fitted on, and that either looked at; or why nobody can tell."""
     trained = new.manifest.training, old.manifest.training
     if not all(isinstance(one.get("seen_until"), str) and isinstance(one.get("fit_until"), str) for one in trained):
@@ -159,7 +159,7 @@ def _seen(new: Artifact, old: Artifact, judged: Judged) -> tuple[int, int] | str
     same_data = trained[0].get("data_sha256") == trained[1].get("data_sha256")
     if new.manifest.schema.time is None and not same_data:
         return f"the rows have no times, so that nobody can tell which of them {old.version} has seen"
-    if new.manifest.schema.time is None and judged.other_file:
+    if new.manifest.schema.time is None and on.other_file:
         return -1, -1  # neither was trained on that file
     fitted, seen = (max(parse_time(str(one[name])) for one in trained) for name in ("fit_until", "seen_until"))
     return fitted, seen
@@ -179,7 +179,7 @@ def _at_the_asked_rate(new: Threshold, old: Threshold) -> Threshold:
 
 def _scored_rows(
     model: Artifact,
-    judged: Judged,
+    on: RowsToCompare,
     known: ScoredHistory | None,
     *,
     later: Ints,
@@ -187,10 +187,10 @@ def _scored_rows(
     threshold: Threshold,
 ) -> ScoredRows:
     """The later rows as a monitor would have them that took the model up after the last row that was fitted on."""
-    history = known or _score(model, judged.rows)
-    unseen = history.with_score(np.where(judged.rows.times_us > fitted_us, history.score, np.nan))
+    history = known or _score(model, on.rows)
+    unseen = history.with_score(np.where(on.rows.times_us > fitted_us, history.score, np.nan))
     alarms = unseen.alarms(threshold, model.manifest.policy)
-    return score_rows(judged.rows, judged.labels, alarms, model.manifest.schema).of_file_rows(later)
+    return score_rows(on.rows, on.labels, alarms, model.manifest.schema).of_file_rows(later)
 
 
 def _score(model: Artifact, rows: RowBatch) -> ScoredHistory:

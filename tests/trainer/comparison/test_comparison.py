@@ -15,7 +15,7 @@ from tests.support.data.histories import SCHEMA_TOML, mill_like, schema_of, with
 from trainer.commands.compare import main
 from trainer.comparison.ledger import Ledger, ground_digest
 from trainer.comparison.pool import Pool
-from trainer.comparison.result import averaged, differ, judge
+from trainer.comparison.result import averaged, compare_scorers, differ
 from trainer.comparison.scorers import BASELINES, Peer, Scorer, named_scorers
 from trainer.comparison.tasks import Ground, Outcome, Task, run_task
 from trainer.evaluation.folds import run_fold
@@ -179,7 +179,7 @@ def test_every_baseline_is_scored_as_a_backtest_scores_it(name: str) -> None:
 
 
 def test_seeds_are_averaged_within_a_fold_and_make_no_interval_of_their_own(cheap) -> None:
-    found = judge(scorers_of("isolation-forest,mean-abs-z"), cheap, seeds=2, folds=list(GROUND.splits))
+    found = compare_scorers(scorers_of("isolation-forest,mean-abs-z"), cheap, seeds=2, folds=list(GROUND.splits))
     forest, z = found.scorers
     assert (forest.seeds, z.seeds, z.spread) == ((0, 1), (0,), None)
     by_seed = [

@@ -15,7 +15,7 @@ from sheetbreak.rows import RowBatch, Schema
 from sheetbreak.times import format_time
 from tests.support.models.making import PERIOD_US, START_US, make_manifest, make_schema
 from trainer.data.labels import label_rows
-from trainer.evaluation.gate import Gate, Judged, compare
+from trainer.evaluation.gate import Gate, RowsToCompare, compare
 
 ROWS, SEEN = 3000, 1500
 SCHEMA = make_schema(6, grade=None, machine=None)
@@ -57,7 +57,7 @@ def model(
 
 def held_against(new: Artifact, old: Artifact, rows: RowBatch | None = None, *, asked: float | None = 5.0) -> Gate:
     rows = history() if rows is None else rows
-    return compare(new, old, Judged(rows=rows, labels=label_rows(rows, SCHEMA)), asked_per_day=asked)
+    return compare(new, old, RowsToCompare(rows=rows, labels=label_rows(rows, SCHEMA)), asked_per_day=asked)
 
 
 def failed(gate: Gate) -> list[str]:

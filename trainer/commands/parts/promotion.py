@@ -20,7 +20,7 @@ from sheetbreak.engine.model import Artifact, Manifest
 from sheetbreak.errors import ArtifactError
 
 if TYPE_CHECKING:
-    from trainer.evaluation.gate import Judged
+    from trainer.evaluation.gate import RowsToCompare
 
 WAYS = ("if-better", "always", "never")
 FIRST = "first"
@@ -55,7 +55,7 @@ def add_promote_option(parser: argparse.ArgumentParser) -> None:
 
 
 def give_verdict(
-    how: str, models: Path, new: Artifact, judged: "Callable[[], Judged]", *, asked_per_day: float | None
+    how: str, models: Path, new: Artifact, to_compare: "Callable[[], RowsToCompare]", *, asked_per_day: float | None
 ) -> Verdict:
     """What the option says of a model that is not written yet. new: with its training in the manifest."""
     current = current_or_none(models)
@@ -72,7 +72,7 @@ def give_verdict(
         return Verdict(take=False, by="if-better", why=why, current=current)
     from trainer.evaluation.gate import compare
 
-    gate = compare(new, old, judged(), asked_per_day=asked_per_day)
+    gate = compare(new, old, to_compare(), asked_per_day=asked_per_day)
     return Verdict(take=gate.passed, by="if-better", why=gate.why, current=current, gate=gate.as_json())
 
 
