@@ -43,7 +43,7 @@ Agenda = Mapping[str, Sequence[Waiting]]
 
 
 @dataclass(slots=True)
-class Orders:
+class PlacedActions:
     """A partition's actions of one batch: which come before which row, and what is kept of those that wait."""
 
     due: list[tuple[int, Waiting]] = field(default_factory=list)
@@ -65,9 +65,9 @@ def waiting_in(parts: Mapping[bytes, bytes], partition: int) -> Agenda:
     return _by_machine(sorted(waiting, key=lambda one: one.record.offset))
 
 
-def read_orders(
+def place_actions(
     records: Iterable[Record], rows: RowBatch, agenda: Agenda, *, partition: int, by_time: bool, refused: Refused
-) -> Orders:
+) -> PlacedActions:
     """The actions among these records, and those that waited, against a partition's rows. Bad ones are `refused`."""
     new = list[Waiting]()
     for record in records:
@@ -76,9 +76,9 @@ def read_orders(
         except RowError as error:
             refused(record, error.alone())
     if not by_time:
-        return Orders([(0, one) for one in new])
+        return PlacedActions([(0, one) for one in new])
     if not new and not agenda:
-        return Orders()
+        return PlacedActions()
     merged = _by_machine([*(one for waiting in agenda.values() for one in waiting), *new])
     due, left, times_us = list[tuple[int, Waiting]](), dict[str, Sequence[Waiting]](), rows.times_us.tolist()
     places = by_machine(rows)
@@ -93,7 +93,7 @@ def read_orders(
     done, fresh = {one.record.offset for _, one in due}, {one.record.offset for one in new}
     snapshots = [Snapshot(partition, one.key, one.record.value) for one in new if one.record.offset not in done]
     snapshots += [Snapshot(partition, one.key, None) for _, one in due if one.record.offset not in fresh]
-    return Orders(sorted(due, key=_by_place), left, snapshots)
+    return PlacedActions(sorted(due, key=_by_place), left, snapshots)
 
 
 def obey(state: State | None, action: Action, model: Artifact) -> State:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from types import MappingProxyType
 
-from monitor.operators import Agenda, Orders, Waiting, is_idle, obey, read_orders
+from monitor.operators import Agenda, PlacedActions, Waiting, is_idle, obey, place_actions
 from sheetbreak.engine.advance import advance
 from sheetbreak.engine.model import Artifact
 from sheetbreak.engine.state import Missing, Results, State
@@ -103,7 +103,7 @@ def score_batch(
         answers.refuse(record, error)
 
     for partition, places, rows in _by_partition(batch, decoded.rows, decoded.index, acted):
-        orders = read_orders(
+        placed = place_actions(
             acted.get(partition, ()),
             rows,
             agendas.get(partition, {}),
@@ -111,11 +111,11 @@ def score_batch(
             by_time=opened.actions_wait,
             refused=refuse,
         )
-        ordered = [one.action.machine for _, one in orders.due]
+        ordered = [one.action.machine for _, one in placed.due]
         known = states_of(partition, [*rows.machines, *ordered] if ordered else rows.machines)
         start = {**_of(history, rows.machines, ordered), **_of(known, rows.machines, ordered)} if history else known
         new = {}
-        for actions, some in _between(orders, len(rows)):
+        for actions, some in _between(placed, len(rows)):
             for one in actions:
                 machine = one.action.machine
                 before = new.get(machine, start.get(machine))
@@ -135,20 +135,20 @@ def score_batch(
             scored.results.append((part, results))
         scored.keep(new, dict.fromkeys(new, partition), known=known, codec=codec)
         scored.states.setdefault(partition, {})
-        scored.snapshots.extend(orders.snapshots)
-        scored.agendas[partition] = orders.agenda
+        scored.snapshots.extend(placed.snapshots)
+        scored.agendas[partition] = placed.agenda
     scored.outputs.extend(answers.in_order())
     return scored
 
 
-def _between(orders: Orders, rows: int) -> list[tuple[list[Waiting], slice]]:
+def _between(placed: PlacedActions, rows: int) -> list[tuple[list[Waiting], slice]]:
     """Actions, and the rows that come after them up to the next ones."""
-    if not orders.due:
+    if not placed.due:
         return [([], slice(0, rows))]
-    firsts = sorted({0, *(place for place, _ in orders.due)})
+    firsts = sorted({0, *(place for place, _ in placed.due)})
     ends = [*firsts[1:], rows]
     return [
-        ([one for place, one in orders.due if place == first], slice(first, end))
+        ([one for place, one in placed.due if place == first], slice(first, end))
         for first, end in zip(firsts, ends, strict=True)
     ]
 
