@@ -25,6 +25,7 @@ from trainer.comparison.tasks import Ground, Outcome, Task
 from trainer.metrics.evaluation import Figures, Point
 from trainer.metrics.hindsight import RecallCurve
 from trainer.metrics.scored_rows import COLUMNS, ScoredRows
+from trainer.output.files import replaced
 
 _POINT_ARRAYS = ("recall", "leads")
 _SCALARS = ("period_s", "lead_rows")
@@ -60,15 +61,10 @@ class Ledger:
         content = BytesIO()
         np.savez_compressed(content, **_packed(outcome, key=self._key(task)))
         path = self._path(task)
-        beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
-            with beside.open("wb") as file:
+            with replaced(path, "wb") as file:
                 file.write(content.getbuffer())
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
         except OSError as cause:
-            beside.unlink(missing_ok=True)
             raise DataError(f"{path}: {cause.strerror}; what is finished is kept: start again to go on") from cause
 
     def _key(self, task: Task) -> str:

@@ -73,11 +73,9 @@ def check_targets(paths: Iterable[Path | None]) -> None:
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """The whole file or none. Raises DataError if it cannot be written."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """The whole file or none; into a device or a pipe as it is. Raises DataError if it cannot be written."""
     try:
-        beside.write_bytes(content.encode() if isinstance(content, str) else content)
-        beside.replace(path)
+        with replaced(path, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
     except OSError as cause:
-        beside.unlink(missing_ok=True)
         raise DataError(f"{path}: {cause.strerror}; name another file") from cause

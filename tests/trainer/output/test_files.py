@@ -3,12 +3,13 @@
 import os
 import stat
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from sheetbreak.errors import DataError
-from trainer.output.files import csv_cell, replaced, results_to
+from trainer.output.files import csv_cell, replaced, results_to, write_whole
 
 
 def test_a_failure_leaves_the_file_that_was_there_and_nothing_beside_it(tmp_path: Path) -> None:
@@ -23,13 +24,18 @@ def test_a_failure_leaves_the_file_that_was_there_and_nothing_beside_it(tmp_path
     assert place.read_text() == "after"
 
 
-def test_a_named_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:
+def into_results(place: Path) -> None:
+    with results_to(place) as file:
+        file.write(b"rows")
+
+
+@pytest.mark.parametrize("write", [into_results, lambda place: write_whole(place, "rows")])
+def test_a_named_pipe_is_written_to_and_stays_one(tmp_path: Path, write: Callable[[Path], None]) -> None:
     pipe, read = tmp_path / "pipe", list[bytes]()
     os.mkfifo(pipe)
     reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()), daemon=True)
     reader.start()
-    with results_to(pipe) as file:
-        file.write(b"rows")
+    write(pipe)
     if not stat.S_ISFIFO(pipe.stat().st_mode):
         pytest.fail("the pipe was replaced")
     reader.join()
