@@ -10,18 +10,21 @@ from typing import TYPE_CHECKING
 
 from sheetbreak.bounds import Seed
 from sheetbreak.cli.options import OptionParser
-from sheetbreak.rows import BROKEN
 from sheetbreak.times import duration
-from trainer.commands.parts.alert_options import ALERT_HELP, alert_policy
 from trainer.commands.parts.costs import add_costs, given_costs
 from trainer.commands.parts.operators import add_labels_option, read_operators
+from trainer.commands.parts.recipe import (
+    add_family_options,
+    add_history_options,
+    add_policy_options,
+    data_facts,
+    given_recipe,
+)
 from trainer.data.labels import counted_labels, mostly_broken
-from trainer.data.reading import add_files, read_given
+from trainer.data.reading import read_given
 from trainer.output.files import check_targets, write_whole
 from trainer.output.progress import Progress
 from trainer.output.text import wrap_lines
-from trainer.settings.families import family_names
-from trainer.settings.values import add_set_option
 
 if TYPE_CHECKING:
     from trainer.data.labels import Labels
@@ -37,13 +40,9 @@ def main(argv: Sequence[str]) -> int:
         "Prints what it would have warned of, beside what chance and trivial scores give. Changes no model.",
         example="sheetbreak backtest mill.csv --baselines --json backtest.json",
     )
-    add_files(parser, "the history: at least some weeks, with breaks")
-    parser.add_argument("--schema", type=Path, metavar="FILE", help="which column means what, in TOML")
-    parser.add_argument("--preset", default="default", metavar="NAME", help="default, article or rows")
-    parser.add_argument("--family", default="dense", metavar="NAME", help=f"model family: {family_names()}")
-    add_set_option(parser)
-    parser.add_argument("--threshold", metavar="POLICY", help="as in train; default: the preset's")
-    parser.add_argument("--alert", action="append", default=[], metavar="KNOB=N", help=ALERT_HELP)
+    add_history_options(parser, "the history: at least some weeks, with breaks")
+    add_family_options(parser)
+    add_policy_options(parser)
     add_labels_option(parser)
     parser.add_argument("--seed", type=Seed, default=0, metavar="N", help="seed of the net")
     baselines_help = "beside it also Isolation Forest, ECOD and the published model; takes twice as long"
@@ -69,17 +68,9 @@ def main(argv: Sequence[str]) -> int:
     from trainer.evaluation.folds import ORIGINS, rolling_origin, run_fold
     from trainer.evaluation.policy_file import SUFFIX
     from trainer.evaluation.scores_file import write_header, write_scores
-    from trainer.training.pipeline import Recipe, check_recipe, settings_given
-    from trainer.training.presets import preset_named
+    from trainer.training.pipeline import check_recipe
 
-    recipe = Recipe(
-        preset=preset_named(options.preset),
-        family=options.family,
-        policy=options.threshold,
-        seed=options.seed,
-        settings=settings_given(options.family, options.set),
-        alert=alert_policy(options.alert),
-    )
+    recipe = given_recipe(options)
     check_recipe(recipe, schema)
     begin = time.perf_counter()
     labels = recipe.preset.labels(rows, schema).leaving_out(said.left_out)
@@ -100,18 +91,11 @@ def main(argv: Sequence[str]) -> int:
             left_s = (now - begin) / number * (len(ORIGINS) - number)
             print(f"backtest: {_done(number, len(ORIGINS), now - fold_begin, left_s)}", file=sys.stderr, flush=True)
     report = judge_folds(folds)
-    broken = int((rows.broken == BROKEN).sum())
     print(wrap_lines(f"{history.name}: {len(rows):,} rows, {counted_labels(rows, schema)}\n"))
     print(wrap_lines(said.words), end="")
     print(report_text(report, recipe=recipe, schema=schema))
     if options.json:
-        source = {
-            "csv": history.name,
-            "sha256": history.sha256,
-            "rows": len(rows),
-            "break_rows": broken,
-        }
-        found = report_json(report, folds, rows=rows, recipe=recipe, source=source)
+        found = report_json(report, folds, rows=rows, recipe=recipe, source=data_facts(history, rows))
         found |= said.counted
         found["seconds"] = round(time.perf_counter() - begin, 2)
         write_whole(options.json, json.dumps(found, indent=2, allow_nan=False) + "\n")

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from sheetbreak.cli.options import OptionParser, whole_number
 from sheetbreak.errors import DataError
-from sheetbreak.rows import BROKEN
-from trainer.commands.parts.alert_options import ALERT_HELP, alert_policy
+from trainer.commands.parts.alert_options import alert_policy
 from trainer.commands.parts.operators import add_labels_option, read_operators
+from trainer.commands.parts.recipe import add_history_options, add_policy_options, data_facts
 from trainer.data.labels import counted_labels, mostly_broken
-from trainer.data.reading import add_files, read_given
+from trainer.data.reading import read_given
 from trainer.output.files import check_targets, write_whole
 from trainer.output.progress import TaskProgress
 from trainer.output.text import wrap_lines
@@ -40,9 +40,7 @@ def main(argv: Sequence[str]) -> int:
         "sheetbreak compare mill.csv --family dense,dense:narrow --set dense:narrow.latent=4\n"
         "sheetbreak compare mill.csv --family dense --detector pyod.models.ecod:ECOD --scores mine=scores.csv",
     )
-    add_files(parser, "the history: at least some weeks, with breaks")
-    parser.add_argument("--schema", type=Path, metavar="FILE", help="which column means what, in TOML")
-    parser.add_argument("--preset", default="default", metavar="NAME", help="default, article or rows")
+    add_history_options(parser, "the history: at least some weeks, with breaks")
     families = f"{family_names()}; isolation-forest, ecod, mean-abs-z, rows-since-break, published; or all"
     family_help = f"what to compare, separated by commas, the others with the first: {families}"
     parser.add_argument("--family", default=_DEFAULT_SCORERS, metavar="NAMES", help=family_help)
@@ -51,8 +49,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--detector", action="append", default=[], metavar="[NAME=]MODULE:FACTORY", help=detector_help)
     scores_help = "and the scores in this CSV, columns row and score, higher is more unusual; may be given again"
     parser.add_argument("--scores", action="append", default=[], metavar="NAME=FILE", help=scores_help)
-    parser.add_argument("--threshold", metavar="POLICY", help="as in train; default: the preset's")
-    parser.add_argument("--alert", action="append", default=[], metavar="KNOB=N", help=ALERT_HELP)
+    add_policy_options(parser)
     add_labels_option(parser)
     seeds_help = "run what depends on a seed with seeds 0 to N-1"
     parser.add_argument("--seeds", type=whole_number(minimum=1, maximum=1000), default=1, metavar="N", help=seeds_help)
@@ -104,13 +101,7 @@ def main(argv: Sequence[str]) -> int:
     print(comparison_text(found, schema=schema))
     print(f"\n{seconds_text(found)}")
     if options.json:
-        source = {
-            "csv": history.name,
-            "sha256": history.sha256,
-            "rows": len(rows),
-            "break_rows": int((rows.broken == BROKEN).sum()),
-        }
-        content = comparison_json(found, ground=ground, source=source) | said.counted
+        content = comparison_json(found, ground=ground, source=data_facts(history, rows)) | said.counted
         write_whole(options.json, json.dumps(content, indent=2, allow_nan=False) + "\n")
     if options.report:
         from trainer.commands.parts.compare_page import comparison_page

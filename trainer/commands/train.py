@@ -20,18 +20,16 @@ from sheetbreak.history.doubts import warn_of
 from sheetbreak.history.reader import read_csv
 from sheetbreak.history.times.sampling import sampling_text
 from sheetbreak.rows import UNKNOWN, RowBatch, Schema
-from trainer.commands.parts.alert_options import ALERT_HELP, alert_policy
 from trainer.commands.parts.costs import add_costs, given_costs
 from trainer.commands.parts.operators import add_labels_option, read_operators
 from trainer.commands.parts.promotion import add_promote_option, carry_out, decision_text, give_verdict
 from trainer.commands.parts.provenance import SCORES, epochs_file, policy_file, provenance_of
+from trainer.commands.parts.recipe import add_family_options, add_history_options, add_policy_options, given_recipe
 from trainer.data.labels import counted_labels, mostly_broken
 from trainer.data.oddities import odd_sensors
-from trainer.data.reading import add_files, read_given
+from trainer.data.reading import read_given
 from trainer.output.files import check_targets, write_whole
 from trainer.output.text import wrap_lines
-from trainer.settings.families import family_names
-from trainer.settings.values import add_set_option
 from trainer.training.versions import library_versions
 
 if TYPE_CHECKING:
@@ -68,18 +66,10 @@ def main(argv: Sequence[str]) -> int:
     from trainer.data.history import score_history
     from trainer.evaluation.holdout import Held, check_useful, held_out_text, judge_held_out
     from trainer.output.progress import Progress
-    from trainer.training.pipeline import Recipe, check_recipe, choose_threshold, fit_pipeline, settings_given
-    from trainer.training.presets import preset_named
+    from trainer.training.pipeline import check_recipe, choose_threshold, fit_pipeline
 
-    preset = preset_named(options.preset)
-    recipe = Recipe(
-        preset=preset,
-        family=options.family,
-        policy=options.threshold,
-        seed=options.seed,
-        settings=settings_given(options.family, options.set),
-        alert=alert_policy(options.alert),
-    )
+    recipe = given_recipe(options)
+    preset = recipe.preset
     check_recipe(recipe, schema)
     labels = preset.labels(rows, schema).leaving_out(said.left_out)
     split, split_text = _split(rows, labels, recipe, options)
@@ -196,18 +186,13 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         "TensorBoard, under tensorboard/ in the models directory.",
         example="sheetbreak train mill.csv\nsheetbreak train mill.csv --preset article --models comparison",
     )
-    add_files(parser, "the history: one row a sampling period")
-    parser.add_argument("--schema", type=Path, metavar="FILE", help="which column means what, in TOML")
-    parser.add_argument("--preset", default="default", metavar="NAME", help="default, article or rows")
-    parser.add_argument("--family", default="dense", metavar="NAME", help=f"model family: {family_names()}")
-    add_set_option(parser)
-    parser.add_argument(
-        "--threshold",
-        metavar="POLICY",
-        help="rate:5, pr-curve, mean-std:3, quantile:.99, budget:5, evt:.999, trailing:.98 or trailing-past; with "
-        "/grade behind it a level for each grade, as in trailing/grade; default: the preset's",
+    add_history_options(parser, "the history: one row a sampling period")
+    add_family_options(parser)
+    add_policy_options(
+        parser,
+        "rate:5, pr-curve, mean-std:3, quantile:.99, budget:5, evt:.999, trailing:.98 or trailing-past; with /grade "
+        "behind it a level for each grade, as in trailing/grade; default: the preset's",
     )
-    parser.add_argument("--alert", action="append", default=[], metavar="KNOB=N", help=ALERT_HELP)
     parser.add_argument(
         "--split",
         metavar="F/V/T",

@@ -14,12 +14,12 @@ from sheetbreak.cli.commands import INTERRUPTED
 from sheetbreak.cli.options import OptionParser, whole_number
 from trainer.commands.compare import add_work_options, check_cluster_option
 from trainer.commands.parts.operators import add_labels_option, read_operators
-from trainer.data.reading import add_files, read_given
+from trainer.commands.parts.recipe import add_family_options, add_history_options
+from trainer.data.reading import read_given
 from trainer.output.files import check_targets, write_whole
 from trainer.output.progress import TaskProgress
 from trainer.output.text import command_lines, wrap_lines
-from trainer.settings.families import family_names
-from trainer.settings.values import add_set_option, shown
+from trainer.settings.values import shown
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -107,11 +107,8 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         example="sheetbreak tune mill.csv --family dense --minutes 30\n"
         "sheetbreak tune mill.csv --family dense --search latent,noise --set epochs=20 --for warned",
     )
-    add_files(parser, "the history: at least some weeks, with breaks")
-    parser.add_argument("--schema", type=Path, metavar="FILE", help="which column means what, in TOML")
-    parser.add_argument("--preset", default="default", metavar="NAME", help="default, article or rows")
-    parser.add_argument("--family", default="dense", metavar="NAME", help=f"model family: {family_names()}")
-    add_set_option(parser)
+    add_history_options(parser, "the history: at least some weeks, with breaks")
+    add_family_options(parser)
     add_labels_option(parser)
     search_help = "search these settings, separated by commas; default: those that say where to look"
     parser.add_argument("--search", default="", metavar="NAMES", help=search_help)
