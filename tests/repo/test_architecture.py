@@ -79,6 +79,25 @@ def test_no_folder_has_more_than_about_a_dozen_entries(checkout: Path) -> None:
     assert not {folder: count for folder, count in counts.items() if count > MOST_ENTRIES}
 
 
+def test_the_map_shows_the_floors_that_the_import_linter_holds(checkout: Path) -> None:
+    contracts = tomllib.loads((checkout / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    floors = {
+        contract["name"].split()[-1]: [
+            sorted(room.split(".")[1] for room in floor.split(" : ")) for floor in contract["layers"]
+        ]
+        for contract in contracts
+        if contract["type"] == "layers" and contract["name"].startswith("the floors")
+    }
+    page = (checkout / "docs" / "architecture.md").read_text()
+    table = page.partition("| sheetbreak, from the top | trainer, from the top |\n|---|---|\n")[2].partition("\n\n")[0]
+    shown: dict[str, list[list[str]]] = {"sheetbreak": [], "trainer": []}
+    for line in table.splitlines():
+        for column, cell in zip(shown.values(), line.split("|")[1:3], strict=True):
+            if rooms := re.findall(r"`(\w+)`", cell.partition("(")[0]):
+                column.append(sorted(rooms))
+    assert shown == floors
+
+
 def test_every_page_and_file_that_code_and_docs_point_to_is_there(checkout: Path) -> None:
     tracked = subprocess.run(
         ["git", "-c", "safe.directory=*", "ls-files"], cwd=checkout, capture_output=True, text=True, check=True
