@@ -45,6 +45,7 @@ class KafkaFeed:
         self._topics = tuple(prefix + name for name in (SCORES, ALERTS, ACTIONS, DEAD_LETTERS))
         self._group, self._rows = group, prefix + ROWS
         self._watch: MonitorsWatch | None = None
+        self._now_ms = now_ms
         self._since_ms = {prefix + SCORES: now_ms() - days * _DAY_MS}
         self._positions = dict(positions)
         self.status = Status(str(self._address))
@@ -117,7 +118,7 @@ class KafkaFeed:
                 self._look_at_monitors()
             if records:
                 arrived = [
-                    Arrived(message, one.timestamp_ms, one.value, one.partition)
+                    Arrived(message, one.timestamp_ms or self._now_ms(), one.value, one.partition)
                     for one in records
                     if (message := self.status.read(one.value)) is not None
                 ]

@@ -193,14 +193,20 @@ def new_elector(address: Address, security: Security, *, group: str) -> Any:
 
 
 def new_reader(
-    address: Address, security: Security, *, isolation_level: str = "read_committed", idle_wait_ms: int = 500
+    address: Address,
+    security: Security,
+    *,
+    isolation_level: str = "read_committed",
+    idle_wait_ms: int = 500,
+    kind: type[AskingConsumer] = AskingConsumer,
 ) -> Any:
-    """A KafkaConsumer outside any group. idle_wait_ms: how long the broker holds a fetch while nothing comes.
+    """A consumer outside any group. idle_wait_ms: how long the broker holds a fetch while nothing comes.
 
+    kind: BulkConsumer, where no keys are needed: others than we write such a topic, and what it unpacks to is bounded.
     Raises errors of kafka-python.
     """
     return _build(
-        AskingConsumer,
+        kind,
         KafkaNetClient,
         **_measured_by_none(address, security),
         group_id=None,

@@ -11,6 +11,7 @@ from kafka import TopicPartition
 from kafka.errors import KafkaError
 
 from sheetbreak.errors import DataError, StreamUnavailable
+from sheetbreak.streams.kafka.bulk.consumer import BulkConsumer
 from sheetbreak.streams.kafka.clients import new_reader
 from sheetbreak.streams.kafka.errors import stream_error
 from sheetbreak.streams.kafka.options import Address, environment_security, parse_address
@@ -43,7 +44,7 @@ def _reading(source: str) -> Iterator[tuple[Any, list[TopicPartition]]]:
     """A reader outside any group, and the topic's partitions. Raises DataError where there is no such topic."""
     address = parse_address(source)
     try:
-        reader = new_reader(address, environment_security())
+        reader = new_reader(address, environment_security(), kind=BulkConsumer)
     except KafkaError as error:
         raise stream_error(error, source) from error
     try:
@@ -64,7 +65,7 @@ def _poll(reader: Any, source: str) -> list[bytes]:
             raise mapped from error
         log.warning("event=stream-away reason=%r", str(error))
         return []
-    return [record.value or b"" for records in polled.values() for record in records]
+    return [record.value for records in polled.values() for record in records]
 
 
 def read_now(source: str) -> Iterator[bytes]:
@@ -139,8 +140,8 @@ class Followed(NamedTuple):
     topic: str
     partition: int
     offset: int
-    timestamp_ms: int
-    """The wall clock at which it was written."""
+    timestamp_ms: int | None
+    """The wall clock at which it was written; None where nothing says it."""
     value: bytes
 
 
@@ -167,7 +168,7 @@ class Follower:
         self.missing: tuple[str, ...] = ()
         """Topics that the brokers do not have."""
         try:
-            self._reader = new_reader(address, environment_security())
+            self._reader = new_reader(address, environment_security(), kind=BulkConsumer)
         except KafkaError as error:
             raise stream_error(error, str(address)) from error
         try:
@@ -191,7 +192,7 @@ class Follower:
         except KafkaError as error:
             raise stream_error(error, str(self._address)) from error
         return [
-            Followed(tp.topic, tp.partition, record.offset, record.timestamp, record.value or b"")
+            Followed(tp.topic, tp.partition, record.offset, record.timestamp_ms, record.value)
             for tp, records in polled.items()
             for record in records
         ]

@@ -13,6 +13,7 @@ from kafka import TopicPartition
 from kafka.errors import OffsetOutOfRangeError, TopicAuthorizationFailedError
 
 from sheetbreak.streams.kafka.admin.topics import inspect
+from sheetbreak.streams.kafka.bulk.consumer import BulkConsumer
 from sheetbreak.streams.kafka.clients import new_reader
 from sheetbreak.streams.kafka.group.membership import committed_places, known_topic
 from sheetbreak.streams.kafka.group.positions import Place
@@ -50,7 +51,7 @@ class ActionFeed:
     def __init__(self, address: Address, security: Security, topic: str) -> None:
         """Raises errors of kafka-python."""
         self._topic = topic
-        self._new_reader = partial(new_reader, address, security, idle_wait_ms=_HELD_MS)
+        self._new_reader = partial(new_reader, address, security, idle_wait_ms=_HELD_MS, kind=BulkConsumer)
         self._reader = self._new_reader()
         self._next: dict[TopicPartition, Place] = {}
         self._topic_id = ""
@@ -99,7 +100,7 @@ class ActionFeed:
             raise OffsetOutOfRangeError(f"topic {self._topic} was made again: its id was {was} and is {known}")
         for tp, records in polled.items():
             self._next[tp] = Place(records[-1].offset + 1, topic_id=self._topic_id)
-            found += [Record(one.value or b"", tp.partition, one.offset, one.timestamp) for one in records]
+            found += records
         return found
 
     def _known_id(self) -> str:

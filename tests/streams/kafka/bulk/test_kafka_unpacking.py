@@ -10,15 +10,21 @@ from hypothesis import strategies as st
 from kafka import KafkaProducer, TopicPartition, codec
 from kafka.record import MemoryRecords
 
+from sheetbreak.errors import RowError
 from sheetbreak.rows import Schema
 from sheetbreak.streams.kafka.bulk import consumer
 from sheetbreak.streams.kafka.bulk.consumer import BulkConsumer, PartitionRows
 from sheetbreak.streams.kafka.bulk.unpacking import Unreadable, unpack
+from sheetbreak.streams.kafka.options import parse_address
+from sheetbreak.streams.kafka.reading import Follower
 from sheetbreak.streams.protocol import Record
+from sheetbreak.wire.actions import decode_action
 from sheetbreak.wire.rows import WireDecoder
 from tests.streams.kafka.bulk.test_kafka_fetched import TP, Written, batch
 from tests.support.kafka.broker import Broker
+from tests.support.kafka.rig import KafkaRig
 from tests.support.running import patience
+from tests.support.streams.checks import actions_of, poll_until_said
 
 MIB = 1024 * 1024
 CODECS = {1: "gzip", 2: "snappy", 3: "lz4", 4: "zstd"}
@@ -123,3 +129,26 @@ def test_a_poll_ends_when_what_it_unpacked_is_enough(broker: Broker, monkeypatch
     finally:
         reader.close()
     assert max(counts) <= consumer._POLL_BYTES // (2 * MIB) + 1
+
+
+def test_what_an_operators_action_unpacks_to_is_bounded_for_the_monitor_and_the_desk(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "_BATCH_BYTES", 500_000)
+    rig = KafkaRig(broker)
+    topic = rig.prefix + "operator-actions"
+    sender = KafkaProducer(bootstrap_servers=broker.address, compression_type="gzip", max_request_size=4 * MIB)
+    sender.send(topic, bytes(2 * MIB), partition=0).get(patience.PATIENCE_S)
+    sender.close()
+    try:
+        (said,) = actions_of(poll_until_said(rig.open(), 1))
+    finally:
+        rig.tear_down()
+    with pytest.raises(RowError, match="unpacks to more than 500,000 bytes"):
+        decode_action(said)
+    follower = Follower(parse_address(broker.url("x")), topics=[topic])
+    try:
+        followed = patience.wait_for(lambda: follower.poll(0.5))
+    finally:
+        follower.close()
+    assert [(one.offset, one.value) for one in followed] == [(0, said)]
