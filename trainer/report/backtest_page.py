@@ -17,7 +17,7 @@ from trainer.report.page import Page, Section, render_page
 from trainer.report.plots.event import fold_auc_plot, fold_recall_plot, lead_plot, recall_plot
 from trainer.report.plots.health import health_section
 from trainer.report.plots.training import loss_plot
-from trainer.report.sections import breaks_section, events_section, known, row_section
+from trainer.report.sections import breaks_section, events_section, row_section, training_section
 from trainer.training.pipeline import Recipe
 
 
@@ -91,11 +91,7 @@ def backtest_page(
             row_section(judged),
             *alarms_section(judged, alarms),
             *breaks_section(judged, alarms),
-            Section(
-                title="Training",
-                parts=known([losses]),
-                note="" if losses else f"Family {recipe.family} is computed in one step: there are no training curves.",
-            ),
+            training_section(losses, recipe.family),
             health_section(rows, schema, labels),
         ],
     )

@@ -44,6 +44,12 @@ def breaks_section(judged: Judged, alarms: Sequence[Alarm]) -> list[Section]:
     return [Section(title="Break by break", note=note, parts=plots)]
 
 
+def training_section(losses: Plot | None, family: str) -> Section:
+    """Training curves, of families that have any."""
+    note = "" if losses else f"Family {family} is computed in one step: there are no training curves."
+    return Section(title="Training", note=note, parts=known([losses]))
+
+
 def known(plots: Sequence[Plot | None]) -> list[Plot]:
     """Those that have something to show."""
     return [plot for plot in plots if plot]

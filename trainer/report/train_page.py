@@ -16,7 +16,7 @@ from trainer.report.page import Page, Section, render_page
 from trainer.report.plots.event import lead_plot, recall_plot
 from trainer.report.plots.health import health_section
 from trainer.report.plots.training import loss_plot
-from trainer.report.sections import breaks_section, events_section, known, row_section
+from trainer.report.sections import breaks_section, events_section, row_section, training_section
 from trainer.training.fit import Fitted
 
 _TITLES = {"validation": "validation rows", "test": "test rows"}
@@ -76,11 +76,7 @@ def train_page(
         ),
         row_section(judged),
         *([] if random_rows else [*alarms_section(judged, alarms), *breaks_section(judged, alarms)]),
-        Section(
-            title="Training",
-            parts=known([losses]),
-            note="" if losses else f"Family {manifest.family} is computed in one step: there are no training curves.",
-        ),
+        training_section(losses, manifest.family),
         health_section(rows, schema, labels),
     ]
     page = render_page(
