@@ -80,7 +80,7 @@ def main(argv: Sequence[str]) -> int:
     for number, split in enumerate(rolling_origin(rows.times_us), start=1):
         fold_begin = time.perf_counter()
         fold = run_fold(
-            number, split, rows, schema, labels=labels, recipe=recipe, baselines=options.baselines, progress=_progress
+            number, split, rows, schema, labels=labels, recipe=recipe, with_costly=options.baselines, progress=_progress
         )
         if options.scores:
             parts = {"validation": split.validation, "test": split.test}

@@ -47,7 +47,7 @@ def main(argv: Sequence[str]) -> int:
     from trainer.comparison.tuning.search import Search, dev_ground, study_name
     from trainer.comparison.tuning.space import search_space, space_text
     from trainer.comparison.tuning.study import open_study
-    from trainer.evaluation.peers import LABEL_FREE_POLICY
+    from trainer.evaluation.fold_baselines import LABEL_FREE_POLICY
     from trainer.families import FAMILIES
     from trainer.training.pipeline import Recipe, check_recipe, settings_given
     from trainer.training.presets import preset_named

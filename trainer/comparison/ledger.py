@@ -74,7 +74,7 @@ class Ledger:
     def _path(self, task: Task) -> Path:
         """The first words are for people; the digest decides."""
         scorer = task.scorer
-        word = scorer.recipe.family if scorer.recipe else scorer.peer.algorithm if scorer.peer else ""
+        word = scorer.recipe.family if scorer.recipe else scorer.other.algorithm if scorer.other else ""
         return self._folder / f"{word}-seed{task.seed}-fold{task.fold}-{self._key(task)[:24]}.npz"
 
 

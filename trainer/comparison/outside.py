@@ -17,7 +17,7 @@ from sheetbreak.errors import DataError
 from trainer.comparison.scorers import Scorer
 from trainer.data.labels import Floats, Ints
 from trainer.evaluation.detectors import load_factory, made, takes_seed
-from trainer.evaluation.peers import FeatureKind
+from trainer.evaluation.fold_baselines import FeatureKind
 from trainer.training.presets import Preset
 
 _NO_SCORER = "NAME=FILE with a name of letters, digits, dashes and dots is expected, such as mine=scores.csv"
@@ -88,8 +88,8 @@ def _detector(text: str, preset: Preset) -> Scorer:
     name, equals, target = text.partition("=")
     name, target = (name, target) if equals else (text, text)
     detector = made(load_factory(target), seed=0, name=f"--detector {target}")
-    peer = Detector(target, preset.features, _source_of(target.partition(":")[0]))
-    return Scorer(name=name, title=name, peer=peer, seeded=takes_seed(detector))
+    other = Detector(target, preset.features, _source_of(target.partition(":")[0]))
+    return Scorer(name=name, title=name, other=other, seeded=takes_seed(detector))
 
 
 def _source_of(module: str) -> str:
@@ -122,7 +122,7 @@ def _given(text: str, *, rows: int) -> Scorer:
         reason = getattr(cause, "strerror", None) or " ".join(str(cause).split())
         raise DataError(f"--scores {path}: {reason}; a CSV with the columns row and score is expected") from cause
     given = _checked(table, path, rows=rows, digest=hashlib.sha256(content).hexdigest())
-    return Scorer(name=name, title=name, peer=given, seeded=False)
+    return Scorer(name=name, title=name, other=given, seeded=False)
 
 
 def _checked(table: pd.DataFrame, path: Path, *, rows: int, digest: str) -> GivenScores:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 from sheetbreak.errors import DataError
 from sheetbreak.rows import Schema
-from trainer.evaluation.peers import (
+from trainer.evaluation.fold_baselines import (
     ECOD,
     ISOLATION_FOREST,
     KINDS,
@@ -39,8 +39,8 @@ class Outside(Protocol):
         """All that decides what it makes of a fold, but for the seed."""
 
 
-class Peer(NamedTuple):
-    """A score that needs no model of ours: an algorithm of trainer/evaluation/peers.py and its input."""
+class Baseline(NamedTuple):
+    """A score that needs no model of ours: an algorithm of trainer/evaluation/fold_baselines.py and its input."""
 
     algorithm: str
     kind: FeatureKind
@@ -54,8 +54,8 @@ class Scorer:
     """As the user names it."""
     title: str
     recipe: Recipe | None = None
-    """None: `peer` scores."""
-    peer: Peer | Outside | None = None
+    """None: `other` scores."""
+    other: Baseline | Outside | None = None
     seeded: bool
     """Whether a seed changes anything; otherwise one run says all."""
     deployable: bool = False
@@ -65,7 +65,7 @@ class Scorer:
     def identity(self) -> dict[str, Any]:
         """All that decides what it makes of a fold, but for the seed."""
         if self.recipe is None:
-            return {"peer": self.peer if self.peer is None or isinstance(self.peer, Peer) else self.peer.identity}
+            return {"other": self.other if isinstance(self.other, Baseline | None) else self.other.identity}
         recipe = self.recipe
         return {
             "preset": recipe.preset.name,
@@ -145,12 +145,12 @@ def _baseline(name: str, preset: Preset) -> Scorer:
         full = next(f"{name}-{suffix}" for suffix, kind in kinds.items() if kind == preset.features)
     algorithm, _, suffix = full.rpartition("-")
     if algorithm in (ISOLATION_FOREST, ECOD):
-        peer = Peer(algorithm, kinds[suffix])
+        baseline = Baseline(algorithm, kinds[suffix])
     else:
         # |z| is of the streaming z whatever the preset; the other needs no input, but the rows that have one.
-        peer = Peer(name, "streaming-z" if name == MEAN_ABS_Z else preset.features)
+        baseline = Baseline(name, "streaming-z" if name == MEAN_ABS_Z else preset.features)
         assert name in (MEAN_ABS_Z, ROWS_SINCE_BREAK)
-    return Scorer(name=name, title=TITLES[full], peer=peer, seeded=peer.algorithm == ISOLATION_FOREST)
+    return Scorer(name=name, title=TITLES[full], other=baseline, seeded=baseline.algorithm == ISOLATION_FOREST)
 
 
 def _listed() -> str:

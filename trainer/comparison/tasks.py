@@ -13,12 +13,12 @@ from threadpoolctl import threadpool_limits
 from sheetbreak.errors import DataError
 from sheetbreak.rows import BROKEN, RowBatch, Schema
 from trainer.comparison.outside import Detector, GivenScores
-from trainer.comparison.scorers import Outside, Peer, Scorer, with_seed
+from trainer.comparison.scorers import Baseline, Outside, Scorer, with_seed
 from trainer.data.labels import Bools, Floats, Labels
 from trainer.data.splits import Split
 from trainer.evaluation.detectors import load_factory
+from trainer.evaluation.fold_baselines import baseline_score, fit_inputs, outside_score
 from trainer.evaluation.folds import rolling_origin
-from trainer.evaluation.peers import fit_inputs, outside_score, peer_score
 from trainer.metrics.evaluation import Figures, measure
 from trainer.metrics.scored_rows import ScoredRows, score_rows, unscored_rows
 from trainer.training.pipeline import Recipe, choose_threshold, fit_pipeline
@@ -88,8 +88,8 @@ def run_task(task: Task, ground: Ground) -> Outcome:
                 rows, policy = _by_model(with_seed(scorer.recipe, task.seed), ground, split)
                 threshold = policy if scorer.deployable else None
             else:
-                assert scorer.peer
-                score = _peer_score(scorer.peer, ground, split, task)
+                assert scorer.other
+                score = _score_of(scorer.other, ground, split, task)
                 rows = unscored_rows(ground.rows, ground.labels, ground.schema)
                 rows = rows.with_score(np.asarray(score[rows.row])).of_file_rows(split.test)
         except DataError as error:
@@ -108,25 +108,25 @@ def _by_model(recipe: Recipe, ground: Ground, split: Split) -> tuple[ScoredRows,
     return scored.of_file_rows(split.test), trained.artifact.manifest.threshold.policy
 
 
-def _peer_score(peer: Peer | Outside, ground: Ground, split: Split, task: Task) -> Floats:
+def _score_of(other: Baseline | Outside, ground: Ground, split: Split, task: Task) -> Floats:
     """(rows,) what a scorer without a model of ours makes of the test rows; NaN where it has no score."""
-    if isinstance(peer, GivenScores):
-        score = peer.of_fold(task.fold, rows=len(ground.rows))
+    if isinstance(other, GivenScores):
+        score = other.of_fold(task.fold, rows=len(ground.rows))
         if not np.isfinite(score[split.test]).any():
             raise DataError(f"the file has no score of the rows {split.test.min():,} to {split.test.max():,}")
         # A broken sheet has no score here, as it has none from the others: it opens no alert.
         return np.where((ground.rows.broken == BROKEN) & (ground.schema.lead_rows > 0), np.nan, score)
-    assert isinstance(peer, Peer | Detector)
+    assert isinstance(other, Baseline | Detector)
     inputs = fit_inputs(
         ground.rows,
         ground.schema,
         labels=ground.labels,
         split=split,
-        kind=peer.kind,
+        kind=other.kind,
         break_is_stop=ground.preset.break_is_stop,
     )
-    if isinstance(peer, Peer):
-        return peer_score(peer.algorithm, ground.rows, inputs, labels=ground.labels, split=split, seed=task.seed)
+    if isinstance(other, Baseline):
+        return baseline_score(other.algorithm, ground.rows, inputs, labels=ground.labels, split=split, seed=task.seed)
     return outside_score(
-        load_factory(peer.target), inputs, labels=ground.labels, split=split, seed=task.seed, name=task.scorer.name
+        load_factory(other.target), inputs, labels=ground.labels, split=split, seed=task.seed, name=task.scorer.name
     )

@@ -107,7 +107,7 @@ def _by_recipe(
         schema,
         labels=labels,
         recipe=detector.recipe(),
-        baselines=False,
+        with_costly=False,
         progress=lambda _: None,
     )
     return _Run(number, split, measure(fold.model, number=number), fold.threshold, fold.seconds)
@@ -119,7 +119,7 @@ def _by_detector(
     from threadpoolctl import threadpool_limits
 
     from trainer.evaluation.detectors import copies_of
-    from trainer.evaluation.peers import fit_inputs, outside_score
+    from trainer.evaluation.fold_baselines import fit_inputs, outside_score
     from trainer.metrics.evaluation import measure
     from trainer.metrics.scored_rows import unscored_rows
 

@@ -7,8 +7,8 @@ from typing import Any
 from sheetbreak.rows import RowBatch, Schema
 from sheetbreak.times import format_time
 from trainer.evaluation.anomaly_tables import anomaly_folds
+from trainer.evaluation.fold_baselines import TITLES
 from trainer.evaluation.folds import LATER, Fold
-from trainer.evaluation.peers import TITLES
 from trainer.evaluation.tables import confusion_table, deployed_table, fold_table, scorer_table, shares_line
 from trainer.metrics.bootstrap import interval
 from trainer.metrics.confusion import Confusion
@@ -19,12 +19,12 @@ from trainer.training.pipeline import Recipe
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The model and its peers over some folds."""
+    """The model and its baselines over some folds."""
 
     model: Evaluation
     confusion: Confusion
     """Of the model's deployed threshold, counted over the folds."""
-    peers: dict[str, Evaluation]
+    baselines: dict[str, Evaluation]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,27 +37,29 @@ class BacktestReport:
     later: Summary
     """The same over the later four."""
     auc_gain: dict[str, Interval | None]
-    """By peer: 95 % interval of the model's ROC AUC minus the peer's, mean over the later folds."""
+    """By baseline: 95 % interval of the model's ROC AUC minus the baseline's, mean over the later folds."""
     model: list[Figures]
     """Of each fold, as measured."""
-    peers: dict[str, list[Figures]]
+    baselines: dict[str, list[Figures]]
 
 
 def judge_folds(folds: Sequence[Fold]) -> BacktestReport:
     """Evaluate each fold, all of them and the later ones."""
     model = [measure(fold.model, number=fold.number) for fold in folds]
-    peers = {name: [measure(fold.peers[name], number=fold.number) for fold in folds] for name in folds[0].peers}
+    baselines = {
+        name: [measure(fold.baselines[name], number=fold.number) for fold in folds] for name in folds[0].baselines
+    }
     aucs, enough = mean_known([one.resampled_auc for one in model[LATER]]), has_enough_breaks(model[LATER])
     return BacktestReport(
-        folds=[_summary(model, peers, slice(i, i + 1)) for i in range(len(folds))],
-        overall=_summary(model, peers, slice(None)),
-        later=_summary(model, peers, LATER),
+        folds=[_summary(model, baselines, slice(i, i + 1)) for i in range(len(folds))],
+        overall=_summary(model, baselines, slice(None)),
+        later=_summary(model, baselines, LATER),
         auc_gain={
             name: interval(aucs - mean_known([one.resampled_auc for one in found[LATER]])) if enough else None
-            for name, found in peers.items()
+            for name, found in baselines.items()
         },
         model=model,
-        peers=peers,
+        baselines=baselines,
     )
 
 
@@ -93,14 +95,14 @@ def report_json(
 
 
 def report_text(report: BacktestReport, *, recipe: Recipe, schema: Schema) -> str:
-    """Tables of each fold, the deployed policy, the peers; where no row foretells another, the first two are one."""
+    """Tables of folds, the deployed policy, baselines; where no row foretells another, the first two are one."""
     by_name = {str(number): summary for number, summary in enumerate(report.folds, start=1)}
     by_name |= {f"all {len(report.folds)}": report.overall, f"last {len(report.folds[LATER])}": report.later}
     own = f"{recipe.preset.name}, {recipe.family}"
     scorers = {own: (report.overall.model, report.later.model)}
     for name, title in TITLES.items():
-        if name in report.overall.peers:
-            scorers[title] = (report.overall.peers[name], report.later.peers[name])
+        if name in report.overall.baselines:
+            scorers[title] = (report.overall.baselines[name], report.later.baselines[name])
     gains = {TITLES[name]: gain for name, gain in report.auc_gain.items()}
     base_rate = report.overall.model.positives / max(report.overall.model.rows, 1)
     share = f"{base_rate:.3f}".removeprefix("0")
@@ -135,17 +137,17 @@ def report_text(report: BacktestReport, *, recipe: Recipe, schema: Schema) -> st
     )
 
 
-def _summary(model: Sequence[Figures], peers: Mapping[str, Sequence[Figures]], which: slice) -> Summary:
+def _summary(model: Sequence[Figures], baselines: Mapping[str, Sequence[Figures]], which: slice) -> Summary:
     return Summary(
         model=summarise(model[which]),
         confusion=Confusion.total(Confusion.of(one.rows) for one in model[which]),
-        peers={name: summarise(found[which], deployed=False) for name, found in peers.items()},
+        baselines={name: summarise(found[which], deployed=False) for name, found in baselines.items()},
     )
 
 
 def _json(summary: Summary) -> dict[str, Any]:
-    peers = {name: found.as_json() for name, found in summary.peers.items()}
-    return {**summary.model.as_json(), "confusion": summary.confusion.as_json(), "baselines": peers}
+    baselines = {name: found.as_json() for name, found in summary.baselines.items()}
+    return {**summary.model.as_json(), "confusion": summary.confusion.as_json(), "baselines": baselines}
 
 
 def _time(rows: RowBatch, fold: Fold, *, first: bool) -> str | None:

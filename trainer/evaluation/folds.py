@@ -14,7 +14,7 @@ from sheetbreak.errors import DataError
 from sheetbreak.rows import RowBatch, Schema
 from trainer.data.labels import Ints, Labels
 from trainer.data.splits import Split, chronological
-from trainer.evaluation.peers import cheap_peers, costly_peers
+from trainer.evaluation.fold_baselines import cheap_baselines, costly_baselines
 from trainer.metrics.scored_rows import ScoredRows, score_rows
 from trainer.output.progress import Progress
 from trainer.training.alarm_replay import ScoredHistory
@@ -30,7 +30,7 @@ LATER = slice(4, None)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fold:
-    """One fold, run: what the model and its peers make of the test rows."""
+    """One fold, run: what the model and its baselines make of the test rows."""
 
     number: int
     """1…8."""
@@ -39,8 +39,8 @@ class Fold:
     """The model's, of all rows."""
     model: ScoredRows
     """Test rows."""
-    peers: dict[str, ScoredRows]
-    """Test rows as each peer scores them, by name."""
+    baselines: dict[str, ScoredRows]
+    """Test rows as each baseline scores them, by name."""
     threshold: str
     """The policy that was deployed, with its parameter."""
     artifact: Artifact
@@ -54,7 +54,7 @@ class Fold:
     best_epoch: int | None
     """Index into history."""
     seconds: float
-    """For fitting and scoring the model; peers not counted."""
+    """For fitting and scoring the model; baselines not counted."""
 
 
 def rolling_origin(times_us: Ints) -> list[Split]:
@@ -75,13 +75,13 @@ def run_fold(
     *,
     labels: Labels,
     recipe: Recipe,
-    baselines: bool,
+    with_costly: bool,
     progress: Callable[[str], Callable[[int], Progress] | None],
 ) -> Fold:
-    """Train on a fold's past by the recipe, as `train` does, and score its test rows, beside the peers.
+    """Train on a fold's past by the recipe, as `train` does, and score its test rows, beside the baselines.
 
-    labels: of all rows, for every scorer; the published model is trained on its own. baselines: with the
-    costly peers. progress: of what is being done, a maker of displays. Raises DataError naming the fold.
+    labels: of all rows, for every scorer; the published model is trained on its own. with_costly: with the
+    costly baselines. progress: of what is being done, a maker of displays. Raises DataError naming the fold.
     """
     begin = time.perf_counter()
     try:
@@ -90,22 +90,24 @@ def run_fold(
         )
         trained = choose_threshold(fit)
         seconds = time.perf_counter() - begin
-        peers = cheap_peers(rows, schema, labels=labels, split=split, trained=trained)
-        if baselines:
+        baselines = cheap_baselines(rows, schema, labels=labels, split=split, trained=trained)
+        if with_costly:
             display = progress(f"fold {number} of 8, published model")
-            peers |= costly_peers(
+            baselines |= costly_baselines(
                 rows, schema, labels=labels, split=split, trained=trained, recipe=recipe, progress=display
             )
     except DataError as error:
         raise DataError(f"fold {number} of 8: {error}") from error
     scored = score_rows(rows, labels, trained.honest, schema)
-    by_peer = {name: scored.with_score(score[scored.row]).of_file_rows(split.test) for name, score in peers.items()}
+    by_baseline = {
+        name: scored.with_score(score[scored.row]).of_file_rows(split.test) for name, score in baselines.items()
+    }
     return Fold(
         number=number,
         split=split,
         results=trained.honest,
         model=scored.of_file_rows(split.test),
-        peers=by_peer,
+        baselines=by_baseline,
         threshold=trained.artifact.manifest.threshold.policy,
         artifact=trained.artifact,
         held_out=trained.held_out,

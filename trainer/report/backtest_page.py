@@ -7,8 +7,8 @@ from sheetbreak.wire.labels import Label
 from sheetbreak.wire.messages import Plant
 from trainer.data.labels import Labels
 from trainer.evaluation.backtest import BacktestReport
+from trainer.evaluation.fold_baselines import TITLES
 from trainer.evaluation.folds import LATER, Fold
-from trainer.evaluation.peers import TITLES
 from trainer.metrics.verdict import Costs, verdict_of
 from trainer.report.alarms import Report, alarms_csv, alarms_section, list_alarms
 from trainer.report.figures_table import figures_table, scorers_table
@@ -51,14 +51,14 @@ def backtest_page(
     )
     alarms = list_alarms(judged)
     own = f"{recipe.preset.name}, {recipe.family}"
-    peers = {title: peer for peer, title in TITLES.items() if peer in report.peers}
+    baselines = {title: baseline for baseline, title in TITLES.items() if baseline in report.baselines}
     by_fold = [one.model for one in report.folds]
     whole, later = f"all {len(folds)} folds", f"last {len(folds[LATER])} folds"
     figures = figures_table(
         {whole: report.overall.model, later: report.later.model}, period_s=period_s, lead_rows=schema.lead_rows
     )
     against = scorers_table(
-        {own: report.later.model} | {title: report.later.peers[peer] for title, peer in peers.items()},
+        {own: report.later.model} | {title: report.later.baselines[baseline] for title, baseline in baselines.items()},
         period_s=period_s,
         lead_rows=schema.lead_rows,
         title=f"Against simpler scores, {later}",
@@ -66,7 +66,7 @@ def backtest_page(
         "warned: with each score's best threshold in hindsight.",
     )
     curves = {own: (report.overall.model, report.model)} | {
-        title: (report.overall.peers[peer], report.peers[peer]) for title, peer in peers.items()
+        title: (report.overall.baselines[baseline], report.baselines[baseline]) for title, baseline in baselines.items()
     }
     losses = loss_plot({f"fold {fold.number}": (fold.history, fold.best_epoch) for fold in folds})
     page = Page(

@@ -1,4 +1,4 @@
-"""Whole backtests: the figures of the real mill file, and every peer beside the model."""
+"""Whole backtests: the figures of the real mill file, and every baseline beside the model."""
 
 import json
 
@@ -7,7 +7,7 @@ import pytest
 from tests.support.data.histories import mill_like
 from tests.trainer.evaluation.test_backtest import write_csv
 from trainer.commands.backtest import main
-from trainer.evaluation.peers import TITLES
+from trainer.evaluation.fold_baselines import TITLES
 
 
 def test_the_default_ranks_rows_before_a_break_on_later_rows(real_csv, tmp_path):
@@ -36,10 +36,10 @@ def test_events_of_pca_come_out_as_detection_measured_them(real_csv, tmp_path):
         assert recall[point]["chance"] == pytest.approx(chance, abs=0.08)
 
 
-def test_with_baselines_every_peer_stands_beside_the_model(tmp_path):
+def test_with_baselines_every_baseline_stands_beside_the_model(tmp_path):
     path = write_csv(tmp_path / "mill.csv", mill_like(1000))
     assert main([str(path), "--schema", "plant.toml", "--family", "pca", "--baselines", "--json", "b.json"]) == 0
     found = json.loads((tmp_path / "b.json").read_text())
     for part in (*found["folds"], found["overall"], found["later"]):
         assert part["baselines"].keys() == TITLES.keys()
-        assert all(peer["rows"] > 0 for peer in part["baselines"].values())
+        assert all(baseline["rows"] > 0 for baseline in part["baselines"].values())

@@ -16,10 +16,10 @@ from trainer.commands.compare import main
 from trainer.comparison.ledger import Ledger, ground_digest
 from trainer.comparison.pool import Pool
 from trainer.comparison.result import averaged, compare_scorers, differ
-from trainer.comparison.scorers import BASELINES, Peer, Scorer, named_scorers
+from trainer.comparison.scorers import BASELINES, Baseline, Scorer, named_scorers
 from trainer.comparison.tasks import Ground, Outcome, Task, run_task
+from trainer.evaluation.fold_baselines import TITLES
 from trainer.evaluation.folds import run_fold
-from trainer.evaluation.peers import TITLES
 from trainer.families import FAMILIES
 from trainer.metrics.bootstrap import blocks_of, draw_blocks
 from trainer.metrics.evaluation import Figures, measure, summarise
@@ -86,8 +86,8 @@ def test_all_names_every_family_and_every_baseline_once() -> None:
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_baseline_without_a_suffix_sees_what_the_models_of_the_preset_see(preset: str) -> None:
     for scorer in scorers_of("isolation-forest,ecod", preset=preset):
-        assert isinstance(scorer.peer, Peer)
-        assert scorer.peer.kind == preset_named(preset).features
+        assert isinstance(scorer.other, Baseline)
+        assert scorer.other.kind == preset_named(preset).features
 
 
 def test_with_rows_that_are_judged_themselves_the_label_is_no_scorer() -> None:
@@ -142,7 +142,7 @@ def test_a_family_is_scored_as_a_backtest_scores_it() -> None:
         SCHEMA,
         labels=GROUND.labels,
         recipe=task.scorer.recipe,
-        baselines=False,
+        with_costly=False,
         progress=lambda _: None,
     )
     expected = Outcome(figures=measure(fold.model, number=1), threshold=fold.threshold, seconds=0.0)
@@ -168,12 +168,12 @@ def test_every_baseline_is_scored_as_a_backtest_scores_it(name: str) -> None:
         SCHEMA,
         labels=GROUND.labels,
         recipe=recipe,
-        baselines=False,
+        with_costly=False,
         progress=lambda _: None,
     )
     found = run_task(task, GROUND)
-    if name in fold.peers:
-        assert_same(found, Outcome(figures=measure(fold.peers[name], number=2), threshold=None, seconds=0))
+    if name in fold.baselines:
+        assert_same(found, Outcome(figures=measure(fold.baselines[name], number=2), threshold=None, seconds=0))
     assert found.figures.rows.scored.sum() == fold.model.scored.sum()
     assert found.threshold is None
 

@@ -193,8 +193,8 @@ def test_of_a_file_that_a_backtest_wrote_the_test_rows_count(tmp_path: Path) -> 
     path = tmp_path / "scores.csv"
     path.write_text("row,fold,split,score\n300,2,validation,9\n300,1,test,1\n301,1,test,\n301,2,test,4\n")
     (given,) = outside_scorers([], [f"mine={path}"], preset=PRESET, rows=1200, taken=[])
-    assert given.peer
-    first, second = (given.peer.of_fold(number, rows=1200) for number in (1, 2))  # type: ignore[union-attr]  # a file's
+    assert given.other
+    first, second = (given.other.of_fold(number, rows=1200) for number in (1, 2))  # type: ignore[union-attr]  # a file's
     assert first[300] == 1
     assert np.isnan(first[301])
     assert second[301] == 4

@@ -26,8 +26,8 @@ from tests.support.data.histories import mill_like, schema_of, with_values
 from trainer.commands.backtest import _progress, main
 from trainer.evaluation.backtest import judge_folds, report_text
 from trainer.evaluation.baselines import ecod, mean_abs_z
+from trainer.evaluation.fold_baselines import TITLES
 from trainer.evaluation.folds import Fold, rolling_origin, run_fold
-from trainer.evaluation.peers import TITLES
 from trainer.output.progress import Progress
 from trainer.output.text import WIDTH
 from trainer.training.pipeline import Recipe, choose_threshold, fit_pipeline
@@ -53,7 +53,7 @@ def silent(_label: str) -> None:
 
 
 def fold_of(
-    rows: RowBatch, number: int, made_by: Recipe, *, baselines: bool = False, progress: Display = silent
+    rows: RowBatch, number: int, made_by: Recipe, *, with_costly: bool = False, progress: Display = silent
 ) -> Fold:
     return run_fold(
         number,
@@ -62,7 +62,7 @@ def fold_of(
         SCHEMA,
         labels=made_by.preset.labels(rows, SCHEMA),
         recipe=made_by,
-        baselines=baselines,
+        with_costly=with_costly,
         progress=progress,
     )
 
@@ -93,49 +93,51 @@ def test_a_fold_scores_its_rows_as_a_training_on_its_past_does():
 
 @pytest.mark.parametrize("preset", ["default", "article"])
 def test_no_score_of_a_fold_depends_on_rows_after_it(preset):
-    before = fold_of(ROWS, 4, recipe(preset), baselines=True)
+    before = fold_of(ROWS, 4, recipe(preset), with_costly=True)
     later = ROWS.values.copy()
     later[before.split.test[-1] + 1 :] = -50 * later[before.split.test[-1] + 1 :] + 7
-    after = fold_of(with_values(ROWS, later), 4, recipe(preset), baselines=True)
+    after = fold_of(with_values(ROWS, later), 4, recipe(preset), with_costly=True)
     np.testing.assert_array_equal(before.model.score, after.model.score)
     assert before.threshold == after.threshold
-    for name in before.peers:
-        np.testing.assert_array_equal(before.peers[name].score, after.peers[name].score, err_msg=name)
+    for name in before.baselines:
+        np.testing.assert_array_equal(before.baselines[name].score, after.baselines[name].score, err_msg=name)
 
 
-def test_nothing_but_the_past_is_learnt_even_by_peers():
+def test_nothing_but_the_past_is_learnt_even_by_baselines():
     """Other test rows leave the score of the first one as it is."""
-    before = fold_of(ROWS, 4, recipe(), baselines=True)
+    before = fold_of(ROWS, 4, recipe(), with_costly=True)
     test = before.split.test
     other = ROWS.values.copy()
     other[test[20:]] += 40.0
-    after = fold_of(with_values(ROWS, other), 4, recipe(), baselines=True)
-    for name in before.peers:
-        np.testing.assert_allclose(before.peers[name].score[:20], after.peers[name].score[:20], err_msg=name)
+    after = fold_of(with_values(ROWS, other), 4, recipe(), with_costly=True)
+    for name in before.baselines:
+        np.testing.assert_allclose(before.baselines[name].score[:20], after.baselines[name].score[:20], err_msg=name)
         if name != "rows-since-break":
-            assert not np.allclose(before.peers[name].score, after.peers[name].score, equal_nan=True), name
+            assert not np.allclose(before.baselines[name].score, after.baselines[name].score, equal_nan=True), name
 
 
-def test_peers_are_the_same_whatever_model_they_stand_beside():
-    beside_default = fold_of(ROWS, 6, recipe("default"), baselines=True)
-    beside_rows = fold_of(ROWS, 6, recipe("rows"), baselines=True)
-    assert beside_default.peers.keys() == beside_rows.peers.keys() == TITLES.keys()
+def test_baselines_are_the_same_whatever_model_they_stand_beside():
+    beside_default = fold_of(ROWS, 6, recipe("default"), with_costly=True)
+    beside_rows = fold_of(ROWS, 6, recipe("rows"), with_costly=True)
+    assert beside_default.baselines.keys() == beside_rows.baselines.keys() == TITLES.keys()
     for name in TITLES:
-        np.testing.assert_array_equal(beside_default.peers[name].score, beside_rows.peers[name].score, err_msg=name)
+        np.testing.assert_array_equal(
+            beside_default.baselines[name].score, beside_rows.baselines[name].score, err_msg=name
+        )
 
 
 def test_no_scorer_scores_a_row_at_which_the_sheet_is_broken():
-    fold = fold_of(ROWS, 6, recipe(), baselines=True)
+    fold = fold_of(ROWS, 6, recipe(), with_costly=True)
     assert fold.model.broken.sum() >= 2
-    for name, peer in (("model", fold.model), *fold.peers.items()):
-        assert not peer.scored[peer.broken].any(), name
-        assert peer.scored[~peer.broken].all(), name
+    for name, baseline in (("model", fold.model), *fold.baselines.items()):
+        assert not baseline.scored[baseline.broken].any(), name
+        assert baseline.scored[~baseline.broken].all(), name
 
 
-def test_cheap_peers_stand_beside_every_model_and_the_published_one_not_beside_itself():
-    assert [*fold_of(ROWS, 2, recipe()).peers] == ["rows-since-break", "mean-abs-z"]
-    published = fold_of(ROWS, 2, recipe("article", family="dense"), baselines=True)
-    assert TITLES.keys() - published.peers.keys() == {"published"}
+def test_cheap_baselines_stand_beside_every_model_and_the_published_one_not_beside_itself():
+    assert [*fold_of(ROWS, 2, recipe()).baselines] == ["rows-since-break", "mean-abs-z"]
+    published = fold_of(ROWS, 2, recipe("article", family="dense"), with_costly=True)
+    assert TITLES.keys() - published.baselines.keys() == {"published"}
 
 
 def test_the_published_model_is_trained_by_its_own_recipe_and_judged_by_our_labels():
@@ -143,15 +145,15 @@ def test_the_published_model_is_trained_by_its_own_recipe_and_judged_by_our_labe
     times[119:] += 3_600_000_000  # a stop right before a break: the published labels reach across it
     rows = replace(ROWS, times_us=times)
     assert rows.broken[119] == BROKEN
-    beside = fold_of(rows, 3, recipe(), baselines=True)
+    beside = fold_of(rows, 3, recipe(), with_costly=True)
     article = Recipe(preset=preset_named("article"), policy="quantile:.99")
     alone = fold_of(rows, 3, article)
-    np.testing.assert_array_equal(beside.peers["published"].score, alone.model.score)
-    np.testing.assert_array_equal(beside.peers["published"].will_break, beside.model.will_break)
+    np.testing.assert_array_equal(beside.baselines["published"].score, alone.model.score)
+    np.testing.assert_array_equal(beside.baselines["published"].will_break, beside.model.will_break)
 
 
 def test_ecod_is_fitted_on_break_free_rows_of_the_past_raw_or_as_z():
-    fold = fold_of(ROWS, 3, recipe(), baselines=True)
+    fold = fold_of(ROWS, 3, recipe(), with_costly=True)
     labels = recipe().preset.labels(ROWS, SCHEMA)
     trained = choose_threshold(fit_pipeline(ROWS, SCHEMA, labels=labels, split=fold.split, recipe=recipe()))
     past = fold.split.fit[labels.normal[fold.split.fit]]
@@ -160,7 +162,7 @@ def test_ecod_is_fitted_on_break_free_rows_of_the_past_raw_or_as_z():
     z = trained.inputs.features.astype(np.float64)
     warm = past[np.isin(past, trained.inputs.scored)]
     for name, table, fit in (("ecod-raw", values, past), ("ecod-z", z, warm)):
-        np.testing.assert_allclose(fold.peers[name].score[fold.model.scored], ecod(table[fit], table[scored]))
+        np.testing.assert_allclose(fold.baselines[name].score[fold.model.scored], ecod(table[fit], table[scored]))
 
 
 def test_mean_abs_z_is_taken_of_the_features_that_the_model_gets():
@@ -169,23 +171,23 @@ def test_mean_abs_z_is_taken_of_the_features_that_the_model_gets():
     trained = choose_threshold(fit_pipeline(ROWS, SCHEMA, labels=labels, split=fold.split, recipe=recipe()))
     scored = fold.model.scored
     expected = mean_abs_z(trained.inputs.features[fold.split.test[scored]].astype(float))
-    np.testing.assert_array_equal(fold.peers["mean-abs-z"].score[scored], expected)
-    assert np.isnan(fold.peers["mean-abs-z"].score[~scored]).all()
+    np.testing.assert_array_equal(fold.baselines["mean-abs-z"].score[scored], expected)
+    assert np.isnan(fold.baselines["mean-abs-z"].score[~scored]).all()
 
 
 @pytest.fixture(scope="module")
 def folds() -> list[Fold]:
-    """All folds, without costly peers."""
+    """All folds, without costly baselines."""
     return [fold_of(ROWS, number, recipe()) for number in range(1, 9)]
 
 
-def test_the_gain_over_a_peer_with_the_same_scores_is_nothing(folds):
+def test_the_gain_over_a_baseline_with_the_same_scores_is_nothing(folds):
     noise = np.random.default_rng(0).normal(size=len(ROWS)) * 3
     copies = []
     for fold in folds:
         model = fold.model.with_score(fold.model.score + noise[fold.model.row])
         opposite = model.with_score(-model.score)
-        copies.append(replace(fold, model=model, peers={"twin": model, "opposite": opposite}))
+        copies.append(replace(fold, model=model, baselines={"twin": model, "opposite": opposite}))
     report = judge_folds(copies)
     assert report.auc_gain["twin"] == (0.0, 0.0)
     assert report.later.model.roc_auc
@@ -221,7 +223,7 @@ def test_the_files_hold_what_the_contract_says(written: Path):
         assert all(0 <= r["chance"] <= 1 for r in part["recall"])
         assert [h["horizon_rows"] for h in part["deployed"]["horizons"]] == [2, 10, 30]
         assert part["baselines"].keys() == {"rows-since-break", "mean-abs-z"}
-        assert all(peer["deployed"] is None for peer in part["baselines"].values())
+        assert all(baseline["deployed"] is None for baseline in part["baselines"].values())
         for key in ("rows", "positives", "roc_auc", "average_precision"):
             assert math.isfinite(part[key])
     assert all(fold["seconds"] > 0 for fold in found["folds"])
@@ -304,7 +306,7 @@ def test_what_operators_said_is_kept_from_every_fit_and_what_was_masked_is_missi
 
 
 def test_the_tables_name_every_fold_and_scorer(folds):
-    with_all = [replace(fold, peers=dict.fromkeys(TITLES, fold.peers["mean-abs-z"])) for fold in folds]
+    with_all = [replace(fold, baselines=dict.fromkeys(TITLES, fold.baselines["mean-abs-z"])) for fold in folds]
     text = report_text(judge_folds(with_all), recipe=recipe(), schema=SCHEMA)
     for word in ("all 8", "last 4", "60 min ahead", "deployed policy", "(always saying no: ."):
         assert word in text
@@ -324,7 +326,7 @@ def test_where_a_day_says_nothing_false_alarms_are_counted_in_a_thousand_rows(fo
     assert "/day" not in text
 
 
-def test_rows_anomalous_themselves_are_judged_as_rows_and_no_peer_is_told_the_label(tmp_path, capsys):
+def test_rows_anomalous_themselves_are_judged_as_rows_and_no_baseline_is_told_the_label(tmp_path, capsys):
     path = write_csv(tmp_path / "mill.csv", mill_like(1000))
     (tmp_path / "plant.toml").write_text(f"{PLANT}[sampling]\nlead_rows = 0\n")
     options = ["--schema", str(tmp_path / "plant.toml"), "--preset", "rows", "--family", "pca", "--json", "b.json"]

@@ -163,8 +163,8 @@ def test_the_figures_on_the_page_are_those_of_the_json(folder, browser):
         for part in parts
     ]
     assert values["in hindsight at 5 false alarms a day: warned of at most 60 min ahead"] == at_five
-    peer = found["later"]["baselines"]["mean-abs-z"]
-    assert values["mean |z|, no model"][:2] == [peer["roc_auc"], peer["average_precision"]]
+    baseline = found["later"]["baselines"]["mean-abs-z"]
+    assert values["mean |z|, no model"][:2] == [baseline["roc_auc"], baseline["average_precision"]]
     bars = browser.run("document.getElementById('fold-auc').data[0].y")
     assert bars == [pytest.approx(fold["roc_auc"], rel=1e-3) for fold in found["folds"]]
 

@@ -1,4 +1,4 @@
-"""Peers: other scores of the same rows, fitted on the same past; a model is only worth what it adds to them."""
+"""Baselines: other scores of the same rows, fitted on the same past; a model is only worth what it adds to them."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -34,17 +34,19 @@ TITLES = {
 KINDS: dict[str, FeatureKind] = {"raw": "identity", "z": "streaming-z"}
 
 
-def cheap_peers(rows: RowBatch, schema: Schema, *, labels: Labels, split: Split, trained: Trained) -> dict[str, Floats]:
-    """(rows,) scores of the peers that cost nothing; NaN on rows that are not scored or not to be judged."""
+def cheap_baselines(
+    rows: RowBatch, schema: Schema, *, labels: Labels, split: Split, trained: Trained
+) -> dict[str, Floats]:
+    """(rows,) scores of the baselines that cost nothing; NaN on rows that are not scored or not to be judged."""
     z = _inputs(rows, schema, labels=labels, split=split, trained=trained, kind="streaming-z")
-    without_model = {MEAN_ABS_Z: peer_score(MEAN_ABS_Z, rows, z, labels=labels, split=split)}
+    without_model = {MEAN_ABS_Z: baseline_score(MEAN_ABS_Z, rows, z, labels=labels, split=split)}
     if not schema.lead_rows:
         return without_model  # rows since an anomaly: 0 on each of them, since the label itself would be the score
     since = _rows_since_break(rows)
     return {ROWS_SINCE_BREAK: np.where(np.isnan(trained.results.score), np.nan, since)} | without_model
 
 
-def costly_peers(
+def costly_baselines(
     rows: RowBatch,
     schema: Schema,
     *,
@@ -55,21 +57,21 @@ def costly_peers(
     progress: Callable[[int], Progress] | None,
 ) -> dict[str, Floats]:
     """(rows,) scores of Isolation Forest and ECOD on both inputs, and of the published model unless it is `recipe`."""
-    peers: dict[str, Floats] = {}
+    baselines: dict[str, Floats] = {}
     for suffix, kind in KINDS.items():
         inputs = _inputs(rows, schema, labels=labels, split=split, trained=trained, kind=kind)
         for algorithm in (ISOLATION_FOREST, ECOD):
-            peers[f"{algorithm}-{suffix}"] = peer_score(algorithm, rows, inputs, labels=labels, split=split)
+            baselines[f"{algorithm}-{suffix}"] = baseline_score(algorithm, rows, inputs, labels=labels, split=split)
     if (recipe.preset.name, recipe.family) != ("article", "dense"):
         preset = preset_named("article")
         published = Recipe(preset=preset, policy=LABEL_FREE_POLICY, seed=recipe.seed)
         of_its_own = preset.labels(rows, schema).leaving_out(labels.left_out)
         fit = fit_pipeline(rows, schema, labels=of_its_own, split=split, recipe=published, progress=progress)
-        peers[PUBLISHED] = fit.history(fit.raw).score
-    return peers
+        baselines[PUBLISHED] = fit.history(fit.raw).score
+    return baselines
 
 
-def peer_score(
+def baseline_score(
     algorithm: str, rows: RowBatch, inputs: Inputs, *, labels: Labels, split: Split, seed: int = 0
 ) -> Floats:
     """(rows,) what an algorithm that needs no model of ours makes of the test rows; NaN on all others.
