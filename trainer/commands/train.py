@@ -22,7 +22,7 @@ from sheetbreak.history.times.sampling import sampling_text
 from sheetbreak.rows import UNKNOWN, RowBatch, Schema
 from trainer.commands.parts.costs import add_costs, given_costs
 from trainer.commands.parts.operators import add_labels_option, read_operators
-from trainer.commands.parts.promotion import add_promote_option, carry_out, decision_text, give_verdict
+from trainer.commands.parts.promotion import add_promote_option, carry_out, decide_promotion, decision_text
 from trainer.commands.parts.provenance import SCORES, epochs_file, policy_file, provenance_of
 from trainer.commands.parts.recipe import add_family_options, add_history_options, add_policy_options, given_recipe
 from trainer.data.labels import counted_labels, mostly_broken
@@ -98,7 +98,7 @@ def main(argv: Sequence[str]) -> int:
     provenance["promise"] = asdict(trained.promise)
     provenance.update(said.counted)
     made = _described(trained, metrics=found.metrics, training=provenance)
-    verdict = give_verdict(
+    promotion = decide_promotion(
         options.promote,
         options.models,
         replace(trained.artifact, manifest=made),
@@ -110,7 +110,7 @@ def main(argv: Sequence[str]) -> int:
         files |= policy_file(trained, labels, split, recipe, data=history.name, scores=files[SCORES])
     manifest = write(
         options.models,
-        msgspec.structs.replace(made, training=provenance | {"promotion": verdict.as_json()}),
+        msgspec.structs.replace(made, training=provenance | {"promotion": promotion.as_json()}),
         files=trained.files | files,
         golden=trained.golden,
         now=datetime.now(UTC),
@@ -135,7 +135,7 @@ def main(argv: Sequence[str]) -> int:
         write_whole(options.report, report.page)
         write_whole(alarms_file(options.report), report.alarms)
     directory = options.models / manifest.version
-    decision = carry_out(options.models, manifest, verdict)
+    decision = carry_out(options.models, manifest, promotion)
     what_became = decision_text(options.models, decision)
     if options.json:
         if decision.decision != PROMOTED:

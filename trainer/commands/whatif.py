@@ -16,7 +16,7 @@ from trainer.commands.parts.costs import add_costs, given_costs
 from trainer.evaluation.policy_file import SUFFIX, Stored, read_policy_file
 from trainer.evaluation.tables import other_breaks
 from trainer.evaluation.whatif import Replayed, replay_policy, sweep
-from trainer.metrics.verdict import Costs, Verdict, money
+from trainer.metrics.worth import Costs, Worth, money
 from trainer.output.text import wrap, wrap_lines
 
 _BAR = 30
@@ -84,36 +84,36 @@ def _read(options: argparse.Namespace) -> Stored:
 
 
 def _figures(policy: str, found: Replayed, costs: Costs) -> dict[str, Any]:
-    verdict = Verdict.of(found.deployed, costs)
+    worth = Worth.of(found.deployed, costs)
     return {
         "threshold": policy,
         "rows": len(found.rows),
         "operating_days": found.rows.days,
-        "breaks": verdict.breaks,
+        "breaks": worth.breaks,
         "deployed": asdict(found.deployed),
-        "net_value": verdict.net,
-        "worth": [verdict.worst, verdict.best],
-        "verdict": verdict.sentence,
+        "net_value": worth.net,
+        "worth": [worth.worst, worth.best],
+        "verdict": worth.sentence,
     }
 
 
 def _text(stored: Stored, policy: str, found: Replayed, costs: Costs) -> str:
-    verdict, deployed = Verdict.of(found.deployed, costs), found.deployed
+    worth, deployed = Worth.of(found.deployed, costs), found.deployed
     last, folds = deployed.horizons[-1], len(stored.folds)
     minutes = last.horizon_rows * stored.facts.schema.period_s / 60
     held = "test rows" if len(stored.folds[0].test) else "validation rows, which chose the threshold"
     of_folds = f" of {folds} folds" if folds > 1 else ""
     shown = {
-        f"breaks warned of within {minutes:.0f} min": f"{verdict.warned} of {verdict.breaks}, "
-        f"{verdict.by_chance:.1f} by chance",
+        f"breaks warned of within {minutes:.0f} min": f"{worth.warned} of {worth.breaks}, "
+        f"{worth.by_chance:.1f} by chance",
         "false alarms": f"{last.false_alarms} of {deployed.alerts}, {_number(last.false_alarms_per_day)} a day",
         **({"and of the breaks": others} if (others := other_breaks(deployed)) else {}),
         "lead time, median": "-" if deployed.median_lead_minutes is None else f"{deployed.median_lead_minutes:.1f} min",
         "in alarm": f"{100 * (deployed.time_in_alarm or 0.0):.0f} % of the time",
-        **{what: f"{amount:>9}  {why}" for what, amount, why in verdict.account},
+        **{what: f"{amount:>9}  {why}" for what, amount, why in worth.account},
     }
     lines = [f"{stored.facts.data}: {len(found.rows):,} {held}{of_folds}, {found.rows.days:.1f} operating days"]
-    lines += [f"threshold {policy}", "", verdict.sentence, ""]
+    lines += [f"threshold {policy}", "", worth.sentence, ""]
     for name, value in shown.items():
         lines += wrap(f"{name:<32}{value}", indent=" " * 32)
     return wrap_lines("\n".join(lines))
@@ -125,21 +125,21 @@ def _sweep(stored: Stored, alert: Any, costs: Costs, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps([_figures(f"rate:{rate}", one, costs) for rate, one in found], indent=2, allow_nan=False))
         return 0
-    verdicts = [Verdict.of(one.deployed, costs) for _, one in found]
-    largest = max(1.0, *(abs(one.net) for one in verdicts))
+    worths = [Worth.of(one.deployed, costs) for _, one in found]
+    largest = max(1.0, *(abs(one.net) for one in worths))
     head = (
         f"{stored.facts.data}: net value by false alarms a day asked for, at {costs.of_break:,.0f} a break and "
         f"{costs.of_alarm:,.0f} an alarm"
     )
     print(wrap_lines(head) + "\n")
     print("asked  got a day  warned of  by chance  net value")
-    for (rate, one), verdict in zip(found, verdicts, strict=True):
-        bar = ("█" if verdict.net > 0 else "░") * round(_BAR * abs(verdict.net) / largest)
+    for (rate, one), worth in zip(found, worths, strict=True):
+        bar = ("█" if worth.net > 0 else "░") * round(_BAR * abs(worth.net) / largest)
         got = _number(one.deployed.horizons[-1].false_alarms_per_day)
-        print(f"{rate:>5}  {got:>9}  {verdict.warned:>9}  {verdict.by_chance:>9.1f}  {money(verdict.net):>9}  {bar}")
-    best = max(range(len(found)), key=lambda i: verdicts[i].net)
-    if verdicts[best].net > 0:
-        print("\n" + wrap_lines(f"Best at rate:{found[best][0]}. {verdicts[best].sentence}"))
+        print(f"{rate:>5}  {got:>9}  {worth.warned:>9}  {worth.by_chance:>9.1f}  {money(worth.net):>9}  {bar}")
+    best = max(range(len(found)), key=lambda i: worths[i].net)
+    if worths[best].net > 0:
+        print("\n" + wrap_lines(f"Best at rate:{found[best][0]}. {worths[best].sentence}"))
     else:
         print("\nAt no rate do the breaks warned of beyond chance outweigh the alarms.")
     sys.stdout.flush()

@@ -18,7 +18,7 @@ from trainer.evaluation.tables import confusion_table, evaluation_table
 from trainer.metrics.confusion import Confusion
 from trainer.metrics.evaluation import Evaluation, Figures, measure, summarise
 from trainer.metrics.scored_rows import ScoredRows, score_rows
-from trainer.metrics.verdict import DEFAULT_COSTS, Costs, verdict_of
+from trainer.metrics.worth import DEFAULT_COSTS, Costs, worth_of
 
 _OUTCOMES = {
     SCORED: "are scored",
@@ -75,8 +75,8 @@ def judge_held_out(
     confusions = {name: Confusion.of(rows) for name, rows in scored.items()}
     metrics = {name: evaluations[name].as_json() | {"confusion": confusions[name].as_json()} for name in scored}
     for name, found in evaluations.items():
-        if verdict := verdict_of(found, costs, lead_rows=schema.lead_rows):
-            metrics[name]["worth"] = verdict.as_json()
+        if worth := worth_of(found, costs, lead_rows=schema.lead_rows):
+            metrics[name]["worth"] = worth.as_json()
     return HeldOut(
         metrics=metrics,
         files={

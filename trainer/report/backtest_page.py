@@ -9,7 +9,7 @@ from trainer.data.labels import Labels
 from trainer.evaluation.backtest import BacktestReport
 from trainer.evaluation.fold_baselines import TITLES
 from trainer.evaluation.folds import LATER, Fold
-from trainer.metrics.verdict import Costs, verdict_of
+from trainer.metrics.worth import Costs, worth_of
 from trainer.report.alarms import Report, alarms_csv, alarms_section, list_alarms
 from trainer.report.figures_table import figures_table, scorers_table
 from trainer.report.judgement import Judged, Judgement
@@ -71,7 +71,7 @@ def backtest_page(
     losses = loss_plot({f"fold {fold.number}": (fold.history, fold.best_epoch) for fold in folds})
     page = Page(
         title=f"Backtest of {name}",
-        verdict=verdict_of(report.overall.model, costs, lead_rows=schema.lead_rows),
+        worth=worth_of(report.overall.model, costs, lead_rows=schema.lead_rows),
         facts=[
             f"{own}, seed {recipe.seed}: {len(folds)} times trained on the past, judged on the rows that follow.",
             "Figures are means over the folds, counts are sums.",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
-from trainer.metrics.verdict import Verdict
+from trainer.metrics.worth import Worth
 from trainer.report.shell import SCRIPT, STYLE
 from trainer.report.style import Trace, clean
 
@@ -86,7 +86,7 @@ class Page:
     facts: Sequence[str]
     """What it was made from, a line each."""
     sections: Sequence[Section]
-    verdict: Verdict | None = None
+    worth: Worth | None = None
     """For who reads nothing else."""
 
 
@@ -113,7 +113,7 @@ def render_page(page: Page) -> str:
             "</head>",
             "<body>",
             f"<header><h1>{_html(page.title)}</h1>",
-            _verdict(page.verdict) if page.verdict else "",
+            _worth(page.worth) if page.worth else "",
             *(f"<p>{_html(fact)}</p>" for fact in page.facts),
             "<noscript><p>The plots need JavaScript; the tables do not.</p></noscript></header>",
             "<main>",
@@ -129,12 +129,12 @@ def render_page(page: Page) -> str:
     )
 
 
-def _verdict(verdict: Verdict) -> str:
+def _worth(worth: Worth) -> str:
     amounts = "".join(
         f"<div><dt>{_html(what)}</dt><dd>{_html(amount)}<small>{_html(why)}</small></dd></div>"
-        for what, amount, why in verdict.account
+        for what, amount, why in worth.account
     )
-    return f'<p class="verdict">{_html(verdict.sentence)}</p><dl class="account">{amounts}</dl>'
+    return f'<p class="worth">{_html(worth.sentence)}</p><dl class="account">{amounts}</dl>'
 
 
 def _section(section: Section) -> str:

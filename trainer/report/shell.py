@@ -8,7 +8,7 @@ h1 { font-size: 1.6rem; line-height: 1.2; margin: 0 0 .4rem; overflow-wrap: anyw
 h2 { font-size: 1.25rem; margin: 2.2rem 0 .5rem; }
 h3 { font-size: 1.02rem; margin: 0 0 .25rem; }
 header p { margin: .1rem 0; color: #4b5563; overflow-wrap: anywhere; }
-header .verdict { margin: .5rem 0 .7rem; padding: 12px 16px; font-size: 1.15rem; line-height: 1.4; color: #111827;
+header .worth { margin: .5rem 0 .7rem; padding: 12px 16px; font-size: 1.15rem; line-height: 1.4; color: #111827;
   background: #fff; border: 1px solid #d8dce2; border-left: 5px solid #0072B2; border-radius: 8px; }
 .account { display: grid; grid-template-columns: repeat(4, 1fr); gap: 14px; margin: 0 0 .9rem; }
 .account div { padding: 10px 16px; background: #fff; border: 1px solid #d8dce2; border-radius: 8px; }

@@ -8,7 +8,7 @@ from sheetbreak.wire.labels import Label
 from sheetbreak.wire.messages import Plant
 from trainer.data.labels import Labels
 from trainer.evaluation.holdout import Held, HeldOut
-from trainer.metrics.verdict import Costs, verdict_of
+from trainer.metrics.worth import Costs, worth_of
 from trainer.report.alarms import Report, alarms_csv, alarms_section, list_alarms
 from trainer.report.figures_table import figures_table
 from trainer.report.judgement import Judged, Judgement
@@ -82,7 +82,7 @@ def train_page(
     page = render_page(
         Page(
             title=f"Model {manifest.version}",
-            verdict=verdict_of(evaluation, costs, lead_rows=schema.lead_rows),
+            worth=worth_of(evaluation, costs, lead_rows=schema.lead_rows),
             facts=[
                 f"Trained on {name}: {manifest.family}, preset {manifest.preset}, {manifest.threshold.policy}.",
                 f"Plots show the {_TITLES[part]}"

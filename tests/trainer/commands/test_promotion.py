@@ -90,7 +90,7 @@ from pathlib import Path
 import numpy as np
 from sheetbreak.artifact import MODEL, current_version, load, write
 from tests.support.models.making import low_rank_graph, make_manifest
-from trainer.commands.parts.promotion import carry_out, give_verdict
+from trainer.commands.parts.promotion import carry_out, decide_promotion
 
 models = Path("models")
 WRITES = {"open", "os.rename", "os.symlink", "os.mkdir", "os.remove"}
@@ -98,9 +98,9 @@ WRITES = {"open", "os.rename", "os.symlink", "os.mkdir", "os.remove"}
 def save(seed):
     golden = np.random.default_rng(1).normal(size=(4, 1, 6)).astype(np.float32)
     files = {MODEL: low_rank_graph(6, seed=seed), "evaluation/scores.csv": b"row\\n"}
-    verdict = give_verdict("always", models, None, None, asked_per_day=None)
+    promotion = decide_promotion("always", models, None, None, asked_per_day=None)
     made = write(models, make_manifest(), files=files, golden=golden, now=datetime.now(UTC))
-    return carry_out(models, made, verdict)
+    return carry_out(models, made, promotion)
 
 def in_child(action, *arguments):
     # This process has never run a model: threads that one has started would not be there after a fork.

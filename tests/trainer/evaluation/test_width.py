@@ -14,7 +14,7 @@ from trainer.evaluation.tables import confusion_table, deployed_table, evaluatio
 from trainer.families import FAMILIES
 from trainer.metrics.confusion import Confusion
 from trainer.metrics.evaluation import Evaluation, evaluate
-from trainer.metrics.verdict import Costs, Verdict
+from trainer.metrics.worth import Costs, Worth
 from trainer.output.text import WIDTH, table, wrap_lines
 
 LONG = "Isolation Forest of the second machine, streaming z, window 12"
@@ -87,10 +87,10 @@ def test_tables_of_anomalous_rows_fit() -> None:
     assert narrow(confusion_table(CONFUSION, lead_rows=0))
 
 
-def test_a_verdict_and_the_list_of_families_fit() -> None:
+def test_what_a_policy_is_worth_and_the_list_of_families_fit() -> None:
     found = wide().deployed
     assert found
-    assert narrow(wrap_lines(Verdict.of(found, Costs()).sentence))
+    assert narrow(wrap_lines(Worth.of(found, Costs()).sentence))
     shown = families._text(FAMILIES)
     assert "lstm-variational" in shown
     assert narrow(shown)

@@ -173,13 +173,13 @@ def test_the_page_begins_with_what_it_would_have_cost_and_saved(folder):
     deployed = json.loads((folder / "b.json").read_text())["overall"]["deployed"]
     last, breaks, alarms = deployed["horizons"][-1], len(deployed["leads"]), deployed["alerts"]
     page = (folder / "backtest.html").read_text(encoding="utf-8")
-    found = re.search(r'<h1>[^\n]*</h1>\n<p class="verdict">(.*?)</p>', page)
+    found = re.search(r'<h1>[^\n]*</h1>\n<p class="worth">(.*?)</p>', page)
     assert found
-    verdict = found[1]
-    assert verdict.startswith(f"{last['warned']} of {breaks} breaks warned of (")
-    assert f"{last['false_alarms']} of {alarms} alarms false" in verdict
+    worth = found[1]
+    assert worth.startswith(f"{last['warned']} of {breaks} breaks warned of (")
+    assert f"{last['false_alarms']} of {alarms} alarms false" in worth
     most = f"{10_000 * last['warned'] - 150 * alarms:,}"
-    assert f"to +{most} if every one does, at 10,000 a break and 150 an alarm." in verdict
+    assert f"to +{most} if every one does, at 10,000 a break and 150 an alarm." in worth
     account = re.findall(r"<dt>(.*?)</dt><dd>(.*?)<small>", page)
     assert account[:2] == [
         ("It would have cost", f"{150 * alarms:,}"),

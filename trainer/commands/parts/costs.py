@@ -3,7 +3,7 @@
 import argparse
 
 from sheetbreak.bounds import NotNegative
-from trainer.metrics.verdict import ALARM_COST, BREAK_COST, Costs
+from trainer.metrics.worth import ALARM_COST, BREAK_COST, Costs
 
 
 def add_costs(parser: argparse.ArgumentParser) -> None:

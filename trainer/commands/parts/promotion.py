@@ -27,7 +27,7 @@ FIRST = "first"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Promotion:
     """What is to become of a new model."""
 
     take: bool
@@ -54,45 +54,45 @@ def add_promote_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def give_verdict(
+def decide_promotion(
     how: str, models: Path, new: Artifact, to_compare: "Callable[[], RowsToCompare]", *, asked_per_day: float | None
-) -> Verdict:
+) -> Promotion:
     """What the option says of a model that is not written yet. new: with its training in the manifest."""
     current = current_or_none(models)
     if how == "never":
-        return Verdict(take=False, by="never", why="--promote never", current=current)
+        return Promotion(take=False, by="never", why="--promote never", current=current)
     if current is None:
-        return Verdict(take=True, by=FIRST, why="nothing was current", current=None)
+        return Promotion(take=True, by=FIRST, why="nothing was current", current=None)
     if how == "always":
-        return Verdict(take=True, by="always", why="--promote always", current=current)
+        return Promotion(take=True, by="always", why="--promote always", current=current)
     try:
         old = load(models, current)
     except ArtifactError as unfit:
         why = f"the current model cannot be loaded, so there is nothing to compare with: {unfit}"
-        return Verdict(take=False, by="if-better", why=why, current=current)
+        return Promotion(take=False, by="if-better", why=why, current=current)
     from trainer.evaluation.gate import compare
 
     gate = compare(new, old, to_compare(), asked_per_day=asked_per_day)
-    return Verdict(take=gate.passed, by="if-better", why=gate.why, current=current, gate=gate.as_json())
+    return Promotion(take=gate.passed, by="if-better", why=gate.why, current=current, gate=gate.as_json())
 
 
-def carry_out(models: Path, manifest: Manifest, verdict: Verdict) -> Decision:
-    """Make the model current if the verdict says so, and write the decision down. Raises ArtifactError."""
-    if not verdict.take:
+def carry_out(models: Path, manifest: Manifest, promotion: Promotion) -> Decision:
+    """Make the model current if that is decided, and write the decision down. Raises ArtifactError."""
+    if not promotion.take:
         return record(
             models,
             manifest.version,
             decision=CANDIDATE,
-            by=verdict.by,
-            current=verdict.current,
-            why=verdict.why,
-            gate=verdict.gate,
+            by=promotion.by,
+            current=promotion.current,
+            why=promotion.why,
+            gate=promotion.gate,
         )
-    why = verdict.why
-    if verdict.by == "always" and (warning := warn_of_schema(models, manifest)):
+    why = promotion.why
+    if promotion.by == "always" and (warning := warn_of_schema(models, manifest)):
         why = f"{why}; warning: {warning}"
-    only = "any" if verdict.by == "always" else verdict.current
-    return promote(models, manifest.version, by=verdict.by, why=why, gate=verdict.gate, only_if_current=only)
+    only = "any" if promotion.by == "always" else promotion.current
+    return promote(models, manifest.version, by=promotion.by, why=why, gate=promotion.gate, only_if_current=only)
 
 
 def decision_text(models: Path, decision: Decision) -> str:

@@ -1,4 +1,4 @@
-"""Verdict: what a policy's alarms would have cost and saved, in one sentence and in four amounts."""
+"""Worth of a policy: what its alarms would have cost and saved, in one sentence and in four amounts."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -30,7 +30,7 @@ class Amount(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Worth:
     """Counts and what they are worth."""
 
     breaks: int
@@ -42,7 +42,7 @@ class Verdict:
     costs: Costs
 
     @classmethod
-    def of(cls, deployed: Deployed, costs: Costs) -> "Verdict":
+    def of(cls, deployed: Deployed, costs: Costs) -> "Worth":
         """Of the longest horizon."""
         last, breaks = deployed.horizons[-1], deployed.breaks
         return cls(
@@ -116,11 +116,11 @@ class Verdict:
         return f"{counted}; {worth}"
 
 
-def verdict_of(evaluation: Evaluation, costs: Costs, *, lead_rows: int) -> Verdict | None:
+def worth_of(evaluation: Evaluation, costs: Costs, *, lead_rows: int) -> Worth | None:
     """What the deployed alarms would have cost and saved; None where they warn of nothing that is to come."""
     if not lead_rows or evaluation.deployed is None:
         return None
-    return Verdict.of(evaluation.deployed, costs)
+    return Worth.of(evaluation.deployed, costs)
 
 
 def money(amount: float) -> str:
