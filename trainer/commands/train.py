@@ -151,11 +151,10 @@ def main(argv: Sequence[str]) -> int:
     print(f"threshold {trained.artifact.manifest.threshold.policy}: {trained.promise.words}")
     print(wrap_lines(f"severity: {trained.promise.warnings}\n"))
     print(held_out_text(found, schema, random_rows=_is_random(recipe, options), own_file=test is not None))
-    print(
-        f"\nModel {manifest.version} ({manifest.family}, preset {manifest.preset}, threshold "
-        f"{manifest.threshold.policy}{_graded(manifest)}) {what_became}"
-        + (f"\nTensorBoard event files are in {log_dir}" if log_dir else "")
-    )
+    became, *remedy = what_became.split("\n")  # a command to be pasted is not wrapped
+    model = f"Model {manifest.version} ({manifest.family}, preset {manifest.preset}, threshold "
+    remedy += [f"TensorBoard event files are in {log_dir}"] if log_dir else []
+    print(wrap_lines(f"\n{model}{manifest.threshold.policy}{_graded(manifest)}) {became}"), *remedy, sep="\n")
     return 0
 
 

@@ -1,6 +1,7 @@
 """Promotion of what was trained: by the gate, always or never; the decision in the manifest, the journal and words."""
 
 import argparse
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,7 +104,8 @@ def decision_text(models: Path, decision: Decision) -> str:
             return f"is current in {models}"
         return f"is current in {models}, instead of {decision.current}: {decision.why}"
     stays = f"{decision.current} stays current" if decision.current else "nothing is current"
+    why = decision.why if decision.why.endswith("?") else f"{decision.why}."
     return (
-        f"is a candidate in {models}; {stays}: {decision.why}.\n"
-        f"To use it all the same: sheetbreak models promote {version} --models {models}"
+        f"is a candidate in {models}; {stays}: {why}\nTo use it all the same:\n"
+        f"  sheetbreak models promote {version} --models {shlex.quote(str(models))}"
     )
