@@ -4,6 +4,7 @@ It runs the same programs that a user would type, as processes joined by a pipe;
 is measured against the causes that the simulator wrote down, which the trainer and the monitor never see.
 """
 
+import shutil
 import subprocess
 import sys
 import time
@@ -70,9 +71,15 @@ def main(argv: Sequence[str]) -> int:
     print(f"\nThe mill, its causes, the model, the monitor's output and its log are in {folder}/.")
     print(
         "See this run as the shift would, at http://127.0.0.1:8080 (Ctrl-C ends it):\n"
-        f"  sheetbreak desk {folder / OUTPUT} --actions {folder / 'actions.ndjson'}"
+        f"  {_called()} desk {folder / OUTPUT} --actions {folder / 'actions.ndjson'}"
     )
     return 0
+
+
+def _called() -> str:
+    """What to write for this program: `make demo` has no virtual environment activated."""
+    program = Path(sys.argv[0])
+    return str(program) if program.name == "sheetbreak" and not shutil.which("sheetbreak") else "sheetbreak"
 
 
 def _play(mill: Path, history: Path, models: Path, *, first: int, speed: float) -> list[dict[str, Any]]:

@@ -1,11 +1,14 @@
 """The demo as a new user runs it: real programs, a small mill."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.support.running.services import plain_environment
 
 
 @pytest.fixture(scope="module")
@@ -15,8 +18,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def demo(folder: Path) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "sheetbreak", "demo", "--days", "10", "--play-seconds", "2"]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    (folder / "bin").mkdir()
+    (folder / "bin" / "sheetbreak").symlink_to(Path(sys.executable).with_name("sheetbreak"))
+    environment = plain_environment() | {"PATH": "/usr/bin:/bin"}  # as `make demo`: nothing is activated
+    command = ["bin/sheetbreak", "demo", "--days", "10", "--play-seconds", "2"]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
 def test_the_demo_ends_in_a_table_of_breaks_and_warnings(demo: "subprocess.CompletedProcess[str]") -> None:
@@ -32,7 +38,8 @@ def test_the_demo_ends_in_a_table_of_breaks_and_warnings(demo: "subprocess.Compl
 def test_the_demo_ends_by_saying_how_to_see_its_run_in_the_desk(
     demo: "subprocess.CompletedProcess[str]", folder: Path
 ) -> None:
-    (command,) = re.findall(r"^  sheetbreak (desk demo/\S+ --actions demo/\S+)$", demo.stdout, re.MULTILINE)
+    ((program, command),) = re.findall(r"^  (\S+) (desk demo/\S+ --actions demo/\S+)$", demo.stdout, re.MULTILINE)
+    assert shutil.which(folder / program)
     said = (folder / command.split()[1]).read_bytes()
     assert said.count(b'"topic":"scores"') > 1000
     assert said.count(b'"kind":"opened"') > 0
