@@ -57,6 +57,8 @@ class HeldOut:
     """By part, as measured."""
     evaluations: dict[str, Evaluation]
     confusions: dict[str, Confusion]
+    costs: Costs
+    """What they were judged by."""
 
 
 def judge_held_out(
@@ -86,6 +88,7 @@ def judge_held_out(
         figures=figures,
         evaluations=evaluations,
         confusions=confusions,
+        costs=costs,
     )
 
 
@@ -128,7 +131,7 @@ def held_out_text(found: HeldOut, schema: Schema, *, random_rows: bool, own_file
     for part in shown:
         one, title = found.evaluations[part], titles[part]
         if schema.lead_rows:
-            texts.append(evaluation_table(one, period_s=schema.period_s, title=title))
+            texts.append(evaluation_table(one, period_s=schema.period_s, title=title, costs=found.costs))
         else:
             texts.append(anomaly_table(one, title=title))
         if random_rows or own_file or not schema.lead_rows:

@@ -9,21 +9,24 @@ from trainer.metrics.evaluation import FEWEST_BREAKS, Evaluation, Interval, Reca
 from trainer.metrics.events import HORIZONS
 from trainer.metrics.hindsight import BUDGETS
 from trainer.metrics.scored_rows import SECONDS_PER_DAY, a_day_counts
+from trainer.metrics.worth import DEFAULT_COSTS, Costs, Worth
 from trainer.output.text import table, wrap
 
 NONE = "–"
 
 
-def evaluation_table(found: Evaluation, *, period_s: float, title: str) -> str:
-    """One evaluation, for the end of a training; a dash where the rows hold nothing to judge."""
-    lines = [
-        *wrap(f"{title}: {found.rows:,} rows, {_operating(found.operating_days)}, {found.breaks} breaks"),
-        *ranking_lines(found),
-    ]
-    if found.recall and a_day_counts(period_s):
-        lines += ["", *_recall_lines(found, period_s)]
+def evaluation_table(found: Evaluation, *, period_s: float, title: str, costs: Costs = DEFAULT_COSTS) -> str:
+    """One evaluation, for the end of a training: first what will run and what that is worth, then what might have been.
+
+    A dash where the rows hold nothing to judge.
+    """
+    lines = wrap(f"{title}: {found.rows:,} rows, {_operating(found.operating_days)}, {found.breaks} breaks")
     if found.deployed:
         lines += ["", deployed_line(found.deployed, period_s=period_s)]
+        lines += ["", *wrap(f"  {Worth.of(found.deployed, costs).brief}", indent="  "), ""]
+    lines += ranking_lines(found)
+    if found.recall and a_day_counts(period_s):
+        lines += ["", *_recall_lines(found, period_s)]
     return "\n".join(lines)
 
 

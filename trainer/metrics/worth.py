@@ -89,6 +89,17 @@ class Worth:
             Amount("worth beyond luck", money(self.net), "what it saved at most, less luck and cost"),
         ]
 
+    @property
+    def brief(self) -> str:
+        """The account in a line, for the end of a training."""
+        if not self.alarms:
+            return self.sentence
+        cost, saved, luck, net = (amount for _, amount, _ in self.account)
+        return (
+            f"At {self.costs.of_break:,.0f} a break and {self.costs.of_alarm:,.0f} an alarm: cost {cost}, "
+            f"saved at most {saved}, of which luck {luck}; worth beyond luck {net}."
+        )
+
     def as_json(self) -> dict[str, Any]:
         """For the manifest: figures, and the words that a model card shows."""
         return {

@@ -19,6 +19,7 @@ def figures_table(evaluations: Mapping[str, Evaluation], *, period_s: float, lea
     columns = list(evaluations.values())
     lines = [
         ("judged", [_judged(one) for one in columns]),
+        *(_deployed_lines(columns, period_s) if lead_rows else []),
         (
             "ROC AUC: how often the score puts a row just before a break above another row"
             if lead_rows
@@ -30,13 +31,12 @@ def figures_table(evaluations: Mapping[str, Evaluation], *, period_s: float, lea
             [_precision(one) for one in columns],
         ),
         *(_recall_lines(columns, period_s) if counts_events(period_s, lead_rows) else []),
-        *(_deployed_lines(columns, period_s) if lead_rows else []),
     ]
     return Table(
         title="The figures",
-        says="A figure is worth its distance from chance. In hindsight: with the best threshold for these rows, which "
-        "nobody knows beforehand; one that is in alarm much of the time warns of little. Deployed: what the alarm "
-        "really would have done.",
+        says="A figure is worth its distance from chance. Deployed: what the alarm really would have done. In "
+        "hindsight: with the best threshold for these rows, which nobody knows beforehand; one that is in alarm much "
+        "of the time warns of little.",
         heads=("", *evaluations),
         lines=lines,
     )

@@ -20,6 +20,7 @@ from trainer.evaluation.tables import deployed_table, evaluation_table, fold_tab
 from trainer.metrics.alarms import share_interval
 from trainer.metrics.evaluation import evaluate, mean_known, measure
 from trainer.metrics.scored_rows import ScoredRows, score_rows, unscored_rows
+from trainer.metrics.worth import Costs
 from trainer.output.text import WIDTH
 
 
@@ -176,6 +177,15 @@ def test_the_table_says_minutes_percent_and_chance():
     folds = fold_table({"all": evaluate(two_folds())}, period_s=120.0)
     assert folds.splitlines()[-1].split()[-1] == f"{100 * best.time_in_alarm:.0f}"
     assert "at most 30 s ahead" in evaluation_table(evaluate(two_folds()), period_s=3.0, title="fast rows")
+
+
+def test_what_will_run_and_what_it_is_worth_stand_before_what_hindsight_would_give():
+    found = evaluate(two_folds())
+    table = " ".join(
+        evaluation_table(found, period_s=120.0, title="test rows", costs=Costs(of_break=20_000, of_alarm=0)).split()
+    )
+    assert table.index("Deployed threshold") < table.index("worth beyond luck") < table.index("in hindsight")
+    assert "At 20,000 a break and 0 an alarm: cost 0, saved at most 40,000, of which luck" in table
 
 
 def test_the_engine_s_results_are_put_in_order_by_machine(tmp_path):

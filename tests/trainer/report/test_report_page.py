@@ -164,6 +164,8 @@ def test_the_table_on_top_holds_the_evaluations_figures_unrounded():
     assert evaluation.roc_auc in values.values()
     assert evaluation.deployed
     assert values["deployed: time in alarm"] == evaluation.deployed.time_in_alarm
+    kinds = [name.split()[0] for name in values if name.startswith(("deployed", "in hindsight"))]
+    assert kinds == sorted(kinds)  # what will run before what might have been
     for point in evaluation.recall:
         if point.horizon_rows == 30:
             name = f"in hindsight at {point.false_alarms_per_day} false alarms a day: warned of at most 60 min ahead"
