@@ -74,6 +74,14 @@ def test_alarms_say_what_was_answered_and_what_followed(shift: DeskRig) -> None:
     assert "1999-05-01 03:00" not in text_of(shift.page("/alarms?status=open"))
 
 
+def test_an_alarms_page_has_what_was_told_and_answered_in_order_of_time(shift: DeskRig) -> None:
+    shift.take(action(45, "acknowledge", alert_id="pm1-40"))
+    shown = text_of(shift.page("/alarm?id=pm1-40")).partition("What was told and answered")[2]
+    said = ("opened at", "acknowledged", "closed at", "named the cause: felt", "judged it true")
+    places = [shown.index(words) for words in said]
+    assert places == sorted(places)
+
+
 def test_a_machines_page_has_its_breaks_with_lead_time_and_its_masks(shift: DeskRig) -> None:
     shown = text_of(shift.page("/machine?name=pm1"))
     assert "1999-05-01 01:44 yes 24 min felt" in shown
