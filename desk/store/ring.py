@@ -137,12 +137,8 @@ class Store:
         self._db.executemany(schema.BREAK, breaks)
         self._db.executemany(schema.GRADE, grades)
 
-    def trim(self) -> None:
-        """Let go of what is older than the days that are kept."""
-        with self._lock:
-            self._trim()
-
     def _trim(self) -> None:
+        """Let go of what is older than the days that are kept."""
         self._since_trim = 0
         most = max(_SCORES // max(len(self._last), 1), 1)
         for machine, (_, time_us) in self._last.items():

@@ -10,8 +10,6 @@ from sheetbreak.engine.model import Manifest
 from sheetbreak.times import duration
 
 _SHOWN_SENSORS = 12
-_FEW_BREAKS = 30
-"""The share warned of among fewer has an interval wider than a third."""
 
 
 def read_card(models: Path, version: str) -> str:

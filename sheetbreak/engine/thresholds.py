@@ -189,20 +189,6 @@ def _ratio(threshold: Threshold, grade: str | None) -> float:
     return threshold.grade_levels[grade] / threshold.level if grade in threshold.grade_levels else 1.0
 
 
-def trailing_levels(scores: Sequence[float], quantiles: Sequence[float], threshold: Threshold) -> list[list[float]]:
-    """For every score in turn, the level that each of several quantiles would have given: what a trainer chooses from.
-
-    One pass over the scores of one machine, whatever the number of quantiles. Before `min_rows`: the fixed level.
-    """
-    trailing = Trailing(threshold.trailing_rows)
-    levels = []
-    for score in scores:
-        ready = len(trailing) >= threshold.min_rows
-        levels.append([trailing.quantile(q) if ready else threshold.level for q in quantiles])
-        trailing.add(score)
-    return levels
-
-
 class Levels(NamedTuple):
     """What a machine's scores were held against, step by step."""
 

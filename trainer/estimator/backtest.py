@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _OVERALL, _LATER = "all folds", "last 4 folds"
 _NESTED = ("recall", "deployed")
-_AREAS = ("roc_auc", "average_precision")
 
 
 @dataclass(frozen=True)

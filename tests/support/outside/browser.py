@@ -74,7 +74,7 @@ class Browser:
         self.requests: list[str] = []
         page = wait_for(self._page)  # the pipe answers before there is a tab
         self._session = self._call("Target.attachToTarget", targetId=page, flatten=True)["sessionId"]
-        for domain in ("Page", "Runtime", "Log", "Network", "Performance"):
+        for domain in ("Page", "Runtime", "Log", "Network"):
             self._call(f"{domain}.enable")
 
     def open(self, page: Path | str, *, width: int, height: int = 900) -> None:
@@ -126,11 +126,6 @@ class Browser:
         )
         for kind in ("mousePressed", "mouseReleased"):
             self._call("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)
-
-    def busy_s(self) -> float:
-        """CPU seconds of the page's thread since it was opened: how long opening takes on a machine at rest."""
-        metrics = self._call("Performance.getMetrics")["metrics"]
-        return float(next(metric["value"] for metric in metrics if metric["name"] == "ThreadTime"))
 
     def picture(self, path: Path) -> None:
         """The whole page as PNG."""

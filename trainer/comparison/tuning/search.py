@@ -33,7 +33,6 @@ from trainer.training.pipeline import Recipe
 from trainer.training.presets import Preset
 from trainer.training.versions import library_versions
 
-GOALS = ("auc", "warned")
 _WARNED_AT = (30, 5)
 """Horizon in rows and false alarms a day of the goal `warned`."""
 _REPEATS = 25
