@@ -85,7 +85,7 @@ class ScoredRows:
         return float(self.operating.sum()) * self.period_s / SECONDS_PER_DAY
 
 
-class Outcome(Protocol):
+class RowResults(Protocol):
     """What became of a history's rows, as `Results` and `Alarms` have it."""
 
     @property
@@ -105,7 +105,7 @@ class Outcome(Protocol):
         """Rows at which a break begins, and what it is counted as."""
 
 
-def score_rows(rows: RowBatch, labels: Labels, results: Outcome, schema: Schema) -> ScoredRows:
+def score_rows(rows: RowBatch, labels: Labels, results: RowResults, schema: Schema) -> ScoredRows:
     """What the engine made of a history, machine after machine (in order of appearance), each as it came.
 
     labels and results: of these rows. Raises ValueError if they are not as many.
