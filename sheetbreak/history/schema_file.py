@@ -98,6 +98,14 @@ def _check_columns(columns: dict[str, Any], path: Path | str) -> dict[str, Any]:
         if len(time) != 2 or not all(isinstance(name, str) for name in time):
             raise DataError(f'{path}: columns.time = {time!r}; one column, or two: time = ["Date", "Time"]')
         checked |= {"time": time[0], "clock": time[1]}
+    taken: dict[str, str] = {}
+    for key in ("time", "clock", "broken", "machine", "grade"):
+        setting, name = "time" if key == "clock" else key, checked.get(key)
+        if name in taken:
+            both = f"columns.{taken[name]} and columns.{setting}"
+            raise DataError(f'{path}: {both} both name "{name}"; a column has one meaning: take one of them out')
+        if name is not None:
+            taken[name] = setting
     return checked
 
 

@@ -80,6 +80,10 @@ def test_without_a_zone_the_remedy_names_the_clock_and_not_to_drop_rows():
         ("2026-05-01 03:00 EDT", "America/New_York", "2026-05-01T07:00:00Z"),
         ("2026-11-01 01:30 EDT", "America/New_York", "2026-11-01T05:30:00Z"),
         ("2026-11-01 01:30 EST", "America/New_York", "2026-11-01T06:30:00Z"),
+        ("2026-10-25 02:30 MESZ", "Europe/Berlin", "2026-10-25T00:30:00Z"),
+        ("2026-10-25 02:30 MEZ", "Europe/Vienna", "2026-10-25T01:30:00Z"),
+        ("2026-05-01 03:00 OESZ", "Europe/Helsinki", "2026-05-01T00:00:00Z"),
+        ("2026-05-01 03:00 HAE", "America/Toronto", "2026-05-01T07:00:00Z"),
         ("2026-05-01 03:00", "Europe/Helsinki", "2026-05-01T00:00:00Z"),
     ],
 )
@@ -107,6 +111,14 @@ def test_a_column_of_times_in_a_zone_that_is_not_known_is_refused_for_the_zone(t
     named = zone.strip("[]")
     with pytest.raises(DataError, match=rf"column time: .* names {named}, which is no zone that is known; .*timezone"):
         read([f"{text} {zone}"] * 3)
+
+
+@pytest.mark.parametrize(
+    ("named", "zone"), [("CET", "Europe/Berlin"), ("MESZ", "Europe/Berlin"), ("HNE", "America/New_York")]
+)
+def test_a_common_name_of_a_zone_is_answered_with_the_zone_to_write(named: str, zone: str):
+    with pytest.raises(DataError, match=f"the plant's zone, such as {zone}, in --schema"):
+        read([f"2026-05-01 03:00 {named}"] * 3)
 
 
 def test_one_row_before_all_others_is_told_with_its_time_and_not_to_sort_the_file():

@@ -8,6 +8,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from sheetbreak.history.times.words import without_words
+from sheetbreak.history.times.zones import common_name
 from sheetbreak.times import EARLIEST_US, EPOCH, LATEST_US, format_time, to_us
 
 ISO = "ISO 8601"
@@ -125,7 +126,7 @@ class TimeReader:
             return moment.replace(tzinfo=UTC)
         for fold in (0, 1):
             local = moment.replace(tzinfo=self._zone, fold=fold)
-            if local.tzname() == name.upper():
+            if local.tzname() == common_name(name):
                 return local
         raise ValueError(f"{name} is no zone that is known: UTC, GMT or what sampling.timezone calls its own")
 

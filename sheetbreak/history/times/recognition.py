@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from sheetbreak.errors import DataError
 from sheetbreak.history.times.formats import EPOCHS, EXCEL_DAYS, ISO, TimeReader, is_time_of_day
+from sheetbreak.history.times.zones import zone_by_name
 
 DATES = ("%m/%d/%y", "%d/%m/%y", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%y", "%d.%m.%Y", "%d-%m-%Y", "%Y/%m/%d")
 MORE_DATES = ("%d-%m-%y", "%Y.%m.%d")
@@ -105,7 +106,8 @@ def _unknown(texts: Sequence[str], name: str) -> str:
         remedy += 'columns.time = ["Date", "Time"]'
     elif texts and (zone := _zone_named(texts[0])):
         remedy = "UTC, GMT, offsets such as +02:00 and what sampling.timezone calls its own are: "
-        remedy += "set that to the plant's zone in --schema, or export times in UTC"
+        example = f", such as {found}," if (found := zone_by_name(zone)) else ""
+        remedy += f"set that to the plant's zone{example} in --schema, or export times in UTC"
         return f"{name}: {shown} names {zone}, which is no zone that is known; {remedy}"
     return f"{name}: {shown} is in no format known; {remedy}"
 

@@ -13,22 +13,13 @@ from sheetbreak.history.edges import MOST, is_no_row
 from sheetbreak.history.times.formats import EPOCHS, EXCEL_DAYS, ISO, TimeReader, is_time_of_day, join_clock
 from sheetbreak.history.times.order import run_back
 from sheetbreak.history.times.recognition import FORMATS, are_excel_days, may_be_times, recognise_time_format
+from sheetbreak.history.times.zones import zone_by_name
 from trainer.data.inspection.clock import ZoneGuess, guess_zone
 from trainer.data.inspection.columns import Column
 from trainer.data.inspection.guesses.names import TIME, hint
 from trainer.data.inspection.tables import Table
 from trainer.data.labels import Bools, Ints
 
-_ZONES_BY_NAME = {
-    **dict.fromkeys(("CET", "CEST", "MEZ", "MESZ"), "Europe/Berlin"),
-    **dict.fromkeys(("EET", "EEST"), "Europe/Helsinki"),
-    **dict.fromkeys(("WET", "WEST"), "Europe/Lisbon"),
-    **dict.fromkeys(("BST",), "Europe/London"),
-    **dict.fromkeys(("EST", "EDT"), "America/New_York"),
-    **dict.fromkeys(("CST", "CDT"), "America/Chicago"),
-    **dict.fromkeys(("MST", "MDT"), "America/Denver"),
-    **dict.fromkeys(("PST", "PDT"), "America/Los_Angeles"),
-}
 _NAMED = re.compile(r"\s*\b([A-Z]{2,4})$")
 _OFFSET = re.compile(r"(Z|[+-]\d{2}:?\d{2}|\b(UTC|GMT)([+-]\d{1,2})?)$")
 _MOSTLY = 0.9
@@ -176,7 +167,7 @@ def _candidate(column: Column, clock: Column | None, *, day_first: bool) -> _Can
             return None
     else:
         return None
-    named = [text for text in samples if (found := _NAMED.search(text)) and found[1] in _ZONES_BY_NAME]
+    named = [text for text in samples if (found := _NAMED.search(text)) and zone_by_name(found[1])]
     suffix = " %Z" if samples and len(named) >= _MOSTLY * len(samples) else ""
     if suffix:
         samples = [_NAMED.sub("", text) for text in samples]
@@ -231,7 +222,7 @@ def _without_zone_names(texts: Sequence[str], time_format: str) -> tuple[Sequenc
     filled = [text for text in texts[:400] if text]
     if time_format.endswith("%Z"):
         names = {found[1] for text in filled if (found := _NAMED.search(text))}
-        zone = next((_ZONES_BY_NAME[name] for name in sorted(names) if name in _ZONES_BY_NAME), "UTC")
+        zone = next((zone for name in sorted(names) if (zone := zone_by_name(name))), "UTC")
         return [_NAMED.sub("", text) for text in texts], ZoneGuess(zone, f"the times say {', '.join(names)}", sure=True)
     if time_format in EPOCHS:
         return texts, ZoneGuess("UTC", "numbers since 1970 are UTC", sure=True)
