@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from sheetbreak.errors import DataError
-from sheetbreak.history.cells import within_quotes
+from sheetbreak.history.cells import cells_of, within_quotes
 from sheetbreak.history.layout import Layout, NumberedLine
 from sheetbreak.history.source import Source
 from sheetbreak.rows import Decoded
 
 log = logging.getLogger(__name__)
+
+_TAIL = 1000
+"""Lines at the end of a file that say how long the cells of a column are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,27 @@ def layout_doubts(lines: Iterable[NumberedLine], layout: Layout) -> Iterator[Dou
     if found:
         what = f"{len(found):,} lines stand in quotes as a whole: read as the cells within"
         yield Doubt("quoted-lines", f"{layout.name} line {found[0]}", what, "", len(found))
+
+
+def unfinished_doubts(source: Source, lines: Sequence[NumberedLine], layout: Layout) -> Iterator[Doubt]:
+    """What to tell of a file that ends within its last line, by all signs. lines: of its rows.
+
+    Many a sound file ends without a newline: it is told where the last cell is shorter than most of its column.
+    """
+    if not lines or source.text.endswith(b"\n") or not source.text.endswith(lines[-1][1]):
+        return
+    cells = [found for _, line in lines[-_TAIL:] if (found := cells_of(line, layout.separator, layout.encoding))]
+    if not cells or (at := len(cells[-1]) - 1) + 1 > len(layout.header):
+        return
+    sizes = [len(row[at]) for row in cells if len(row) > at]
+    if 2 * sum(size > sizes[-1] for size in sizes) > len(sizes):
+        column = layout.header[at]
+        what = (
+            f'the file ends within this line, it seems: it has no newline, and "{cells[-1][at][:40]}" is shorter than '
+        )
+        what += "most of its column: taken as it is"
+        remedy = "copy the file again once it is whole, or leave out its last line"
+        yield Doubt("unfinished-line", f"{layout.name} line {lines[-1][0]}, column {column}", what, remedy)
 
 
 def tell_rejects(decoded: Decoded, lines: Sequence[NumberedLine], *, layout: Layout, doubts: Doubts) -> None:

@@ -20,7 +20,16 @@ from sheetbreak.history.columns import (
     tell_sentinels,
     tell_sparse_rows,
 )
-from sheetbreak.history.doubts import Doubt, Doubts, Tell, layout_doubts, log_doubt, sheets_left, tell_rejects
+from sheetbreak.history.doubts import (
+    Doubt,
+    Doubts,
+    Tell,
+    layout_doubts,
+    log_doubt,
+    sheets_left,
+    tell_rejects,
+    unfinished_doubts,
+)
 from sheetbreak.history.edges import without_edges
 from sheetbreak.history.folders import files_of
 from sheetbreak.history.joining import History, join
@@ -157,6 +166,8 @@ def _read_file(
         dialect = replace(layout.dialect(), sheet=said.sheet, skip_rows=said.skip_rows, same_names=said.same_names)
         resolved = replace(decoding, csv=dialect)
     kept = without_edges(table.lines, decoding, layout, doubts=doubts)
+    for doubt in unfinished_doubts(source, kept, layout):
+        doubts.add(doubt)
     table = replace(table, layout=layout, lines=kept)
     rows, lines = _decode(table, decoding, binding=model is None, doubts=doubts)
     return History(resolved, rows, lines, (source,), (layout,), ())

@@ -187,3 +187,13 @@ def test_all_doubts_are_found_at_once_where_the_reader_keeps_going() -> None:
     kinds = ["not-a-label", "ragged-line", "no-number", "time-goes-back", "sparse-rows"]
     assert [doubt.kind for doubt in history.doubts] == kinds
     assert history.lines.tolist() == [2, 6]
+
+
+@pytest.mark.parametrize(("end", "told"), [("7.1", True), ("7.1234", False), ("7.1\n", False)])
+def test_a_file_that_ends_within_its_last_cell_is_told(end: str, told: bool):
+    rows = [f"2026-01-05 {i // 30:02}:{i % 30 * 2:02},0,{i * i % 13},{i * i % 11}.{1000 + i}" for i in range(30)]
+    path = table(*rows)
+    path.write_text(f"{path.read_text(encoding='utf-8')}2026-01-05 01:00,0,3,{end}", encoding="utf-8")
+    found = [str(doubt) for doubt in read(path).doubts if doubt.kind == "unfinished-line"]
+    assert len(found) == told
+    assert all(text.startswith("h.csv line 32, column s2: the file ends within this line, it seems") for text in found)

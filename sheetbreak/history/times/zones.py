@@ -1,10 +1,12 @@
-"""Zones by the short names that times end with: national names of the common ones, and a zone of the database for each."""
+"""Zones by the short names that times end with: common ones in other languages, and a zone of the database for each."""
 
-_NATIONAL = {
-    **{"MEZ": "CET", "MESZ": "CEST", "OEZ": "EET", "OESZ": "EEST", "WEZ": "WET", "WESZ": "WEST"},
-    **{"HNE": "EST", "HAE": "EDT", "HNC": "CST", "HAC": "CDT", "HNR": "MST", "HAR": "MDT", "HNP": "PST", "HAP": "PDT"},
+_GERMAN = {"MEZ": "CET", "MESZ": "CEST", "OEZ": "EET", "OESZ": "EEST", "WEZ": "WET", "WESZ": "WEST"}
+_CANADIAN_FRENCH = {
+    f"H{season}{zone}": f"{english}{'S' if season == 'N' else 'D'}T"
+    for zone, english in {"E": "E", "C": "C", "R": "M", "P": "P"}.items()
+    for season in "NA"
 }
-"""German names, and those of French Canada."""
+_NATIONAL = _GERMAN | _CANADIAN_FRENCH
 _ZONES = {
     **dict.fromkeys(("CET", "CEST"), "Europe/Berlin"),
     **dict.fromkeys(("EET", "EEST"), "Europe/Helsinki"),
