@@ -134,10 +134,12 @@ class Standing:
 class Board:
     """All machines. `utc_offset_s` is the plant's, as the last alert told it; None: none did."""
 
-    def __init__(self, *, monitor_waits: Callable[[], bool] = lambda: False) -> None:
+    def __init__(self) -> None:
         self._lock = threading.Lock()
-        self.monitor_waits = monitor_waits
+        self.monitor_waits: Callable[[], bool] = lambda: False
         """Whether a monitor is known to have answered every row."""
+        self.monitor_stands: Callable[[], bool] = lambda: False
+        """Whether rows are known to wait, of which no monitor has answered any for long."""
         self._machines: dict[str, Machine] = {}
         self._partitions: dict[int, int] = {}
         """When something was last heard of each, on the wall clock."""
@@ -204,8 +206,9 @@ class Board:
         known: State = "WARNING" if alert is not None else machine.row_state or "warming up"
         silent_ms = max(now_ms - machine.heard_ms, 0)
         state, held = known, None
-        if silent_ms > machine.pauses.limit_ms:
-            others_heard = now_ms - self._partitions[machine.partition] <= machine.pauses.limit_ms
+        limit_ms = SPARE_MS if self.monitor_stands() else machine.pauses.limit_ms
+        if silent_ms > limit_ms:
+            others_heard = now_ms - self._partitions[machine.partition] <= limit_ms
             state, held = ("no rows" if others_heard or self.monitor_waits() else "not watched"), known
         return Standing(
             machine=machine.name,

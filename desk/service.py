@@ -38,6 +38,7 @@ class Desk:
         self.store, self.board, self.status, self.clock, self.now_ms = store, board, status, clock, now_ms
         self.public_origin = public_origin
         board.monitor_waits = lambda: status.answers and status.monitor_waits
+        board.monitor_stands = lambda: status.answers and status.monitor_stands
         self.changed: Callable[[Iterable[str]], None] = lambda _machines: None
         self.stop = threading.Event()
         self._sink, self._sending = sink, threading.Lock()

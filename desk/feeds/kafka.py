@@ -15,7 +15,7 @@ from sheetbreak.wire.topics import ACTIONS, ALERTS, DEAD_LETTERS, ROWS, SCORES
 
 _POLL_S = 0.2
 _BEHIND_EVERY_S = 1.0
-_WATCH_EVERY_S = 5.0
+_WATCH_EVERY_S, _STANDS_S = 5.0, 15.0
 _ALL_BUT = 500
 """So few messages left are not a backlog any more: they come while we read."""
 _DAY_MS = 86_400_000
@@ -45,6 +45,7 @@ class KafkaFeed:
         self._topics = tuple(prefix + name for name in (SCORES, ALERTS, ACTIONS, DEAD_LETTERS))
         self._group, self._rows = group, prefix + ROWS
         self._watch: MonitorsWatch | None = None
+        self._answered, self._moved_at = -1, 0.0
         self._now_ms = now_ms
         self._since_ms = {prefix + SCORES: now_ms() - days * _DAY_MS}
         self._positions = dict(positions)
@@ -94,10 +95,14 @@ class KafkaFeed:
             self._watch = self._watch or MonitorsWatch(self._address, group=self._group, topic=self._rows)
             seen = self._watch.look()
             self.status.monitor_waits = seen.members > 0 and seen.waiting == 0
+            if seen.waiting == 0 or seen.answered != self._answered:
+                self._answered, self._moved_at = seen.answered, time.monotonic()
+            self.status.monitor_stands = time.monotonic() - self._moved_at > _STANDS_S
         except SheetbreakError as error:
             if self.status.monitor_waits or self._watch is None:
                 log.warning("event=monitors-not-seen group=%s reason=%r", self._group, str(error))
-            self.status.monitor_waits = False
+            self.status.monitor_waits = self.status.monitor_stands = False
+            self._answered = -1
             self._stop_watching()
 
     def _stop_watching(self) -> None:

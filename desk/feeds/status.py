@@ -27,6 +27,8 @@ class Status:
     """Topics that are not there."""
     monitor_waits: bool = False
     """A monitor is there and has answered every row: a machine that is silent sends none."""
+    monitor_stands: bool = False
+    """Rows wait, and for long no monitor has answered any: no machine is watched, however long it is usually silent."""
     notify_problem: str = ""
     """Why Alertmanager is not told."""
     notifies: bool | None = None

@@ -83,6 +83,19 @@ def test_a_silence_while_a_monitor_waits_for_rows_is_that_of_the_feed(rig: DeskR
     assert standing(rig).state == "not watched"
 
 
+def test_while_monitors_answer_nothing_no_machine_is_quiet_however_long_it_usually_is_silent(rig: DeskRig) -> None:
+    rig.take(*(score(row) for row in range(10)), apart_ms=120 * SECOND)
+    rig.now_ms += 20 * SECOND
+    assert standing(rig).state == "quiet"
+    rig.status.monitor_stands = True
+    assert (standing(rig).state, standing(rig).held) == ("not watched", "quiet")
+    rig.take(score(10))
+    assert standing(rig).state == "quiet"  # what was just heard of is watched
+    rig.now_ms += 20 * SECOND
+    rig.status.answers = False  # what the brokers said of it is old
+    assert standing(rig).state == "quiet"
+
+
 def test_what_was_written_before_the_desk_started_is_not_now(rig: DeskRig) -> None:
     rig.now_ms += 3600 * SECOND
     rig.take_old([score(row) for row in range(100)])

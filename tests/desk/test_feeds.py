@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kafka import KafkaConsumer
+from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from desk.feeds import Feed, kafka
@@ -146,6 +146,7 @@ def test_a_broker_that_is_away_at_the_start_is_told_and_not_refused() -> None:
 
 def test_a_monitor_that_has_answered_every_row_is_seen(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kafka, "_WATCH_EVERY_S", 0.2)
+    monkeypatch.setattr(kafka, "_STANDS_S", 0.5)
     prefix = broker.create_topics(partitions=2)
     feed = kafka_feed(broker.url(), prefix)
     with running(feed, Taken()):
@@ -175,3 +176,8 @@ def test_a_monitor_that_has_answered_every_row_is_seen(broker: Broker, monkeypat
             wait_for(waits)
             broker.write(rows, [b"{}"], partition=0)
             wait_for(lambda: not feed.status.monitor_waits)
+            wait_for(lambda: feed.status.monitor_stands)  # it answers no more
+            assert feed.status.answers
+            monitor.seek(TopicPartition(rows, 0), 4)
+            wait_for(waits)
+            assert not feed.status.monitor_stands

@@ -18,6 +18,8 @@ class Watched(NamedTuple):
     """Monitors that are in the group now."""
     waiting: int
     """Rows that none of them has answered."""
+    answered: int
+    """How far all partitions are answered, together: it grows with every commit."""
 
 
 class MonitorsWatch:
@@ -47,12 +49,13 @@ class MonitorsWatch:
             ends = self._reader.end_offsets(partitions)
         except KafkaError as error:
             raise stream_error(error, self._name) from error
-        waiting = 0
+        waiting = answered = 0
         for tp in partitions:
             place = committed.get(tp)
             offset = place.offset if place is not None and place.offset >= 0 else begins[tp]
             waiting += max(ends[tp] - offset, 0)
-        return Watched(len(members), waiting)
+            answered += offset
+        return Watched(len(members), waiting, answered)
 
     def close(self) -> None:
         """Release what is held."""
