@@ -53,6 +53,18 @@ def score_held_out(
     return found
 
 
+def score_as_learned(
+    reconstruct: Reconstruct, inputs: Inputs, learned: Inputs, *, part: Ints, scaler: Scaler, params: ScoreParams
+) -> tuple[Ints, Floats]:
+    """(rows,) those of a part whose windows hold a cell that no model learns from, and their scores without such cells.
+
+    learned: the inputs without these cells.
+    """
+    spoiled = ((learned.features != inputs.features) & ~np.isnan(inputs.features)).any(axis=1)
+    index = inputs.index[np.isin(inputs.scored, part) & spoiled[inputs.index].any(axis=1)]
+    return index[:, -1], _score(reconstruct, Scorer(scaler, params), learned.windows(index[:, -1], scaler))
+
+
 def _score(reconstruct: Reconstruct, scorer: Scorer, windows: Windows) -> Floats:
     """(windows,) their scores."""
     found = np.empty(len(windows))

@@ -33,7 +33,7 @@ from trainer.settings.values import Family, Settings, Value, given_settings, set
 from trainer.training.alarm_replay import ScoredHistory
 from trainer.training.export import exported_files
 from trainer.training.fit import Fitted, fit_model
-from trainer.training.held_out import score_held_out
+from trainer.training.held_out import score_as_learned, score_held_out
 from trainer.training.presets import Preset
 from trainer.training.threshold_evidence import gather_evidence
 from trainer.training.threshold_policies import Evidence, is_per_grade, parse_policy
@@ -135,6 +135,8 @@ class Fit:
     fit_others: Callable[[Ints], Fitted]
     """Fits the same model on windows that end at other rows."""
     inputs: Inputs
+    learned: Inputs
+    """Without cells that say nothing of their sensor: no model is fitted on them, and no level is taken from them."""
     fitted: Fitted
     files: dict[str, bytes]
     reconstruct: Reconstruct
@@ -213,6 +215,7 @@ def fit_pipeline(
         windows=fit,
         fit_others=lambda ends: fit_windows(learned.windows(ends, scaler)),
         inputs=inputs,
+        learned=learned,
         fitted=fitted,
         files=files,
         reconstruct=reconstruct,
@@ -234,7 +237,7 @@ def choose_threshold(fit: Fit) -> Trained:
     held_out = score_held_out(
         lambda ends: fit.fit_others(ends).reconstruct,
         fit.rows,
-        inputs,
+        fit.learned,
         part=split.fit,
         ends=fit.ends,
         scaler=fit.scaler,
@@ -243,6 +246,10 @@ def choose_threshold(fit: Fit) -> Trained:
     )
     known = fit.raw.copy()
     known[split.fit] = held_out[split.fit]
+    spoiled, scores = score_as_learned(
+        fit.reconstruct, inputs, fit.learned, part=split.validation, scaler=fit.scaler, params=fit.score
+    )
+    known[spoiled] = scores
     history, honest = fit.history(fit.raw), fit.history(known)
     past = np.union1d(split.fit[~np.isnan(held_out[split.fit])], split.validation)
     evidence = gather_evidence(labels, honest, recipe.alert, fit=fit.ends, validation=split.validation, past=past)
