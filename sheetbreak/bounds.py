@@ -16,9 +16,14 @@ MOST_ROWS = 1_000_000
 """No count of rows in a manifest is larger: 3.8 years at 2 minutes; as many trailing scores take 8 MB a machine."""
 Rows = Annotated[int, Meta(ge=0, le=MOST_ROWS)]
 SomeRows = Annotated[int, Meta(ge=1, le=MOST_ROWS)]
+Count = Annotated[int, Meta(ge=0, le=10**15)]
+"""Of rows ever seen: a state holds it as 64 bits."""
 Seconds = Annotated[float, Meta(gt=0, le=1e9)]
+SecondsOrNone = Annotated[float, Meta(ge=0, le=1e9)]
+"""0 is none."""
 Positive = Annotated[float, Meta(gt=0)]
 NotNegative = Annotated[float, Meta(ge=0)]
+Ratio = Annotated[float, Meta(ge=0, le=1e6)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 InnerShare = Annotated[float, Meta(gt=0, lt=1)]
 """Neither none nor all."""

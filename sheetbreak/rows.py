@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Meta
 
-from sheetbreak.bounds import NotNegative, Rows, Seconds
+from sheetbreak.bounds import Rows, Seconds, SecondsOrNone
 from sheetbreak.errors import RowError
 
 Text = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -72,7 +72,7 @@ class Schema:
     csv: Dialect = Dialect()
     learned: tuple[str, ...] = ()
     """Of "period_s", "stop_gap_s" and "missing": those that the schema file left out, and the history itself says."""
-    lost_rows_s: NotNegative = 0.0
+    lost_rows_s: SecondsOrNone = 0.0
     """Up to this, where it is longer than stop_gap_s, a gap after a row labelled intact is lost rows and no stop."""
 
     @property

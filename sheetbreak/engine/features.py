@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sheetbreak.bounds import NotNegative, Positive, Rows
+from sheetbreak.bounds import NotNegative, Positive, Ratio, Rows
 from sheetbreak.engine.moments import Bools, Floats, Learning, as_stored, standardise
 
 Float32s = npt.NDArray[np.float32]
@@ -39,7 +39,7 @@ class FeatureParams:
     """Training medians: a sensor's value before its first one."""
     start_sd: tuple[NotNegative, ...] = ()
     """Standard deviation over the first tenth of the training rows: a machine's variance begins there (streaming-z)."""
-    floor_ratio: NotNegative = 0.05
+    floor_ratio: Ratio = 0.05
     """The standard deviation never counts as less than this share of start_sd."""
     half_life_rows: Positive = 120.0
     warm_up_rows: Rows = 120

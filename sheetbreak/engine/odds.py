@@ -10,7 +10,7 @@ from typing import Annotated, NamedTuple
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from sheetbreak.bounds import Rows
+from sheetbreak.bounds import Count, Rows
 from sheetbreak.engine.admission import BROKE, OF_ROWS, RUN, Step
 from sheetbreak.engine.alerts import Told
 from sheetbreak.engine.thresholds import JUDGED_ROWS
@@ -25,9 +25,9 @@ class Odds(Struct, frozen=True):
 
     outcomes: Annotated[tuple[bool, ...], Meta(max_length=REMEMBERED)] = ()
     """Of the last warnings, oldest first: whether a break followed."""
-    scored: Annotated[int, Meta(ge=0)] = 0
+    scored: Count = 0
     """Labelled rows that had a score..."""
-    ahead: Annotated[int, Meta(ge=0)] = 0
+    ahead: Count = 0
     """...and those of them that a break followed within JUDGED_ROWS scored rows."""
     since_break: Annotated[int, Meta(ge=0, le=JUDGED_ROWS)] = 0
     """Scored rows since the last break or the first row, JUDGED_ROWS at most, whether labelled or not."""

@@ -27,6 +27,8 @@ _GAIN, _BLIND_GAIN = 0.4, 0.1
 _BLIND_FACTOR = 1.35
 """Without labels true alarms count too: so many times the rate that is asked for is steered to."""
 _LEAST_SHARE, _MOST_SHARE = 0.003, 0.2
+_MOST_TURN = 10.0
+"""As an exponent: by more the share would go from one of these to the other at once, as it does by this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +173,8 @@ class Wheel:
     def _factor(self, false: int, *, labelled: bool) -> float:
         """How far a row turns it at which so many alarms are known to be false."""
         wanted = self._wanted
-        return math.exp(_GAIN * (wanted - false) if labelled else _BLIND_GAIN * (wanted * _BLIND_FACTOR - false))
+        turn = _GAIN * (wanted - false) if labelled else _BLIND_GAIN * (wanted * _BLIND_FACTOR - false)
+        return math.exp(max(-_MOST_TURN, min(turn, _MOST_TURN)))
 
     @property
     def steering(self) -> Steering:
