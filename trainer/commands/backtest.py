@@ -21,6 +21,7 @@ from trainer.commands.parts.recipe import (
     given_recipe,
 )
 from trainer.data.labels import counted_labels, mostly_broken
+from trainer.data.oddities import tell_of_sensors
 from trainer.data.reading import read_given
 from trainer.output.files import check_targets, write_whole
 from trainer.output.progress import Progress
@@ -55,6 +56,7 @@ def main(argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     check_targets([options.json, options.scores, options.report])
     history = read_given(options.csv, options.schema)
+    tell_of_sensors(history)
     schema = history.schema
     said = read_operators(options.labels, history.rows, schema)
     rows = said.rows

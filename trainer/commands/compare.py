@@ -14,6 +14,7 @@ from trainer.commands.parts.alert_options import alert_policy
 from trainer.commands.parts.operators import add_labels_option, read_operators
 from trainer.commands.parts.recipe import add_history_options, add_policy_options, data_facts
 from trainer.data.labels import counted_labels, mostly_broken
+from trainer.data.oddities import tell_of_sensors
 from trainer.data.reading import read_given
 from trainer.output.files import check_targets, write_whole
 from trainer.output.progress import TaskProgress
@@ -61,6 +62,7 @@ def main(argv: Sequence[str]) -> int:
     check_targets([options.json, options.report])
     check_cluster_option(options.cluster)
     history = read_given(options.csv, options.schema)
+    tell_of_sensors(history)
     schema = history.schema
     said = read_operators(options.labels, history.rows, schema)
     rows = said.rows

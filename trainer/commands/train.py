@@ -26,7 +26,7 @@ from trainer.commands.parts.promotion import add_promote_option, carry_out, deci
 from trainer.commands.parts.provenance import SCORES, epochs_file, policy_file, provenance_of
 from trainer.commands.parts.recipe import add_family_options, add_history_options, add_policy_options, given_recipe
 from trainer.data.labels import counted_labels, mostly_broken
-from trainer.data.oddities import odd_sensors
+from trainer.data.oddities import tell_of_sensors
 from trainer.data.reading import read_given
 from trainer.output.files import check_targets, write_whole
 from trainer.output.text import wrap_lines
@@ -49,8 +49,7 @@ def main(argv: Sequence[str]) -> int:
     schema, rows = history.schema, history.rows
     if options.until is not None:
         rows = _until(rows, options.until, history.name)
-    for doubt in odd_sensors(history, rows=len(rows)):
-        warn_of(doubt)
+    tell_of_sensors(history, rows=len(rows))
     said = read_operators(options.labels, rows, schema)
     rows = said.rows
     test = _read_test(options.test, schema) if options.test else None

@@ -15,6 +15,7 @@ from sheetbreak.cli.options import OptionParser, whole_number
 from trainer.commands.compare import add_work_options, check_cluster_option
 from trainer.commands.parts.operators import add_labels_option, read_operators
 from trainer.commands.parts.recipe import add_family_options, add_history_options
+from trainer.data.oddities import tell_of_sensors
 from trainer.data.reading import read_given
 from trainer.output.files import check_targets, write_whole
 from trainer.output.progress import TaskProgress
@@ -35,6 +36,7 @@ def main(argv: Sequence[str]) -> int:
     options = _parse(argv)
     check_cluster_option(options.cluster)
     history = read_given(options.csv, options.schema)
+    tell_of_sensors(history)
     schema = history.schema
     said = read_operators(options.labels, history.rows, schema)
     rows = said.rows

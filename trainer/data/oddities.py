@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from sheetbreak.history.doubts import Doubt
+from sheetbreak.history.doubts import Doubt, warn_of
 from sheetbreak.history.joining import History
 from sheetbreak.history.times.sampling import find_period
 from sheetbreak.times import duration
@@ -17,6 +17,12 @@ from trainer.data.inspection.sensors import number_text
 
 _SHOWN = 5
 """Sensors of one kind that are told one by one."""
+
+
+def tell_of_sensors(history: History, *, rows: int | None = None) -> None:
+    """Warn of what `odd_sensors` finds: a command that fits models to a history calls this first."""
+    for doubt in odd_sensors(history, rows=rows):
+        warn_of(doubt)
 
 
 def odd_sensors(history: History, *, rows: int | None = None) -> Iterator[Doubt]:

@@ -2,14 +2,17 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 
+from sheetbreak.errors import SheetbreakError
 from sheetbreak.history.doubts import Doubts
 from sheetbreak.history.joining import History
 from sheetbreak.history.reader import read_history
 from sheetbreak.rows import Schema
+from trainer.commands import backtest, compare, train, tune
 from trainer.data.inspection.inspection import inspect_files
 from trainer.data.oddities import odd_sensors
 
@@ -171,3 +174,17 @@ def test_rows_that_come_at_another_period_from_somewhere_on_are_told() -> None:
     assert "every 1 min" in told.what
     assert 280 < int(told.place.removeprefix("0.csv line ")) < 320
     assert any(doubt.kind == "other-period" for doubt in inspect_files([Path("0.csv")]).doubts)
+
+
+@pytest.mark.parametrize("command", [train, backtest, compare, tune])
+def test_each_command_that_fits_models_tells_them_first(
+    command: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = np.random.default_rng(1).normal(300.0, 5.0, (60, 3))
+    values[20:30, 1] = 0.0
+    rows = "".join(f"{a:.2f},{b:.2f},{c:.2f},{int(i == 40)}\n" for i, (a, b, c) in enumerate(values))
+    (tmp_path / "mill.csv").write_text("s1,s2,s3,broken\n" + rows)
+    (tmp_path / "plant.toml").write_text('[columns]\nbroken = "broken"\n')
+    with pytest.raises(SheetbreakError):  # so few rows are for no model
+        command.main([str(tmp_path / "mill.csv"), "--schema", str(tmp_path / "plant.toml")])
+    assert "column s2: 0 is far from its other values" in " ".join(capsys.readouterr().err.split())
