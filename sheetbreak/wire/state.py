@@ -303,6 +303,8 @@ def _ring(core: Core, stem: bytes, parts: Mapping[bytes, bytes]) -> "array[float
     if len(tail) != place - start:
         raise ValueError(f"{len(tail)} scores in the chunk being filled, expected {place - start}")
     ring[start:place] = tail
+    if len(ring) < held or not np.isfinite(np.frombuffer(ring, np.float32)).all():
+        raise ValueError(f"{len(ring)} scores, expected {held} that are numbers")
     return ring[:held]
 
 

@@ -75,6 +75,23 @@ def test_a_state_that_is_not_all_there_starts_cold_and_leaves_the_others(cold: t
     assert "t01" in told[0]
 
 
+@pytest.mark.parametrize(
+    "chunk",
+    [b"", np.full(CHUNK_SCORES - 1, 0.5, "<f4").tobytes(), np.full(CHUNK_SCORES, np.nan, "<f4").tobytes()],
+    ids=["empty", "short", "no numbers"],
+)
+def test_a_chunk_of_scores_that_none_has_written_is_told_and_starts_cold(
+    cold: tuple[StateCodec, State], chunk: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Taken, the next score to go would end the monitor: it is not where its order says."""
+    codec, state = cold
+    trailing = Trailing(3 * CHUNK_SCORES, [0.5] * 3 * CHUNK_SCORES, count=3 * CHUNK_SCORES)
+    parts = codec.dump("pm1", None, replace(state, trailing=trailing))
+    assert codec.load(parts).keys() == {"pm1"}
+    assert codec.load(parts | {b"pm1\0t01": chunk}) == {}
+    assert "expected 48 that are numbers" in caplog.text
+
+
 @given(st.booleans(), st.booleans(), st.integers(0, 3 * CHUNK_SCORES))
 def test_the_keys_of_a_machine_are_those_of_all_its_parts(
     cold: tuple[StateCodec, State], has_offset: bool, has_aside: bool, scores: int
