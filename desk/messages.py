@@ -6,7 +6,7 @@ import msgspec
 
 from sheetbreak.engine.alerts import Told
 from sheetbreak.errors import RowError
-from sheetbreak.times import parse_time
+from sheetbreak.times import EARLIEST_US, LATEST_US, parse_time
 from sheetbreak.wire.actions import Action, decode_action
 
 
@@ -122,12 +122,12 @@ def decode(value: bytes) -> Message:
         if not _kind.decode(value).topic:
             return decode_action(value)
         message: Score | Alert | DeadLetter = _decoder.decode(value)
-        if isinstance(message, Score | Alert):
-            parse_time(message.time)
+        times: tuple[str, ...] = (message.time,) if isinstance(message, Score | Alert) else ()
         if isinstance(message, Alert):
-            parse_time(message.opened_at)
-            if message.shelved_until:
-                parse_time(message.shelved_until)
+            times += (message.opened_at, *filter(None, (message.shelved_until,)))
+        for time in times:
+            if not EARLIEST_US <= parse_time(time) < LATEST_US:
+                raise ValueError(f"{time} is out of range; expected a year from 2 to 9998")
         return message
     except RowError as error:
         raise ValueError(str(error)) from error
