@@ -44,6 +44,7 @@ KNOWN: dict[str, dict[str, type | tuple[type, ...]]] = {
     "values": {"missing": list},
 }
 """What a schema file may say; beside it [units], whose keys are sensors."""
+_LINE = "a;1,5\n"
 AMBIGUOUS = ("infer", "first", "second")
 """What an hour that comes twice can be: told by the rows' order, or always the one before or after the change."""
 
@@ -120,12 +121,19 @@ def _check_csv(csv: dict[str, Any], path: Path | str) -> Dialect:
         raise DataError(f"{path}: csv.thousands = {csv['thousands']!r}; one sign that is not the decimal one, or none")
     if csv.get("skip_rows", 0) < 0:
         raise DataError(f"{path}: csv.skip_rows = {csv['skip_rows']}; the lines above the header are 0 or more")
-    try:
-        encoding = codecs.lookup(csv["encoding"]).name if "encoding" in csv else None
-    except LookupError as cause:
-        message = f"{path}: csv.encoding = {csv['encoding']!r} is not known; one like utf-8, cp1252 or utf-16"
-        raise DataError(message) from cause
+    encoding = _encoding(csv["encoding"], path) if "encoding" in csv else None
     return Dialect(**csv | {"encoding": encoding, "sheet": str(csv["sheet"]) if "sheet" in csv else None})
+
+
+def _encoding(name: str, path: Path | str) -> str:
+    """Python's name of an encoding of texts, whose lines end as in ASCII or which is UTF-16 or UTF-32."""
+    try:
+        found = codecs.lookup(name).name
+        if found.startswith(("utf-16", "utf-32")) or _LINE.encode(found) == _LINE.encode():
+            return found
+    except (LookupError, ValueError):  # UnicodeError is one
+        pass
+    raise DataError(f"{path}: csv.encoding = {name!r} is not known; one like utf-8, cp1252 or utf-16")
 
 
 def _texts(values: list[Any], name: str) -> tuple[str, ...]:
