@@ -168,7 +168,8 @@ def tell_sparse_rows(sensors: Sequence[str], values: npt.NDArray[np.float64], na
         return
     worst = int(missing.sum(axis=0).argmax())
     what = f"{sparse:,} of {len(values):,} rows lack more than a fifth of the sensors: neither trained on nor scored"
-    remedy = f'"{sensors[worst]}" lacks most ({missing[:, worst].mean():.0%}): add it to columns.ignore in --schema'
+    lacking = f"{missing[:, worst].sum():,} of {len(values):,} rows"
+    remedy = f'"{sensors[worst]}" lacks most ({lacking}): add it to columns.ignore in --schema'
     doubts.add(Doubt("sparse-rows", name, what, f"{remedy} if the others are enough", sparse))
 
 

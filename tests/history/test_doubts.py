@@ -104,7 +104,7 @@ def test_rows_that_lack_too_much_to_be_scored_are_told_with_their_number_and_the
     doubt = told(history, "sparse-rows")
     assert doubt.count == 24
     assert "24 of 40 rows lack more than a fifth of the sensors" in doubt.what
-    assert '"s1" lacks most (60%)' in doubt.remedy
+    assert '"s1" lacks most (24 of 40 rows)' in doubt.remedy
 
 
 def test_an_ignored_column_that_is_not_there_is_refused_with_the_name_that_is() -> None:
