@@ -32,7 +32,7 @@ def odd_sensors(history: History, *, rows: int | None = None) -> Iterator[Doubt]
     yield from _few(_states(history, rows), "state-like", "hold states too")
     yield from other_periods(history, rows=rows)
     yield from _few(ended(history, rows=rows), "sensor-ended", "have no values in the last rows, too")
-    yield from _few(_far(history, rows), "far-cells", "have cells far from their other values, too")
+    yield from _few(far(history, rows=rows), "far-cells", "have cells far from their other values, too")
     yield from _few(_steps(history, rows), "level-step", "have a level that steps for good, too")
 
 
@@ -66,7 +66,8 @@ def ended(history: History, *, rows: int | None = None) -> list[tuple[str, Doubt
     return found
 
 
-def _far(history: History, rows: int | None) -> list[tuple[str, Doubt]]:
+def far(history: History, *, rows: int | None = None) -> list[tuple[str, Doubt]]:
+    """By sensor, those with cells that are absurd, readings that failed, or far and so many that they blind a model."""
     values, sensors = history.rows.values[:rows], history.schema.sensors
     known = ~np.isnan(values).all(axis=0) if len(values) else np.zeros(len(sensors), np.bool_)
     if not known.any():

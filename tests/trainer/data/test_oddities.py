@@ -188,3 +188,12 @@ def test_each_command_that_fits_models_tells_them_first(
     with pytest.raises(SheetbreakError):  # so few rows are for no model
         command.main([str(tmp_path / "mill.csv"), "--schema", str(tmp_path / "plant.toml")])
     assert "column s2: 0 is far from its other values" in " ".join(capsys.readouterr().err.split())
+
+
+def test_inspection_tells_a_sensor_that_was_dead_for_a_while_and_noisy() -> None:
+    values = sound()
+    values[:, :, 0] = 300 + 5 * values[:, :, 0]
+    values[0, 200:220, 0] = 0.01 * np.random.default_rng(2).normal(size=20)
+    history(values)
+    found = [doubt for doubt in inspect_files([Path("0.csv")]).doubts if doubt.kind == "far-cells"]
+    assert [(doubt.place, doubt.count) for doubt in found] == [("0.csv line 202, column s1", 20)]

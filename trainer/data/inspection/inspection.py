@@ -30,7 +30,7 @@ from trainer.data.inspection.guesses.plant_file import Entry, Plant, plant_toml
 from trainer.data.inspection.guesses.roles import Roles, find_roles
 from trainer.data.inspection.tables import Table, read_table
 from trainer.data.inspection.times import lines_at_the_edges
-from trainer.data.oddities import ended, other_periods
+from trainer.data.oddities import ended, far, other_periods
 
 RANK = (
     *("ragged-line", "not-utf8", "header-again", "bad-time", "not-a-label", "no-machine", "time-repeats"),
@@ -42,6 +42,7 @@ RANK = (
         "level-step",
         "absurd-value",
         "sentinel-like",
+        "far-cells",
         "unknown-word",
         "no-number",
         "no-break-word",
@@ -54,6 +55,8 @@ RANK = (
 """Kinds of doubt, those first that lose rows or mislead a model most; others follow, in the order found."""
 
 
+_FAR_KINDS = frozenset({"level-step", "absurd-value", "sentinel-like"})
+"""Kinds that say already why a sensor has cells far from the others."""
 _TOLD_BETTER = frozenset({"sentinel"})
 """Kinds of the reader's doubts that an inspection tells of its own, with line and value."""
 
@@ -128,11 +131,14 @@ def inspect_files(paths: Sequence[Path], given: Schema | None = None) -> Inspect
         )
     sensors = profile_sensors(history, table, roles)
     written = sentinels_to_write(roles, Missing())
+    of_sensors = [*sensor_doubts(sensors, history, table, written)]
+    told = {doubt.place.partition("column ")[2] for doubt in of_sensors if doubt.kind in _FAR_KINDS}
     found = [
         *(doubt for doubt in doubts.found if doubt.kind not in _TOLD_BETTER),
         *role_doubts(table, roles, given),
         *row_doubts(history),
-        *sensor_doubts(sensors, history, table, written),
+        *of_sensors,
+        *(doubt for sensor, doubt in far(history) if sensor not in told),
         *other_periods(history),
         *(doubt for _, doubt in ended(history)),
         *grade_doubts(roles, table),
