@@ -15,6 +15,7 @@ import pytest
 from tests.support.kafka.broker import Broker
 from tests.support.outside.browser import Browser
 from tests.support.programs.desk_rig import action, alert, at, score
+from tests.support.running.beside import beside
 from tests.support.running.patience import PATIENCE_S, wait_for
 from tests.support.running.ports import free_port
 from tests.support.running.services import plain_environment
@@ -78,21 +79,15 @@ def shows(browser: Browser, text: str) -> None:
 @contextmanager
 def feeding(desk: DeskProcess, *, first: int) -> Iterator[None]:
     """Rows go on coming: a machine of which nothing is heard would soon be "not watched"."""
-    stop = threading.Event()
 
-    def feed() -> None:
+    def feed(stop: threading.Event) -> None:
         row = first
         while not stop.wait(0.5):
             desk.write("scores", score(row, ratio=1.5))
             row += 1
 
-    thread = threading.Thread(target=feed)
-    thread.start()
-    try:
+    with beside(feed):
         yield
-    finally:
-        stop.set()
-        thread.join(PATIENCE_S)
 
 
 def tab_to(browser: Browser, selector: str) -> None:

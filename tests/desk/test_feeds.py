@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from sheetbreak.errors import DataError
 from sheetbreak.streams.kafka.group.membership import is_stable, unstick
 from tests.support.kafka.broker import Broker
 from tests.support.programs.desk_rig import START_MS, action, alert, at, dead_letter, score
-from tests.support.running.patience import PATIENCE_S, wait_for
+from tests.support.running.beside import beside
+from tests.support.running.patience import wait_for
 from tests.support.running.ports import free_port
 
 
@@ -40,15 +42,8 @@ class Taken:
 
 @contextmanager
 def running(feed: Feed, taken: Taken) -> Iterator[Taken]:
-    stop = threading.Event()
-    thread = threading.Thread(target=feed.run, args=(taken, stop))
-    thread.start()
-    try:
+    with beside(partial(feed.run, taken)):
         yield taken
-    finally:
-        stop.set()
-        thread.join(PATIENCE_S)
-    assert not thread.is_alive()
 
 
 def append(path: Path, *lines: bytes) -> None:

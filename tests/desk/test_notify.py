@@ -24,6 +24,7 @@ from sheetbreak.streams.kafka.group.election import Election
 from sheetbreak.streams.kafka.options import parse_address
 from tests.support.kafka.broker import Broker
 from tests.support.programs.desk_rig import DeskRig, action, alert, score
+from tests.support.running.beside import beside
 from tests.support.running.patience import PATIENCE_S, patiently, wait_for
 from tests.support.running.ports import free_port
 from tests.support.running.services import need
@@ -108,15 +109,9 @@ def answers(url: str) -> bool:
 
 @contextmanager
 def notifying(rig: DeskRig, url: str, *, mark: Mark | None = None) -> Iterator[None]:
-    stop = threading.Event()
     notifier = Notifier(url, rig.desk, holds=lambda: True, mark=mark, again_s=1.0, tells_within_s=TELLS_WITHIN_S)
-    thread = threading.Thread(target=notifier.run, args=(stop,))
-    thread.start()
-    try:
+    with beside(notifier.run):
         yield
-    finally:
-        stop.set()
-        thread.join(PATIENCE_S)
 
 
 def test_one_message_opens_and_one_ends_whichever_desk_and_whatever_is_silent(

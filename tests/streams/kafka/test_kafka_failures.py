@@ -20,6 +20,7 @@ from kafka import KafkaProducer, TopicPartition
 from sheetbreak.streams.kafka.group.asking import AskingConsumer
 from tests.support.kafka.broker import Broker, ends_of
 from tests.support.kafka.counter import FENCED
+from tests.support.running.beside import beside
 from tests.support.running.patience import PATIENCE_S, wait_for
 
 SESSION_S = 6
@@ -49,9 +50,8 @@ class Mill:
     @contextlib.contextmanager
     def feeding(self) -> Iterator[None]:
         """Rows go in all the time, some 200 a second and partition."""
-        stop = threading.Event()
 
-        def run() -> None:
+        def run(stop: threading.Event) -> None:
             producer = KafkaProducer(bootstrap_servers=self.broker.address, linger_ms=5)
             while not stop.wait(0.02):
                 for partition in range(self.partitions):
@@ -61,13 +61,8 @@ class Mill:
             producer.flush()
             producer.close()
 
-        thread = threading.Thread(target=run)
-        thread.start()
-        try:
+        with beside(run):
             yield
-        finally:
-            stop.set()
-            thread.join()
 
     def start(self, instance: str = "one") -> "subprocess.Popen[str]":
         url = self.broker.url(self.prefix + "sensor-rows")

@@ -14,6 +14,7 @@ from sheetbreak.streams.kafka.group.asking import AskingConsumer
 from tests.support.kafka.broker import Broker, ends_of
 from tests.support.models.mill import mill_rows, save_model
 from tests.support.programs.monitor_process import ALL, command, messages, run
+from tests.support.running.beside import beside
 from tests.support.running.patience import PATIENCE_S
 from tests.support.running.services import plain_environment
 
@@ -61,10 +62,9 @@ class KafkaMill:
         They wait while 50 times as many are not answered: however slow the machine, the rows last, and every monitor
         finds some that wait for it. `count` of each machine are left for whoever sends more.
         """
-        stop = threading.Event()
         whole = len(next(iter(self.rows.values())))
 
-        def work() -> None:
+        def work(stop: threading.Event) -> None:
             producer, watcher = self._producer(), self._consumer()
             while not stop.wait(pause_s) and self.sent + 2 * count <= whole:
                 if (self.sent - 50 * count) * len(self.rows) < self._written(watcher):
@@ -72,13 +72,8 @@ class KafkaMill:
             producer.close()
             watcher.close()
 
-        thread = threading.Thread(target=work)
-        thread.start()
-        try:
+        with beside(work):
             yield
-        finally:
-            stop.set()
-            thread.join()
 
     def start(self, instance: str = "one") -> "subprocess.Popen[bytes]":
         source = self.broker.url(self.prefix + "sensor-rows")
