@@ -33,6 +33,11 @@ class Doubt:
     fatal: bool = False
     """Without it nothing can be made of the file: every command but `inspect` stops here."""
 
+    @property
+    def column(self) -> str:
+        """The one that the place names; "" where it names none."""
+        return self.place.partition("column ")[2]
+
     def __str__(self) -> str:
         return f"{self.place}: {self.what}" + (f"; {self.remedy}" if self.remedy else "")
 
@@ -108,10 +113,8 @@ def unfinished_doubts(source: Source, lines: Sequence[NumberedLine], layout: Lay
     sizes = [len(row[at]) for row in cells if len(row) > at]
     if 2 * sum(size > sizes[-1] for size in sizes) > len(sizes):
         column = layout.header[at]
-        what = (
-            f'the file ends within this line, it seems: it has no newline, and "{cells[-1][at][:40]}" is shorter than '
-        )
-        what += "most of its column: taken as it is"
+        what = f'the file ends within this line, it seems: it has no newline, and "{cells[-1][at][:40]}" is shorter '
+        what += "than most of its column: taken as it is"
         remedy = "copy the file again once it is whole, or leave out its last line"
         yield Doubt("unfinished-line", f"{layout.name} line {lines[-1][0]}, column {column}", what, remedy)
 

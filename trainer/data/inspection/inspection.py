@@ -132,7 +132,7 @@ def inspect_files(paths: Sequence[Path], given: Schema | None = None) -> Inspect
     sensors = profile_sensors(history, table, roles)
     written = sentinels_to_write(roles, Missing())
     of_sensors = [*sensor_doubts(sensors, history, table, written)]
-    told = {doubt.place.partition("column ")[2] for doubt in of_sensors if doubt.kind in _FAR_KINDS}
+    told = {doubt.column for doubt in of_sensors if doubt.kind in _FAR_KINDS}
     found = [
         *(doubt for doubt in doubts.found if doubt.kind not in _TOLD_BETTER),
         *role_doubts(table, roles, given),

@@ -140,9 +140,7 @@ def _others(doubts: Sequence[Doubt], *, indent: str) -> Iterator[str]:
     """Doubts that are not shown one by one, by their places alone."""
     if not doubts:
         return
-    named = ", ".join(
-        f"{doubt.place.partition('column ')[2] or doubt.place} ({doubt.count:,})" for doubt in doubts[:_MOST_PLACES]
-    )
+    named = ", ".join(f"{doubt.column or doubt.place} ({doubt.count:,})" for doubt in doubts[:_MOST_PLACES])
     more = len(doubts) - _MOST_PLACES
     text = f"{indent}… and {len(doubts):,} of this kind more: {named}"
     yield from wrap(text + (f" and {more:,} more; --json lists them all" if more > 0 else ""), indent=indent + "  ")
