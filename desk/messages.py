@@ -6,7 +6,7 @@ import msgspec
 
 from sheetbreak.engine.alerts import Told
 from sheetbreak.errors import RowError
-from sheetbreak.times import EARLIEST_US, LATEST_US, parse_time
+from sheetbreak.times import EARLIEST_US, LATEST_US, OUT_OF_RANGE, parse_time
 from sheetbreak.wire.actions import Action, decode_action
 
 
@@ -127,7 +127,7 @@ def decode(value: bytes) -> Message:
             times += (message.opened_at, *filter(None, (message.shelved_until,)))
         for time in times:
             if not EARLIEST_US <= parse_time(time) < LATEST_US:
-                raise ValueError(f"{time} is out of range; expected a year from 2 to 9998")
+                raise ValueError(f"{time} {OUT_OF_RANGE}")
         return message
     except RowError as error:
         raise ValueError(str(error)) from error

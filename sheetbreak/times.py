@@ -10,6 +10,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 EARLIEST_US, LATEST_US = ((datetime(year, 1, 1, tzinfo=UTC) - EPOCH) // MICROSECOND for year in (2, 9999))
 """Times of rows lie between: what datetime can write whatever the zone."""
+OUT_OF_RANGE = "is out of range; expected a year from 2 to 9998"
+"""What is said of any other."""
 
 SAY_AGAIN_S = 60.0
 """What lasts is said in the log once in so long."""

@@ -14,7 +14,7 @@ import msgspec
 
 from sheetbreak.errors import DataError, RowError
 from sheetbreak.rows import MAX_NAME_CHARS
-from sheetbreak.times import EARLIEST_US, LATEST_US, format_time, to_us
+from sheetbreak.times import EARLIEST_US, LATEST_US, OUT_OF_RANGE, format_time, to_us
 from sheetbreak.wire.refusals import not_json_because
 
 Kind = Literal["acknowledge", "shelve", "unshelve", "mask", "unmask", "verdict", "cause"]
@@ -216,7 +216,7 @@ def _problem(action: Action) -> str | None:
         return "by is empty; expected who says so (act: --by NAME)"
     for name, time_us in (("time", action.time_us), ("until", action.until_us)):
         if time_us is not None and not EARLIEST_US <= time_us < LATEST_US:
-            return f"{name} is out of range; expected a year from 2 to 9998"
+            return f"{name} {OUT_OF_RANGE}"
     if action.until_us is not None and action.until_us <= action.time_us:
         when = f"{format_time(action.until_us)} is not later than its time, {format_time(action.time_us)}"
         return f"until {when}; expected a time to come, or unmask or unshelve"

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from sheetbreak.errors import RowError
 from sheetbreak.missing import Missing
 from sheetbreak.rows import MAX_NAME_CHARS, UNKNOWN, Decoded, RowBatch, Schema, grade_name
-from sheetbreak.times import EPOCH, MICROSECOND, format_time
+from sheetbreak.times import EPOCH, MICROSECOND, OUT_OF_RANGE, format_time
 from sheetbreak.wire.cells import Words, blank_words, quote_bare_words
 from sheetbreak.wire.refusals import not_a_row_because, not_json_because
 
@@ -101,8 +101,7 @@ class WireDecoder:
             what = "machine holds a control character; expected a name that prints"
             raise RowError(f"not a row: {what}", reason="not-a-row")
         if not 1 < row.time.year < 9999:
-            what = "time is out of range; expected a year from 2 to 9998"
-            raise RowError(f"not a row: {what}", reason="not-a-row", machine=row.machine)
+            raise RowError(f"not a row: time {OUT_OF_RANGE}", reason="not-a-row", machine=row.machine)
         return row
 
     def _decode_unusual(self, value: bytes, cause: Exception, words: Words) -> Any:
