@@ -8,7 +8,6 @@ dead letter each, or a score that is none yet.
 
 import argparse
 import os
-import socket
 import tempfile
 import time
 import urllib.request
@@ -18,6 +17,7 @@ from pathlib import Path
 from benchmarks.kafka.bench import Bench, wait_for
 from benchmarks.kafka.broker import PARTITIONS
 from benchmarks.kafka.rate import memory_mib, monitor
+from tests.support.running.ports import free_port
 
 _MEGABYTE = 1_000_000
 _LOOK_S = 0.5
@@ -57,8 +57,7 @@ def _seen(bench: Bench, kind: str, records: Iterable[tuple[bytes, bytes]], count
     prefix = f"of-{kind}."
     bench.broker.create_outputs(prefix)
     progress = bench.progress(prefix, kind)
-    with socket.create_server(("127.0.0.1", 0)) as held:
-        port = held.getsockname()[1]
+    port = free_port()
     log, url = bench.folder / f"{kind}.log", bench.broker.url(kind)
     slowest_s, done, started = 0.0, 0, time.monotonic()
     moved = started
