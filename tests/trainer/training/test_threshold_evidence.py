@@ -7,11 +7,12 @@ import pytest
 
 from sheetbreak.engine.alerts import AlertPolicy
 from sheetbreak.engine.features import FeatureParams
-from sheetbreak.engine.model import Artifact, Manifest
+from sheetbreak.engine.model import Artifact
 from sheetbreak.engine.scores import Float32s, Scaler, ScoreParams, Scorer
 from sheetbreak.engine.thresholds import Threshold
 from sheetbreak.rows import BROKEN, RowBatch
 from tests.support.data.histories import STEP_US, mill_like, schema_of
+from tests.support.models.making import make_manifest
 from trainer.data.history import score_history
 from trainer.data.inputs import compute_inputs
 from trainer.data.labels import Labels, label_rows
@@ -23,13 +24,8 @@ SCHEMA = schema_of(3)
 
 def sizes_of_rows(*, threshold: Threshold) -> Artifact:
     """A model whose score is the mean square of a row's values."""
-    manifest = Manifest(
-        version="",
-        created="",
-        preset="",
-        family="",
-        window=1,
-        schema=SCHEMA,
+    manifest = make_manifest(
+        SCHEMA,
         features=FeatureParams("identity", (0.0,) * 3),
         scaler=Scaler((0.0,) * 3, (1.0,) * 3),
         score=ScoreParams("mse"),
