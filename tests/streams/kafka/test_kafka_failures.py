@@ -97,13 +97,23 @@ class Mill:
             score = json.loads(record.value)
             found[score["partition"]].append((score["n"], score["row"]))
         expected = [[(i, i) for i in range(count)] for count in self.sent]
-        assert found == expected, self.logs()
+        assert found == expected, f"{_first_differences(found, expected)}\n{self.logs()}"
 
     def tear_down(self) -> None:
         for process in self.processes:
             process.send_signal(signal.SIGCONT)
             process.kill()
             process.wait()
+
+
+def _first_differences(found: list[list[Any]], expected: list[list[Any]]) -> str:
+    """Of each partition, (its state's count, its row) from before the first that is wrong."""
+    wrong = []
+    for partition, (scores, right) in enumerate(zip(found, expected, strict=True)):
+        at = next((i for i, (one, other) in enumerate(zip(scores, right, strict=False)) if one != other), len(scores))
+        if scores != right:
+            wrong.append(f"partition {partition}: {len(scores)} of {len(right)}, {scores[max(at - 2, 0) : at + 3]}")
+    return "; ".join(wrong)
 
 
 @pytest.fixture
